@@ -1,0 +1,19 @@
+"""The errors a caller may want to catch. The C++ header has the same ones under the same names."""
+
+from __future__ import annotations
+
+
+class DetectorError(Exception):
+    """Anything this package refuses to do; its text is one sentence fit for a terminal."""
+
+
+class ModelError(DetectorError):
+    """The model file is missing, damaged, without metadata, or at odds with what its network gives."""
+
+
+class DeviceError(DetectorError):
+    """This build of OpenCV cannot run on the device that was asked for."""
+
+
+class InputError(DetectorError, ValueError):
+    """An image, a source or an argument cannot be used."""
