@@ -92,6 +92,10 @@ PATH_OF = {cls: path for path, cls in CLASSES.items()}
 # Other paths for the same classes: older releases kept some layers elsewhere, or under another name.
 CLASSES |= {
     "models.yolo.Model": network.DetectionModel,
+    "models.common.AutoShape": network.Wrapper,
+    "models.common.DetectMultiBackend": network.Wrapper,
+    "models.common.autoShape": network.Wrapper,
+    "torch.nn.parallel.data_parallel.DataParallel": network.Wrapper,
     "models.common.MixConv2d": layers.MixConv2d,
     "models.common.Sum": layers.Sum,
     "models.common.Ensemble": network.Ensemble,

@@ -40,6 +40,8 @@ class Detect(nn.Module):
 
     def forward(self, x: Sequence[Tensor]) -> list[Tensor]:
         """The raw head maps, before any sigmoid: one (N, na·(5+nc), ny, nx) per head, anchor-major."""
+        if "m" not in self._modules:  # in v1.0 the 1×1 convolutions are layers of their own, before this one
+            return list(x)
         return [conv(feature) for conv, feature in zip(self.m, x, strict=True)]
 
 
@@ -93,3 +95,7 @@ class DetectionModel(nn.Module):
 
 class Ensemble(nn.ModuleList):
     """The list of models that YOLOv5's `attempt_load` makes."""
+
+
+class Wrapper(nn.Module):
+    """Stands for what people's checkpoints have around the network: AutoShape, DetectMultiBackend, DataParallel."""

@@ -1,0 +1,153 @@
+"""Open a YOLOv5 checkpoint of any release as data and hand out its network, ready to run, with what describes it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .errors import CheckpointError
+from .describe import anchors_in_pixels, class_names, guess_release, strides, trained_size
+from .network import Detect, DetectionModel, Ensemble, Wrapper
+from .torch_file import read_torch_file
+
+MAX_PARAMETERS = 1_000_000_000
+"""Networks with more are refused; yolov5x6 has 141 million."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A detection network and its description.
+
+    `anchors` holds one float32 array (na, 2) of (width, height) in input pixels per head; heads are in the network's
+    own order, which is coarse to fine in v1.0. `imgsz` is the size it was trained for, if the file says so.
+    """
+
+    path: Path
+    sha256: str
+    model: DetectionModel
+    release: str
+    names: list[str]
+    strides: list[int]
+    anchors: list[np.ndarray]
+    imgsz: int | None
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights."""
+        return sum(p.numel() for p in self.model.parameters())
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Open a checkpoint without running anything of it.
+
+    The network comes in float32 and evaluation mode; the averaged weights (EMA) are preferred. Raises CheckpointError
+    with one sentence that says what is wrong with the file.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise CheckpointError(f"{path}: it is a folder, not a checkpoint")
+        content, names, legacy = read_torch_file(path)
+        sha256 = _sha256(path)
+        model = _find_model(content)
+        _check_size(model)
+        model = model.float().eval()
+        _heal(model)
+        return Checkpoint(
+            path=path,
+            sha256=sha256,
+            model=model,
+            release=guess_release(model, content, names, legacy),
+            names=class_names(model),
+            strides=strides(model.detect),
+            anchors=anchors_in_pixels(model.detect),
+            imgsz=trained_size(content),
+        )
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: it cannot be read ({error.strerror or error})") from error
+    except RecursionError as error:
+        raise CheckpointError(f"{path}: its layers are nested too deeply") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its network is not built like one of YOLOv5's ({error})") from error
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _find_model(content: Any) -> DetectionModel:
+    """The network in what a checkpoint holds: by itself, in a dictionary, or wrapped in this or that."""
+    if isinstance(content, dict):
+        if content and all(isinstance(value, torch.Tensor) for value in content.values()):
+            raise CheckpointError(
+                "it is a bare state_dict: weights without the network's structure; "
+                "save the model itself, as YOLOv5's train.py does"
+            )
+        ema, model = content.get("ema"), content.get("model")
+        if isinstance(ema, tuple):  # v3.0 to v4.0 kept the number of updates beside it
+            ema = ema[0] if ema else None
+        content = ema if isinstance(ema, nn.Module) else model
+        if isinstance(content, dict):
+            raise CheckpointError(
+                "its model is a state_dict: weights without the network's structure; "
+                "save the model itself, as YOLOv5's train.py does"
+            )
+    while isinstance(content, Ensemble | Wrapper | nn.Sequential | nn.ModuleList):
+        inner = list(content.children())
+        if len(inner) != 1:
+            raise CheckpointError(
+                f"it is an ensemble of {len(inner)} models; convert each model's own checkpoint"
+                if isinstance(content, Ensemble)
+                else "it holds several modules, none of which is a YOLOv5 network"
+            )
+        content = inner[0]
+    if not isinstance(content, DetectionModel):
+        raise CheckpointError("it is a PyTorch file, but there is no YOLOv5 network in it")
+    if not isinstance(content.model, nn.Sequential) or len(content.model) == 0:
+        raise CheckpointError("its network has no layers")
+    if not isinstance(content.detect, Detect):
+        raise CheckpointError(f"its network ends in {type(content.detect).__name__}, not in Detect")
+    return content
+
+
+def _check_size(model: nn.Module) -> None:
+    """Refuse tensors that are larger than the file could hold; a view can repeat one number a billion times."""
+    total = 0
+    for tensor in [*model.parameters(), *model.buffers()]:
+        total += tensor.numel()
+        if tensor.numel() > tensor.untyped_storage().nbytes() // tensor.element_size() or total > MAX_PARAMETERS:
+            raise CheckpointError("its tensors are larger than its data")
+
+
+def _heal(model: DetectionModel) -> None:
+    """Give layers the attributes that their release did not have yet, and PyTorch's code of today reads."""
+    for module in model.modules():
+        if isinstance(module, nn.Upsample):
+            module.recompute_scale_factor = None
+            if not hasattr(module, "align_corners"):
+                module.align_corners = None
+        elif isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
+            module._reversed_padding_repeated_twice = [p for p in reversed(module.padding) for _ in (0, 1)]
+        elif isinstance(module, nn.MaxPool2d):
+            module.return_indices = False
+    model.save = sorted({j % i for i, layer in enumerate(model.model) for j in _sources(layer) if j != -1})
+    for i, layer in enumerate(model.model):
+        layer.i = i
+
+
+def _sources(layer: Any) -> list[int]:
+    return [layer.f] if isinstance(layer.f, int) else list(layer.f)

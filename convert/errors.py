@@ -1,0 +1,15 @@
+"""The converter's errors: each carries one sentence that says what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+
+class ConvertError(Exception):
+    """The conversion cannot be done. The message is for the user."""
+
+
+class CheckpointError(ConvertError):
+    """The file is not a checkpoint that can be converted."""
+
+
+class CheckError(ConvertError):
+    """The finished model does not give what PyTorch gives."""
