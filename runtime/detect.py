@@ -1,0 +1,272 @@
+"""The command `python -m runtime.detect`: find objects in pictures, videos, cameras and streams."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from .detector import Detector
+from .devices import DEVICES
+from .errors import DetectorError, InputError
+from .frames import End, Event, Frame, Problem, read_files, read_live
+from .output_pictures import Crops, Pictures
+from .output_tables import CsvFile, JsonFile, Labels
+from .outputs import Output, Protected, Result
+from .pipeline import WriteBehind, newest, read_ahead
+from .report import Report
+from .sources import Kind, Source, find_sources
+
+EXAMPLES = """
+examples:
+  python -m runtime.detect bus.jpg                         boxes on a copy in runs/detect/bus.jpg
+  python -m runtime.detect photos/ clip.mp4 --weights weights/mine.onnx
+  python -m runtime.detect "photos/**/*.jpg" --no-save --json found.json
+  python -m runtime.detect 0 --show --no-save              watch the first camera; q ends it
+  python -m runtime.detect rtsp://192.168.1.20/stream --classes person car --csv log.csv
+  python -m runtime.detect photos/ --save-txt --conf-thres 0.5 --output labelled
+
+Files go first, then cameras and streams, all of these together. Of a live source only the newest frame is
+looked at; it is opened again when it stalls. Put --imgsz and --classes after the sources.
+
+exit codes: 0 all done; 1 some inputs could not be read; 2 nothing done: wrong usage, model or device, or
+nothing can be written; 130 interrupted (Ctrl-C; videos and JSON are complete up to there).
+"""
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; exits with code 2 and a message if it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime.detect",
+        description="Find objects in pictures, videos and live streams with a YOLOv5 model and OpenCV alone.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "source",
+        nargs="+",
+        metavar="SOURCE",
+        help="a picture, video, folder, glob pattern, camera number or stream URL",
+    )
+
+    model = parser.add_argument_group("model")
+    add = model.add_argument
+    add("--weights", metavar="FILE", help="model file made by `python -m convert` (default: printed codes)")
+    add(
+        "--imgsz",
+        type=_whole,
+        nargs="+",
+        metavar="N",
+        help="size to scale images to, N or H W (default: the model's own)",
+    )
+    add("--device", default="cpu", metavar="NAME", help=f"{', '.join(DEVICES)} (default: cpu)")
+    add("--threads", type=_positive, metavar="N", help="processor threads to use (default: all cores)")
+
+    boxes = parser.add_argument_group("boxes")
+    add = boxes.add_argument
+    add("--conf-thres", type=float, default=0.25, metavar="X", help="lowest score, 0 to 1 (default: 0.25)")
+    add(
+        "--iou-thres",
+        type=float,
+        default=0.45,
+        metavar="X",
+        help="of boxes that overlap more, the best one stays, 0 to 1 (default: 0.45)",
+    )
+    add("--max-det", type=_positive, default=1000, metavar="N", help="most boxes per image (default: 1000)")
+    add("--classes", nargs="+", metavar="CLASS", help="look for these only, by name or number")
+    add("--agnostic-nms", action="store_true", help="let boxes of different classes suppress each other")
+    add("--vid-stride", type=_positive, default=1, metavar="N", help="look at every N-th frame (default: 1)")
+
+    output = parser.add_argument_group(
+        "output", "Sources are never overwritten: a picture in the output folder gets another name."
+    )
+    add = output.add_argument
+    add(
+        "--output",
+        type=Path,
+        default=Path("runs", "detect"),
+        metavar="DIR",
+        help="folder for pictures, videos, labels and crops (default: runs/detect)",
+    )
+    add("--no-save", action="store_true", help="save no annotated pictures and videos")
+    add("--show", action="store_true", help="show them in a window; any key: next picture, q or Esc: stop")
+    add("--json", type=Path, metavar="FILE", help="write file, size and detections of each image or frame")
+    add("--csv", type=Path, metavar="FILE", help="write a row for each detection")
+    add("--save-txt", action="store_true", help="write YOLO label files to DIR/labels")
+    add("--save-conf", action="store_true", help="append the score to each label line; implies --save-txt")
+    add("--save-crop", action="store_true", help="save what was found to DIR/crops/CLASS")
+
+    options = parser.parse_args(argv)
+    if options.imgsz and len(options.imgsz) > 2:
+        parser.error("argument --imgsz: give one number or two, height and width")
+    return options
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def _positive(text: str) -> int:
+    value = _whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = parse(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names may have letters that the terminal has not
+            stream.reconfigure(errors="backslashreplace")
+    _silence_opencv()
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    old_handler = signal.signal(signal.SIGTERM, _interrupt) if in_main_thread else None
+    try:
+        return detect(options)
+    except DetectorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read our lines has gone; don't trip over it again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"error: cannot write {error.filename}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, old_handler)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    """Make a service manager's "stop" the same as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _silence_opencv() -> None:
+    """OpenCV and FFmpeg log each file that they cannot read; this command says it in one line of its own."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2, "setLogLevel"):
+        cv2.setLogLevel(0)
+
+
+def detect(options: argparse.Namespace) -> int:
+    """Do what the options say; returns 0, or 1 if some inputs failed.
+
+    Raises DetectorError if nothing can be done, OSError if nothing can be written, and KeyboardInterrupt; the
+    files of what has been found until then are complete.
+    """
+    sources, problems = find_sources(options.source)
+    if not sources:
+        raise InputError("; ".join(problems))
+    report = Report(sources)
+    for text in problems:
+        report.problem(text)
+    if options.threads:
+        cv2.setNumThreads(options.threads)
+    detector = Detector(
+        options.weights,
+        device=options.device,
+        imgsz=options.imgsz,
+        conf_thres=options.conf_thres,
+        iou_thres=options.iou_thres,
+        max_det=options.max_det,
+        classes=options.classes,
+        agnostic_nms=options.agnostic_nms,
+    )
+    interrupted = True
+    try:
+        _run(options, sources, detector, report)
+        interrupted = False
+    finally:
+        uses_folder = not options.no_save or options.save_txt or options.save_conf or options.save_crop
+        report.summary(str(options.output) if uses_folder else None, interrupted)
+    return 1 if report.failed else 0
+
+
+def _run(options: argparse.Namespace, sources: Sequence[Source], detector: Detector, report: Report) -> None:
+    """Read, detect and write until the sources end."""
+    with (
+        ExitStack() as stack
+    ):  # closes in reverse order: reading stops, writing catches up, files are completed
+        outputs = []
+        for output in _open_outputs(options, sources):
+            outputs.append(output)
+            stack.callback(output.close)
+        window = None
+        if options.show:
+            from .window import Window
+
+            window = Window()
+            stack.callback(window.close)
+
+        def write(item: Result | End) -> None:
+            for output in outputs:
+                try:
+                    if isinstance(item, End):
+                        output.end(item.source)
+                    else:
+                        output.add(item)
+                except InputError as error:
+                    report.problem(str(error))
+
+        writer = WriteBehind(write)
+        stack.callback(writer.close)
+        events = _read(sources, options.vid_stride)
+        stack.callback(events.close)
+
+        for event in events:
+            if isinstance(event, Problem):
+                report.problem(event.text, event.fatal)
+            elif isinstance(event, End):
+                report.end(event.source)
+                writer.put(event)
+            else:
+                result = Result(event, detector(event.image))
+                report.result(event, result.detections, detector.timings)
+                if window and not window.show(result.picture, still=event.index is None):
+                    break
+                writer.put(result)
+
+
+def _open_outputs(options: argparse.Namespace, sources: Sequence[Source]) -> Iterator[Output]:
+    protected = Protected(sources)
+    if options.json:
+        yield JsonFile(options.json, protected)
+    if options.csv:
+        yield CsvFile(options.csv, protected)
+    if options.save_txt or options.save_conf:
+        yield Labels(options.output, options.save_conf, protected)
+    if options.save_crop:
+        yield Crops(options.output, protected)
+    if not options.no_save:
+        yield Pictures(options.output, protected)
+
+
+def _read(sources: Sequence[Source], vid_stride: int) -> Any:
+    """Give the events of all sources: files one after the other, then live sources all together."""
+    files = [source for source in sources if source.kind is not Kind.LIVE]
+    live = [source for source in sources if source.kind is Kind.LIVE]
+    if files:
+        yield from read_ahead(read_files(files, vid_stride))
+    if live:
+        streams: list[Iterator[Event]] = [read_live(source, vid_stride) for source in live]
+        yield from newest(streams, lambda event: isinstance(event, Frame))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

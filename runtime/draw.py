@@ -1,0 +1,89 @@
+"""Drawing boxes and their labels on an image. The C++ header does it with the same colours and sizes."""
+
+from __future__ import annotations
+
+import colorsys
+
+import cv2
+import numpy as np
+
+from .detections import Detections
+from .letterbox import to_bgr
+from .text import measure, put_text
+
+Colour = tuple[int, int, int]  # blue, green, red, 0 to 255
+
+
+def class_colour(class_id: int) -> Colour:
+    """Give a class its colour.
+
+    Hues step by the golden ratio, which keeps any number of consecutive classes well apart; every other round
+    of eight is paler, the next darker. hue = (0.58 + 0.618034 · id) mod 1; saturation, value = (0.85, 1),
+    (0.55, 1), (0.85, 0.75) for ⌊id / 8⌋ mod 3 = 0, 1, 2; each channel is rounded to the nearest of 0 to 255.
+    """
+    hue = (0.58 + 0.618034 * class_id) % 1
+    saturation, value = ((0.85, 1.0), (0.55, 1.0), (0.85, 0.75))[class_id // 8 % 3]
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def text_colour(background: Colour) -> Colour:
+    """Black or white, whichever reads better: black on more than half of white's luma (BT.601)."""
+    blue, green, red = background
+    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 127.5 else (255, 255, 255)
+
+
+def line_width(image_hw: tuple[int, int]) -> int:
+    """Width of the boxes' lines in pixels: a 350th of the mean of height and width, at least 1."""
+    return max(1, round(sum(image_hw) / 2 / 350))
+
+
+def text_size(image_hw: tuple[int, int]) -> int:
+    """Height of the labels' letters in pixels: a 50th of the mean of height and width, at least 12."""
+    return max(12, round(sum(image_hw) / 2 / 50))
+
+
+def draw(image: np.ndarray, detections: Detections) -> np.ndarray:
+    """Draw boxes and labels (name and score) on a copy of an image.
+
+    image: uint8, (h, w, 3) BGR, or grey (h, w) or BGRA, which become BGR. A label sits on top of its box, or
+    inside where there is no room, and never leaves the image: it is made smaller, and at last cut, to fit.
+    The best detections are drawn last, over the others.
+
+    Returns uint8 (h, w, 3).
+    """
+    canvas = to_bgr(image)
+    canvas = canvas.copy() if canvas is image else canvas
+    hw = canvas.shape[:2]
+    width = line_width(hw)
+    for box, score, class_id in zip(
+        detections.xyxy[::-1], detections.scores[::-1], detections.class_ids[::-1], strict=True
+    ):
+        colour = class_colour(int(class_id))
+        x1, y1, x2, y2 = (round(float(edge)) for edge in box)
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, width, cv2.LINE_AA)
+        _draw_label(canvas, f"{detections.names[class_id]} {score:.2f}", (x1, y1), colour, width)
+    return canvas
+
+
+def _draw_label(canvas: np.ndarray, label: str, corner: tuple[int, int], colour: Colour, line: int) -> None:
+    """Draw a filled label whose lower left corner is the box's upper left one, room permitting."""
+    height, width = canvas.shape[:2]
+    size = text_size((height, width))
+    pad = max(2, size // 5)
+    extent = measure(label, size)
+    while size > 8 and extent.width + 2 * pad > width:
+        size -= 1
+        extent = measure(label, size)
+    while label and extent.width + 2 * pad > width:
+        label = label[:-1]
+        extent = measure(label, size)
+    label_w, label_h = extent.width + 2 * pad, extent.ascent + extent.descent + pad
+    if not label or label_h > height:
+        return
+    left = min(max(corner[0] - line // 2, 0), width - label_w)
+    top = corner[1] - line // 2 - label_h
+    if top < 0:  # no room above the box
+        top = min(max(corner[1], 0), height - label_h)
+    cv2.rectangle(canvas, (left, top), (left + label_w - 1, top + label_h - 1), colour, cv2.FILLED)
+    put_text(canvas, label, (left + pad, top + pad // 2 + extent.ascent), size, text_colour(colour))

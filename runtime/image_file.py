@@ -1,0 +1,110 @@
+"""Reading and writing picture files, whatever their name and whatever is in them.
+
+OpenCV's own `imread` and `imwrite` take no Chinese names on Windows, so files are read and written by Python
+and only decoded and encoded by OpenCV.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .atomic import write_atomic
+from .errors import InputError
+from .image_header import read_header
+
+# Whether .avif, .gif and .jp2 are decoded depends on the OpenCV build; where not, that is reported.
+IMAGE_SUFFIXES = {
+    ".avif", ".bmp", ".dib", ".gif", ".hdr", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm",
+    ".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp",
+}  # fmt: skip
+MAX_FILE_BYTES = 1 << 29
+MAX_PIXELS = 1 << 28  # 16384 × 16384; decoded it takes 800 MB
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read a picture as uint8 (h, w, 3), BGR, upright.
+
+    The pixels are what `cv2.imread` gives, because that is what YOLOv5 is trained on: grey becomes BGR, alpha
+    is dropped, 16 bits become 8, CMYK is converted. The EXIF orientation is applied also where the installed
+    OpenCV does not do it.
+
+    Raises InputError, which names the file, if it cannot be read, is no picture, or is larger than
+    MAX_FILE_BYTES or MAX_PIXELS.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise InputError(f"it has {size} bytes, more than the {MAX_FILE_BYTES} that are read")
+        return decode_image(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """Decode the contents of a picture file; see `read_image`."""
+    if not data:
+        raise InputError("it is empty")
+    header = read_header(data)
+    if header and header.width * header.height > MAX_PIXELS:
+        raise InputError(
+            f"its {header.width}x{header.height} pixels are more than the {MAX_PIXELS} that are decoded"
+        )
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except (cv2.error, MemoryError) as error:  # OpenCV's own limits on width, height and pixels
+        raise InputError(f"OpenCV does not decode it: {first_line(error)}") from error
+    if image is None:
+        raise InputError("not a picture, or one in a format that this OpenCV does not decode, or damaged")
+    return _upright(image, header.orientation if header else 1)
+
+
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation: which way the camera was held (Exif 2.32, tag 0x0112)."""
+    if orientation == 2:
+        return cv2.flip(image, 1)
+    if orientation == 3:
+        return cv2.rotate(image, cv2.ROTATE_180)
+    if orientation == 4:
+        return cv2.flip(image, 0)
+    if orientation == 5:
+        return cv2.transpose(image)
+    if orientation == 6:
+        return cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE)
+    if orientation == 7:
+        return cv2.rotate(cv2.transpose(image), cv2.ROTATE_180)
+    if orientation == 8:
+        return cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE)
+    return image
+
+
+def can_write(suffix: str) -> bool:
+    """Say whether this OpenCV writes pictures of that kind."""
+    try:
+        return suffix.lower() in IMAGE_SUFFIXES and bool(cv2.haveImageWriter(f"picture{suffix}"))
+    except cv2.error:
+        return False
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write a picture in the format that the suffix of `path` names.
+
+    Raises InputError if the picture does not fit the format, OSError if the file cannot be written.
+    """
+    try:
+        encoded, data = cv2.imencode(path.suffix, image)
+    except cv2.error as error:
+        raise InputError(f"cannot write {path}: {first_line(error)}") from error
+    if not encoded:
+        raise InputError(f"cannot write {path}: this OpenCV does not encode it")
+    write_atomic(path, data.data)
+
+
+def first_line(error: BaseException) -> str:
+    """Shorten OpenCV's exceptions, which span lines and name source files, to what they say."""
+    text = getattr(error, "err", None) or str(error) or type(error).__name__
+    return text.strip().splitlines()[0]

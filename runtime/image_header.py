@@ -1,0 +1,136 @@
+"""The size and the orientation of a picture, read from the first bytes of its file.
+
+The size is wanted before decoding, because a few kilobytes can unpack to gigabytes. The orientation is wanted
+because OpenCV's readers differ: EXIF is applied to JPEG by all versions, to PNG by newer ones, to WebP by the
+newest only.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+MAX_CHUNKS = 10_000  # more parts than any camera or editor writes
+
+
+class ImageHeader(NamedTuple):
+    """Size in pixels as stored, and the EXIF orientation to apply to that: 1 (upright) to 8."""
+
+    width: int
+    height: int
+    orientation: int = 1
+
+
+def read_header(data: bytes) -> ImageHeader | None:
+    """Read the header of a JPEG, PNG, WebP, TIFF, BMP or GIF file; None for other formats and damaged files.
+
+    A TIFF's orientation is given as 1, because every OpenCV applies that one itself.
+    """
+    try:
+        if data[:3] == b"\xff\xd8\xff":
+            return _read_jpeg(data)
+        if data[:8] == b"\x89PNG\r\n\x1a\n":
+            return _read_png(data)
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return _read_webp(data)
+        if data[:4] in (b"II*\0", b"MM\0*"):
+            tags = _read_tiff_tags(data)
+            return ImageHeader(tags[0x100], tags[0x101])
+        if data[:2] == b"BM":
+            width, height = struct.unpack_from("<ii", data, 18)
+            return ImageHeader(abs(width), abs(height))  # a negative height means rows from the top
+        if data[:4] == b"GIF8":
+            return ImageHeader(*struct.unpack_from("<HH", data, 6))
+    except (struct.error, IndexError, KeyError):
+        pass  # cut short or not what it says: the decoder will have the last word
+    return None
+
+
+def _read_jpeg(data: bytes) -> ImageHeader | None:
+    """Walk the segments up to the frame header (SOFn), which holds the size; Exif is in an APP1 before it."""
+    orientation = 1
+    position = 2
+    for _ in range(MAX_CHUNKS):
+        while data[position] == 0xFF:
+            position += 1
+        marker, length = data[position], struct.unpack_from(">H", data, position + 1)[0]
+        body = position + 3
+        if marker == 0xE1 and data[body : body + 6] == b"Exif\0\0":
+            orientation = _read_orientation(data[body + 6 : position + 1 + length])
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, body + 1)
+            return ImageHeader(width, height, orientation)
+        position += 1 + length
+    return None
+
+
+def _read_png(data: bytes) -> ImageHeader:
+    """IHDR comes first and holds the size; eXIf may stand anywhere."""
+    width, height = struct.unpack_from(">II", data, 16)
+    for kind, start, length in _chunks(data, 8, ">"):
+        if kind == b"eXIf":
+            return ImageHeader(width, height, _read_orientation(data[start : start + length]))
+    return ImageHeader(width, height)
+
+
+def _chunks(data: bytes, position: int, order: str) -> Iterator[tuple[bytes, int, int]]:
+    """Give kind, start and length of the chunks of a PNG (">") or RIFF ("<") file."""
+    for _ in range(MAX_CHUNKS):
+        if position + 8 > len(data):
+            return
+        if order == ">":
+            length, kind = struct.unpack_from(">I4s", data, position)
+            following = position + 12 + length  # a checksum follows the data
+        else:
+            kind, length = struct.unpack_from("<4sI", data, position)
+            following = position + 8 + length + length % 2
+        yield kind, position + 8, length
+        position = following
+
+
+def _read_webp(data: bytes) -> ImageHeader | None:
+    """Take the size from VP8X, VP8 or VP8L, whichever comes first, and the orientation from EXIF.
+
+    Layouts: https://developers.google.com/speed/webp/docs/riff_container, RFC 6386 (VP8) and RFC 9649 (VP8L).
+    """
+    size: tuple[int, int] | None = None
+    orientation = 1
+    for kind, start, length in _chunks(data, 12, "<"):
+        if kind == b"VP8X" and size is None:
+            size = (
+                1 + int.from_bytes(data[start + 4 : start + 7], "little"),
+                1 + int.from_bytes(data[start + 7 : start + 10], "little"),
+            )
+        elif kind == b"VP8 " and size is None:
+            width, height = struct.unpack_from("<HH", data, start + 6)
+            size = width & 0x3FFF, height & 0x3FFF
+        elif kind == b"VP8L" and size is None:
+            bits = struct.unpack_from("<I", data, start + 1)[0]
+            size = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        elif kind == b"EXIF":
+            exif = data[start : start + length]
+            orientation = _read_orientation(exif[6:] if exif.startswith(b"Exif\0\0") else exif)
+    return ImageHeader(*size, orientation) if size else None
+
+
+def _read_orientation(exif: bytes) -> int:
+    """Take the orientation out of Exif data, which is a small TIFF file; 1 if there is none or it is odd."""
+    try:
+        orientation = _read_tiff_tags(exif).get(0x112, 1)
+    except struct.error:
+        return 1
+    return orientation if 1 <= orientation <= 8 else 1
+
+
+def _read_tiff_tags(data: bytes) -> dict[int, int]:
+    """Read the tags of a TIFF's first directory that are one whole number, 16 or 32 bits."""
+    order = "<" if data[:2] == b"II" else ">"
+    (position,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, position)
+    tags = {}
+    for entry in range(position + 2, position + 2 + 12 * count, 12):
+        tag, kind, values = struct.unpack_from(order + "HHI", data, entry)
+        if values == 1 and kind in (3, 4):
+            tags[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, entry + 8)[0]
+    return tags

@@ -1,0 +1,128 @@
+"""Outputs that are text: JSON, CSV and YOLO label files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, TextIO
+
+from .atomic import AtomicFile, write_atomic
+from .outputs import Protected, Result
+from .sources import Source
+
+
+class _TextFile:
+    """A UTF-8 file that grows result by result and appears under its name when it is closed."""
+
+    def __init__(self, path: Path):
+        self._file = AtomicFile(path)
+        # A file name that is no Unicode is written with the \udcXX escapes that JSON knows.
+        self._stream: TextIO = self._file.temporary.open(
+            "w", encoding="utf-8", errors="backslashreplace", newline=""
+        )
+
+    def _write(self, text: str) -> None:
+        with self._file.writing():
+            self._stream.write(text)
+
+    def end(self, source: Source) -> None:
+        """Nothing to do: all sources go into one file."""
+
+    def close(self) -> None:
+        """Complete the file."""
+        with self._file.writing():
+            self._stream.close()
+        self._file.commit()
+
+
+class JsonFile(_TextFile):
+    """All results in one array: an object per image with file, width, height and detections.
+
+    Frames of videos and streams have their number, from 0, as "frame". Boxes are x1, y1, x2, y2 in pixels.
+    """
+
+    def __init__(self, path: Path, protected: Protected):
+        super().__init__(protected.check(path))
+        self._separator = "[\n"
+
+    def add(self, result: Result) -> None:
+        """Append an object."""
+        height, width = result.frame.image.shape[:2]
+        entry: dict[str, Any] = {"file": result.frame.source.name}
+        if result.frame.index is not None:
+            entry["frame"] = result.frame.index
+        entry |= {"width": width, "height": height, "detections": _rounded(result)}
+        self._write(self._separator + json.dumps(entry, ensure_ascii=False))
+        self._separator = ",\n"
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._write("[]\n" if self._separator == "[\n" else "\n]\n")
+        super().close()
+
+
+class CsvFile(_TextFile):
+    """A row for each box: file, frame (empty for pictures), class_id, name, score, x1, y1, x2, y2."""
+
+    COLUMNS = ("file", "frame", "class_id", "name", "score", "x1", "y1", "x2", "y2")
+
+    def __init__(self, path: Path, protected: Protected):
+        super().__init__(protected.check(path))
+        self._writer = csv.writer(self, lineterminator="\n")
+        self._writer.writerow(self.COLUMNS)
+
+    write = _TextFile._write  # what csv.writer calls
+
+    def add(self, result: Result) -> None:
+        """Append the rows of one image."""
+        frame = result.frame
+        index = "" if frame.index is None else frame.index
+        for box in _rounded(result):
+            self._writer.writerow(
+                (frame.source.name, index, box["class_id"], box["name"], box["score"], *box["box"])
+            )
+
+
+def _rounded(result: Result) -> list[dict[str, Any]]:
+    """Give the detections with scores of 6 and boxes of 3 decimals: finer than any two machines agree."""
+    return [
+        {
+            **box,
+            "score": round(box["score"], 6),
+            "box": [round(edge, 3) for edge in box["box"]],
+        }
+        for box in result.detections.to_dict()
+    ]
+
+
+class Labels:
+    """A YOLO label file for each image, FOLDER/labels/STEM.txt.
+
+    A line for each box: class number, centre x, centre y, width, height, in shares of the image's width and
+    height; with `scores` the score follows. An image without boxes gets an empty file, as for training.
+    """
+
+    def __init__(self, folder: Path, scores: bool, protected: Protected):
+        self._folder = folder / "labels"
+        self._scores = scores
+        self._protected = protected
+
+    def add(self, result: Result) -> None:
+        """Write the file of one image."""
+        height, width = result.frame.image.shape[:2]
+        lines = []
+        for box in result.detections.to_dict():
+            x1, y1, x2, y2 = box["box"]
+            values = [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
+            if self._scores:
+                values.append(box["score"])
+            lines.append(" ".join([str(box["class_id"]), *(f"{value:.6f}" for value in values)]) + "\n")
+        path = self._protected.check(self._folder / f"{result.stem}.txt")
+        write_atomic(path, "".join(lines).encode())
+
+    def end(self, source: Source) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""

@@ -1,0 +1,189 @@
+"""Reading, detecting and writing at the same time, each in a thread of its own.
+
+Order is kept, at most a few items wait between two stages, an error in one stage comes out in the main
+thread, and all threads end when the main thread stops. OpenCV lets go of Python's global lock while it works,
+so that threads are enough.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+POLL_SECONDS = (
+    0.1  # how often a waiting thread looks whether it should stop; Windows needs it for Ctrl-C, too
+)
+PATIENCE_SECONDS = 2.0  # how long to wait for a thread that hangs in a camera or a stream
+
+
+class _Done:
+    """The end of a stage, with the error that brought it about, if any."""
+
+    def __init__(self, error: BaseException | None = None):
+        self.error = error
+
+
+def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+    """Give the items in order while a thread takes them from `items`, at most `depth` ahead.
+
+    An exception of `items` is raised here, after the items before it. Closing this generator ends the thread.
+    """
+    ahead: queue.Queue[T | _Done] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item: T | _Done) -> bool:
+        while not stop.is_set():
+            try:
+                ahead.put(item, timeout=POLL_SECONDS)
+                return True
+            except queue.Full:
+                pass
+        return False
+
+    def work() -> None:
+        try:
+            iterator = iter(items)
+            for item in iterator:
+                if not put(item):
+                    break
+            _close(iterator)
+            put(_Done())
+        except BaseException as error:
+            put(_Done(error))
+
+    thread = threading.Thread(target=work, name="read", daemon=True)
+    thread.start()
+    try:
+        while True:
+            try:
+                item = ahead.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if isinstance(item, _Done):
+                if item.error:
+                    raise item.error
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join(PATIENCE_SECONDS)
+
+
+def newest(streams: Sequence[Iterable[T]], replaceable: Callable[[T], bool]) -> Iterator[T]:
+    """Merge streams that go on by themselves, each read by a thread: of each only the newest item waits.
+
+    A `replaceable` item is dropped when another one of its stream arrives before it is taken; other items are
+    all kept, in order. The streams take turns. Ends when all of them have ended.
+    """
+    changed = threading.Condition()
+    waiting: list[deque[T | _Done]] = [deque() for _ in streams]
+    stop = threading.Event()
+
+    def put(number: int, item: T | _Done) -> None:
+        with changed:
+            last = waiting[number][-1] if waiting[number] else None
+            if not (last is None or isinstance(last, _Done) or isinstance(item, _Done)) and (
+                replaceable(last) and replaceable(item)
+            ):
+                waiting[number].pop()
+            waiting[number].append(item)
+            changed.notify()
+
+    def work(number: int) -> None:
+        try:
+            iterator = iter(streams[number])
+            for item in iterator:
+                if stop.is_set():
+                    break
+                put(number, item)
+            _close(iterator)
+            put(number, _Done())
+        except BaseException as error:
+            put(number, _Done(error))
+
+    threads = [
+        threading.Thread(target=work, args=(number,), name=f"read {number}", daemon=True)
+        for number in range(len(streams))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        turn, running = 0, len(streams)
+        while running:
+            with changed:
+                order = [(turn + step) % len(streams) for step in range(len(streams))]
+                number = next((number for number in order if waiting[number]), None)
+                if number is None:
+                    changed.wait(POLL_SECONDS)
+                    continue
+                item = waiting[number].popleft()
+            turn = number + 1
+            if isinstance(item, _Done):
+                if item.error:
+                    raise item.error
+                running -= 1
+            else:
+                yield item
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(PATIENCE_SECONDS)
+
+
+def _close(iterator: Iterator[T]) -> None:
+    """Let a generator release what it holds, in the thread that ran it."""
+    close = getattr(iterator, "close", None)
+    if close:
+        close()
+
+
+class WriteBehind(Generic[T]):
+    """Calls `consume(item)` for every item that is put, in order, in a thread; at most `depth` items wait.
+
+    If `consume` raises, the items after that one are dropped, and the next `put` or `close` raises the error.
+    """
+
+    def __init__(self, consume: Callable[[T], None], depth: int = 2):
+        self._consume = consume
+        self._items: queue.Queue[T | _Done] = queue.Queue(depth)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="write", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while not isinstance(item := self._items.get(), _Done):
+            if self._error is None:
+                try:
+                    self._consume(item)
+                except BaseException as error:
+                    self._error = error
+
+    def put(self, item: T) -> None:
+        """Hand an item over; waits while `depth` items are waiting already."""
+        self._put(item)
+        self._raise()
+
+    def close(self) -> None:
+        """Wait until everything that was put has been consumed."""
+        if self._thread.is_alive():
+            self._put(_Done())
+            while self._thread.is_alive():
+                self._thread.join(POLL_SECONDS)
+        self._raise()
+
+    def _put(self, item: T | _Done) -> None:
+        while True:
+            try:
+                return self._items.put(item, timeout=POLL_SECONDS)
+            except queue.Full:
+                pass
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
