@@ -27,7 +27,7 @@ class Detections:
         return len(self.scores)
 
     def to_dict(self) -> list[dict[str, Any]]:
-        """Give plain Python values, ready for JSON: class_id, name, score and box (x1, y1, x2, y2) of each."""
+        """Give plain values, ready for JSON: class_id, name, score and box [x1, y1, x2, y2] of each."""
         return [
             {"class_id": class_id, "name": self.names[class_id], "score": score, "box": box}
             for class_id, score, box in zip(

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+import operator
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, overload
 
-import cv2
 import numpy as np
 
 from .decode import decode
 from .detections import Detections
-from .devices import Device, find_device
-from .errors import InputError, ModelError
+from .devices import find_device
+from .errors import InputError
 from .letterbox import letterbox, letterbox_shape, to_bgr, to_blob, unletterbox
 from .model_file import MAX_SIDE, ModelInfo, read_info, read_model
+from .network import Network
 from .nms import nms
 
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "weights" / "codes.onnx"
@@ -39,8 +40,8 @@ class Detector:
     classes: names or numbers of the only classes to look for.
     agnostic_nms: let boxes of different classes suppress each other, too.
     multi_label: give a box every class that scores high enough, not just the best: what evaluations do.
-    names, anchors, strides: replace the model file's; all three serve a file without metadata. Anchors are, for
-        each output, (w, h) pairs in pixels.
+    names, anchors, strides: replace the model file's; all three serve a file without metadata. Anchors are,
+        for each output, (w, h) pairs in pixels.
 
     A detector may be called from several threads: a lock lets one call through at a time. To use several
     processor cores better than OpenCV does alone, give each thread its own detector.
@@ -84,8 +85,7 @@ class Detector:
         self._stride = max(self.info.strides) if self.info.dynamic else None
         self._canvas = np.empty(0, np.uint8)  # reused by every call, grown when an image needs more
         self._blob = np.empty(0, np.float32)
-        self._net = _load_net(buffer, find_device(device), self.path)
-        self._outputs = _output_names(self._net, self.info, self.path)
+        self._network = Network(buffer, self.info, find_device(device), self.path)
         self._lock = threading.Lock()
         self.timings: dict[str, float] = {}
 
@@ -106,7 +106,7 @@ class Detector:
         Returns Detections, or a list of them. Raises InputError for anything that is not an image, ModelError
         if the network doesn't fit its metadata.
         """
-        single = isinstance(image, np.ndarray)
+        single = not isinstance(image, list | tuple)
         images = [to_bgr(image)] if single else [to_bgr(each) for each in image]
         with self._lock:
             timings = dict.fromkeys(("letterbox", "forward", "decode", "nms"), 0.0)
@@ -120,16 +120,16 @@ class Detector:
         clock = [perf_counter()]
 
         height, width = letterbox_shape(image_hw, self.imgsz, self._stride)
-        pixels = height * width * 3
+        pixels, fold = height * width * 3, self.info.fold
         if self._blob.size < pixels:
             self._canvas, self._blob = np.empty(pixels, np.uint8), np.empty(pixels, np.float32)
         canvas, placement = letterbox(
             image, self.imgsz, self._stride, out=self._canvas[:pixels].reshape(height, width, 3)
         )
-        blob = to_blob(canvas, out=self._blob[:pixels].reshape(1, 3, height, width))
+        blob = to_blob(canvas, fold, self._blob[:pixels].reshape(1, -1, height // fold, width // fold))
         clock.append(perf_counter())
 
-        heads = self._forward(blob)
+        heads = self._network(blob)
         clock.append(perf_counter())
 
         xyxy, scores, class_ids = decode(
@@ -147,59 +147,6 @@ class Detector:
         for stage, start, end in zip(timings, clock, clock[1:], strict=False):
             timings[stage] += (end - start) * 1000
         return Detections(boxes, scores[keep], class_ids[keep], self.info.names)
-
-    def _forward(self, blob: np.ndarray) -> list[np.ndarray]:
-        """Run the network: float32 (1, 3, H, W) to one (channels, ny, nx) per output."""
-        try:
-            self._net.setInput(blob)
-            outputs = self._net.forward(self._outputs)  # a list or a tuple, by version
-        except cv2.error as error:
-            raise ModelError(
-                f"OpenCV cannot run {self.path} at {blob.shape[2:]}: {_reason(error)}"
-            ) from error
-        heads = []
-        for output, stride, anchors in zip(outputs, self.info.strides, self.info.anchors, strict=True):
-            expected = (
-                1,
-                len(anchors) * (5 + len(self.info.names)),
-                blob.shape[2] // stride,
-                blob.shape[3] // stride,
-            )
-            if output.shape != expected:
-                raise ModelError(
-                    f"{self.path} has an output of shape {output.shape} where {len(anchors)} anchors, "
-                    f"{len(self.info.names)} names and the stride {stride} need {expected}"
-                )
-            heads.append(output[0])
-        return heads
-
-
-def _load_net(buffer: np.ndarray, device: Device, path: Path) -> Any:
-    """Hand the network to OpenCV, for one device."""
-    try:
-        if device.new_engine or not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
-            net = cv2.dnn.readNetFromONNX(buffer)
-        else:
-            net = cv2.dnn.readNetFromONNX(buffer, engine=cv2.dnn.ENGINE_CLASSIC)
-        if not device.new_engine or not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
-            net.setPreferableBackend(device.backend)
-            net.setPreferableTarget(device.target)
-    except cv2.error as error:
-        raise ModelError(f"OpenCV {cv2.__version__} cannot load {path}: {_reason(error)}") from error
-    return net
-
-
-def _output_names(net: Any, info: ModelInfo, path: Path) -> list[str]:
-    """Name the network's outputs in the order of strides and anchors."""
-    names = list(net.getUnconnectedOutLayersNames())
-    if len(names) != len(info.strides):
-        raise ModelError(f"{path} has {len(names)} outputs, but its metadata describes {len(info.strides)}")
-    return names
-
-
-def _reason(error: cv2.error) -> str:
-    """Find the telling part of an OpenCV error, which comes with paths and line numbers of its own source."""
-    return str(getattr(error, "err", "") or error).strip().splitlines()[0]
 
 
 def _share(value: float, name: str) -> float:
@@ -233,10 +180,13 @@ def _input_size(imgsz: int | Sequence[int] | None, info: ModelInfo, free: bool) 
     """Choose the size (h, w) to letterbox to."""
     if imgsz is None:
         return info.imgsz
-    sides = [imgsz, imgsz] if isinstance(imgsz, int) else list(imgsz)
+    try:
+        sides = [operator.index(side) for side in (imgsz if isinstance(imgsz, Sequence) else [imgsz])]
+    except TypeError:
+        sides = []
     if len(sides) == 1:
         sides *= 2
-    if len(sides) != 2 or not all(isinstance(side, int) and 0 < side <= MAX_SIDE for side in sides):
+    if len(sides) != 2 or not all(0 < side <= MAX_SIDE for side in sides):
         raise InputError(f"imgsz must be one or two whole numbers from 1 to {MAX_SIDE}, not {imgsz!r}")
     stride = max(info.strides)
     height, width = (math.ceil(side / stride) * stride for side in sides)

@@ -10,11 +10,11 @@ from .errors import DeviceError
 
 
 class Device(NamedTuple):
-    """A backend and a target as `cv2.dnn` numbers them, and whether OpenCV 5's new engine can serve them."""
+    """A device's name, and its backend and target as `cv2.dnn` numbers them."""
 
+    name: str
     backend: int
     target: int
-    new_engine: bool
 
 
 # name: backend, target, as the constants are called in cv2.dnn. Builds lack some of them.
@@ -56,7 +56,7 @@ def find_device(name: str) -> Device:
             f"it can use {', '.join(available_devices())}"
         )
     backend, target = _CONSTANTS[name]
-    return Device(getattr(cv2.dnn, backend), getattr(cv2.dnn, target), new_engine=name == "cpu")
+    return Device(name, getattr(cv2.dnn, backend), getattr(cv2.dnn, target))
 
 
 def _available(name: str) -> bool:

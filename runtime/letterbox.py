@@ -37,7 +37,8 @@ def to_bgr(image: Any) -> np.ndarray:
     """Bring an image into the one form that everything here works on: uint8, (h, w, 3), BGR.
 
     Takes uint8 or uint16, (h, w), (h, w, 1), (h, w, 3) BGR or (h, w, 4) BGRA. Alpha is dropped and 16 bits
-    become 8 by leaving out the low byte, both as `cv2.imread` does it.
+    become 8 by leaving out the low byte, both as `cv2.imread` does it. An image that has the form already is
+    returned itself, anything else as a copy.
 
     Raises InputError for anything else.
     """
@@ -54,10 +55,8 @@ def to_bgr(image: Any) -> np.ndarray:
     elif image.dtype != np.uint8:
         raise InputError(f"an image must hold uint8 or uint16, not {image.dtype}")
     if image.ndim == 2 or image.shape[2] == 1:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    if image.shape[2] == 4:
-        return cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
-    return image
+        return cv2.cvtColor(image.reshape(image.shape[:2]), cv2.COLOR_GRAY2BGR)
+    return image if image.shape[2] == 3 else np.ascontiguousarray(image[:, :, :3])
 
 
 def letterbox_shape(image_hw: tuple[int, int], imgsz: tuple[int, int], stride: int | None) -> tuple[int, int]:
@@ -96,7 +95,7 @@ def letterbox(
     canvas[top:bottom, :left] = GREY
     canvas[top:bottom, right:] = GREY
     inside = canvas[top:bottom, left:right]
-    if (new_h, new_w) == (h, w):
+    if (new_h, new_w) == (h, w) or h == w == 1:  # OpenCV 4.5.4 fails on a single pixel
         inside[:] = image
     else:
         cv2.resize(image, (new_w, new_h), dst=inside, interpolation=cv2.INTER_LINEAR)
@@ -125,13 +124,23 @@ def unletterbox(xyxy: np.ndarray, placement: Placement, image_hw: tuple[int, int
     return np.clip(boxes, 0, np.array([w, h, w, h], np.float32), out=boxes)
 
 
-def to_blob(canvas: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Turn a BGR canvas, uint8 (H, W, 3), into the network's input: float32 (1, 3, H, W), RGB, 0 to 1.
+def to_blob(canvas: np.ndarray, fold: int = 1, out: np.ndarray | None = None) -> np.ndarray:
+    """Turn a BGR canvas, uint8 (H, W, 3), into the network's input: float32, RGB, 0 to 1.
+
+    With fold 1 its shape is (1, 3, H, W). With fold f, each f × f square of pixels becomes one pixel of
+    3f² channels, (1, 3f², H/f, W/f), as YOLOv5's Focus layer does for f = 2: colour c of the pixel (dx, dy)
+    of a square is channel (dx · f + dy) · 3 + c. H and W must be divisible by f.
 
     `out` is a blob of that shape to write to.
     """
-    height, width = canvas.shape[:2]
-    blob = np.empty((1, 3, height, width), np.float32) if out is None else out
-    for channel in range(3):
-        cv2.LUT(cv2.extractChannel(canvas, 2 - channel), _UNIT, dst=blob[0, channel])
+    height, width = canvas.shape[0] // fold, canvas.shape[1] // fold
+    blob = np.empty((1, 3 * fold * fold, height, width), np.float32) if out is None else out
+    planes = np.empty(blob.shape[1:], np.uint8)
+    squares = canvas.reshape(height, fold, width, 3 * fold)  # row, dy, column, dx and B G R
+    for dy in range(fold):
+        cv2.split(
+            squares[:, dy], [planes[(dx * fold + dy) * 3 + 2 - c] for dx in range(fold) for c in range(3)]
+        )
+    # All planes side by side are one picture to cv2.LUT, which divides its rows between threads.
+    cv2.LUT(planes.reshape(-1, width), _UNIT, dst=blob.reshape(-1, width))
     return blob

@@ -40,6 +40,7 @@ class ModelInfo:
     imgsz: (height, width) the network was converted for.
     task: "detect".
     dynamic: whether the input may have another size, divisible by the largest stride.
+    fold: 1 if the network takes the three colours, 2 if squares of 2 × 2 pixels as `to_blob` folds them.
     source: file name and SHA-256 of the checkpoint, if known.
     producer: the program that wrote the file, and its version.
     """
@@ -50,6 +51,7 @@ class ModelInfo:
     imgsz: tuple[int, int]
     task: str = "detect"
     dynamic: bool = False
+    fold: int = 1
     source: dict[str, str] | None = None
     producer: str = ""
 
@@ -78,7 +80,7 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     if buffer[:4].tobytes() == b"PK\x03\x04" or buffer[:2].tobytes() == b"\x80\x02":
         raise ModelError(f"{path} is a PyTorch checkpoint, not an ONNX model; {_CONVERT}")
     try:
-        metadata = _walk_model(memoryview(buffer))
+        metadata = _walk_model(buffer.data)
     except _WireError as error:
         raise ModelError(f"{path} is not an ONNX model, or a damaged one: {error}") from error
     return buffer, metadata
@@ -106,13 +108,13 @@ def read_info(
             f"{path} lacks the metadata {', '.join(missing)}; {_CONVERT}, "
             "or give Detector the arguments names, anchors and strides"
         )
-    for key in ("names", "anchors", "strides", "imgsz", "task", "dynamic", "source"):
+    for key in ("names", "anchors", "strides", "imgsz", "task", "dynamic", "fold", "source"):
         if key not in values and key in metadata:
             try:
                 values[key] = json.loads(metadata[key])
             except (ValueError, RecursionError) as error:
                 raise ModelError(f"{path} has damaged metadata: {key} is not JSON") from error
-    values = {"imgsz": [640, 640], "task": "detect", "dynamic": False, "source": None, **values}
+    values = {"imgsz": [640, 640], "task": "detect", "dynamic": False, "fold": 1, "source": None, **values}
     try:
         return _check_info(values, metadata.get("producer", ""))
     except (ValueError, TypeError, OverflowError) as error:
@@ -121,20 +123,24 @@ def read_info(
 
 def _check_info(values: dict[str, Any], producer: str) -> ModelInfo:
     """Turn plain values into a ModelInfo. Raises ValueError or TypeError for what is not right."""
+    for key in ("names", "strides", "anchors", "imgsz"):
+        if not isinstance(values[key], Sequence | np.ndarray) or isinstance(values[key], str):
+            raise ValueError(f"{key} must be a list")
     names = values["names"]
-    if isinstance(names, dict):  # as in YOLOv5's own yaml files
-        names = [names[key] for key in sorted(names, key=int)]
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names) or not len(names):
+    if not len(names) or not all(isinstance(name, str) for name in names):
         raise ValueError("names must be a list of strings")
 
     strides = [_whole(stride, "strides", MAX_SIDE) for stride in values["strides"]]
-    anchors = [np.asarray(pairs, np.float32) for pairs in values["anchors"]]
+    with np.errstate(over="ignore"):  # too large is infinite, and refused below
+        anchors = [np.asarray(pairs, np.float32) for pairs in values["anchors"]]
     if not strides or len(strides) != len(anchors):
         raise ValueError(f"there are {len(strides)} strides for {len(anchors)} outputs with anchors")
     for pairs in anchors:
         if pairs.size == 0 or pairs.size % 2 or not (np.isfinite(pairs) & (pairs > 0)).all():
             raise ValueError("anchors must be, for each output, pairs of positive numbers")
 
+    if len(values["imgsz"]) != 2:
+        raise ValueError("imgsz must be a height and a width")
     height, width = (_whole(side, "imgsz", MAX_SIDE) for side in values["imgsz"])
     if height % max(strides) or width % max(strides):
         raise ValueError(f"imgsz {height} × {width} is not divisible by the stride {max(strides)}")
@@ -142,6 +148,9 @@ def _check_info(values: dict[str, Any], producer: str) -> ModelInfo:
         raise ValueError(f"the task is {values['task']!r}, and only 'detect' is supported")
     if not isinstance(values["dynamic"], bool):
         raise ValueError("dynamic must be true or false")
+    fold = _whole(values["fold"], "fold", MAX_SIDE)
+    if min(strides) % fold:
+        raise ValueError(f"fold {fold} does not divide the stride {min(strides)}")
     if not isinstance(values["source"], dict | None):
         raise ValueError("source must be an object")
     return ModelInfo(
@@ -151,13 +160,14 @@ def _check_info(values: dict[str, Any], producer: str) -> ModelInfo:
         imgsz=(height, width),
         task=values["task"],
         dynamic=values["dynamic"],
+        fold=fold,
         source=values["source"],
         producer=producer,
     )
 
 
 def _whole(value: Any, name: str, most: int) -> int:
-    if isinstance(value, bool) or int(value) != value or not 0 < value <= most:
+    if isinstance(value, bool | str) or int(value) != value or not 0 < value <= most:
         raise ValueError(f"{name} must be whole numbers from 1 to {most}, not {value!r}")
     return int(value)
 

@@ -22,12 +22,16 @@ def nms(
 
     xyxy: float32 (n, 4); scores: float32 (n,); class_ids: int (n,). A box suppresses others of its own class
     only, or of all classes if `agnostic`. Equal scores are taken in the order given. IoU is
-    intersection / (area + area − intersection) in float32; boxes without any area suppress nothing.
+    intersection / (area + area − intersection) in float32, compared with the threshold exactly, as
+    torchvision does it; boxes without any area suppress nothing.
 
     Returns the indices of the chosen boxes, int64 (k,), best first, at most `max_det`.
     """
     if not len(xyxy) == len(scores) == len(class_ids):
         raise InputError(f"{len(xyxy)} boxes, {len(scores)} scores and {len(class_ids)} classes don't match")
+    threshold = np.float32(iou_thres)
+    if float(threshold) > iou_thres:  # 0.6 is 0.6000000238 in float32: an IoU of that very value is above 0.6
+        threshold = np.nextafter(threshold, np.float32(0))
     order = np.argsort(-scores, kind="stable")[:MAX_NMS]
     boxes = xyxy[order].astype(np.float32, copy=False)
     classes = np.zeros(len(order), np.int32) if agnostic else class_ids[order]
@@ -35,13 +39,13 @@ def nms(
     kept = np.empty(0, np.int64)  # positions in `order`
     for start in range(0, len(order), _BLOCK):
         block = np.arange(start, min(start + _BLOCK, len(order)))
-        block = block[~_suppresses(boxes, classes, kept, block, iou_thres).any(axis=0)]
+        block = block[~_suppresses(boxes, classes, kept, block, threshold).any(axis=0)]
         # Within the block a box falls to any earlier one that itself stands. Start with all standing and
         # repeat until nothing changes: each round settles at least one more box, and most blocks take three.
-        suppresses = np.triu(_suppresses(boxes, classes, block, block, iou_thres), 1)
-        stands = np.ones(len(block), bool)
+        suppresses = np.triu(_suppresses(boxes, classes, block, block, threshold), 1)
+        stands: np.ndarray = np.ones(len(block), bool)
         while True:
-            settled = ~suppresses[stands].any(axis=0)
+            settled: np.ndarray = ~suppresses[stands].any(axis=0)
             if np.array_equal(settled, stands):
                 break
             stands = settled
@@ -52,10 +56,10 @@ def nms(
 
 
 def _suppresses(
-    boxes: np.ndarray, classes: np.ndarray, first: np.ndarray, second: np.ndarray, iou_thres: float
+    boxes: np.ndarray, classes: np.ndarray, first: np.ndarray, second: np.ndarray, threshold: np.float32
 ) -> np.ndarray:
-    """Tell for each of `first` (rows) and `second` (columns), indices of boxes, whether they overlap too much."""
-    return (iou(boxes[first], boxes[second]) > iou_thres) & (classes[first][:, None] == classes[second])
+    """Tell of each box in `first` (rows) and `second` (columns) whether they overlap too much."""
+    return (iou(boxes[first], boxes[second]) > threshold) & (classes[first][:, None] == classes[second])
 
 
 def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:

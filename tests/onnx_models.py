@@ -1,8 +1,8 @@
 """Model files made by hand with the onnx package, so small that their answers can be told beforehand.
 
-The network finds red: in each head a convolution as large as its stride averages a cell's pixels, and its
-objectness logit is 20 · (red − green) − 10. The four box logits are 0, so that a box sits in the middle of its
-cell and is as large as its anchor. The logit of class 0 is 10 · (1 − 2 · blue) and of class 1 its negative.
+The network finds red: in each head a convolution as large as its stride averages a cell's pixels, and the
+objectness logit is 20 · (red − green) − 10. The four box logits are 0, so that a box sits in the middle of
+its cell and is as large as its anchor. The logit of class 0 is 10 − 20 · blue, that of class 1 its negative.
 """
 
 from __future__ import annotations
@@ -27,8 +27,12 @@ def red_network(
     classes: int = 2,
     imgsz: tuple[int | str, int | str] = ("h", "w"),
     swish: bool = False,
+    fold: int = 1,
 ) -> onnx.ModelProto:
-    """Make the network, without metadata. With `swish` it passes its input through SiLU first."""
+    """Make the network, without metadata.
+
+    With `swish` it passes its input through SiLU first; with `fold` 2 it takes squares of 2 × 2 pixels.
+    """
     nodes, weights, outputs = [], [], []
     source = "images"
     if swish:
@@ -44,6 +48,9 @@ def red_network(
         if classes > 1:
             kernel[6, 2], bias[6] = 20, -10
         kernel /= stride * stride
+        kernel = np.concatenate(
+            [kernel[:, :, dy::fold, dx::fold] for dx in range(fold) for dy in range(fold)], axis=1
+        )
         weights += [
             numpy_helper.from_array(np.tile(kernel, (len(pairs), 1, 1, 1)), f"kernel{i}"),
             numpy_helper.from_array(np.tile(bias, len(pairs)), f"bias{i}"),
@@ -54,8 +61,8 @@ def red_network(
                 [source, f"kernel{i}", f"bias{i}"],
                 [f"out{i}"],
                 f"head{i}",
-                kernel_shape=[stride, stride],
-                strides=[stride, stride],
+                kernel_shape=[stride // fold] * 2,
+                strides=[stride // fold] * 2,
             )
         )
         shape: list[int | str] = ["n", len(pairs) * (5 + classes), f"h{i}", f"w{i}"]
@@ -64,7 +71,7 @@ def red_network(
     graph = helper.make_graph(
         nodes,
         "red",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, *imgsz])],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3 * fold * fold, *imgsz])],
         outputs,
         weights,
     )
