@@ -1,5 +1,7 @@
 """YOLOv5's own activations, under its class and attribute names; all take and return (N, C, H, W)."""
 
+# ruff: noqa: D102 - every forward maps (N, C, H, W) to (N, C, H, W), unless its class says otherwise
+
 from __future__ import annotations
 
 import torch

@@ -1,18 +1,18 @@
-"""Open a YOLOv5 checkpoint of any release as data and hand out its network, ready to run, with what describes it."""
+"""Open a YOLOv5 checkpoint of any release as data: its network, ready to run, and what describes it."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
 
-from .errors import CheckpointError
 from .describe import anchors_in_pixels, class_names, guess_release, strides, trained_size
+from .errors import CheckpointError
 from .network import Detect, DetectionModel, Ensemble, Wrapper
 from .torch_file import read_torch_file
 
@@ -24,8 +24,9 @@ MAX_PARAMETERS = 1_000_000_000
 class Checkpoint:
     """A detection network and its description.
 
-    `anchors` holds one float32 array (na, 2) of (width, height) in input pixels per head; heads are in the network's
-    own order, which is coarse to fine in v1.0. `imgsz` is the size it was trained for, if the file says so.
+    `anchors` holds one float32 array (na, 2) of (width, height) in input pixels per head; heads are in the
+    network's own order, which is coarse to fine in v1.0. `imgsz` is the size it was trained for, if the file
+    says so.
     """
 
     path: Path
@@ -46,8 +47,8 @@ class Checkpoint:
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Open a checkpoint without running anything of it.
 
-    The network comes in float32 and evaluation mode; the averaged weights (EMA) are preferred. Raises CheckpointError
-    with one sentence that says what is wrong with the file.
+    The network comes in float32 and evaluation mode; the averaged weights (EMA) are preferred. Raises
+    CheckpointError with one sentence that says what is wrong with the file.
     """
     path = Path(path)
     try:
@@ -77,7 +78,15 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path}: its layers are nested too deeply") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise CheckpointError(f"{path}: its network is not built like one of YOLOv5's ({error})") from error
 
 
@@ -125,11 +134,14 @@ def _find_model(content: Any) -> DetectionModel:
 
 
 def _check_size(model: nn.Module) -> None:
-    """Refuse tensors that are larger than the file could hold; a view can repeat one number a billion times."""
+    """Refuse tensors larger than their data: a view can repeat one number a billion times."""
     total = 0
     for tensor in [*model.parameters(), *model.buffers()]:
         total += tensor.numel()
-        if tensor.numel() > tensor.untyped_storage().nbytes() // tensor.element_size() or total > MAX_PARAMETERS:
+        if (
+            tensor.numel() > tensor.untyped_storage().nbytes() // tensor.element_size()
+            or total > MAX_PARAMETERS
+        ):
             raise CheckpointError("its tensors are larger than its data")
 
 
@@ -144,10 +156,12 @@ def _heal(model: DetectionModel) -> None:
             module._reversed_padding_repeated_twice = [p for p in reversed(module.padding) for _ in (0, 1)]
         elif isinstance(module, nn.MaxPool2d):
             module.return_indices = False
-    model.save = sorted({j % i for i, layer in enumerate(model.model) for j in _sources(layer) if j != -1})
-    for i, layer in enumerate(model.model):
+    layers = cast(Any, model.model)
+    model.save = sorted({j % i for i, layer in enumerate(layers) for j in _sources(layer) if j != -1})
+    for i, layer in enumerate(layers):
         layer.i = i
 
 
 def _sources(layer: Any) -> list[int]:
-    return [layer.f] if isinstance(layer.f, int) else list(layer.f)
+    f: int | list[int] = layer.f
+    return [f] if isinstance(f, int) else list(f)

@@ -1,13 +1,14 @@
-"""Which class of this project stands for which class path in a YOLOv5 pickle: the one table for reading and writing.
+"""Which class stands for which class path in a YOLOv5 pickle: the one table for reading and writing.
 
-What is not in `CLASSES` (or among the few plain functions that `convert.pickle_reader` understands) is refused.
+What is not in `CLASSES` (or among the few plain functions that `convert.pickle_objects` understands) is
+refused.
 """
 
 from __future__ import annotations
 
 from torch import nn
 
-from . import activations, layers, network
+from . import activations, attention, folding, layers, network
 
 # Modules of PyTorch that YOLOv5 networks are made of, by the names that pickles give them.
 TORCH_MODULES: dict[str, tuple[type[nn.Module], ...]] = {
@@ -44,22 +45,22 @@ COMMON: tuple[type[nn.Module], ...] = (
     layers.C3,
     layers.C3Ghost,
     layers.C3SPP,
-    layers.C3TR,
+    attention.C3TR,
     layers.C3x,
     layers.Concat,
-    layers.Contract,
+    folding.Contract,
     layers.Conv,
     layers.CrossConv,
     layers.DWConv,
     layers.DWConvTranspose2d,
-    layers.Expand,
-    layers.Focus,
+    folding.Expand,
+    folding.Focus,
     layers.GhostBottleneck,
     layers.GhostConv,
     layers.SPP,
     layers.SPPF,
-    layers.TransformerBlock,
-    layers.TransformerLayer,
+    attention.TransformerBlock,
+    attention.TransformerLayer,
 )
 
 EXPERIMENTAL: tuple[type[nn.Module], ...] = (layers.MixConv2d, layers.Sum, network.Ensemble)

@@ -1,4 +1,4 @@
-"""What a loaded network says about itself: class names, strides, anchors, and which release it may come from."""
+"""What a loaded network says about itself: class names, strides, anchors, the release it may come from."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def strides(detect: Detect) -> list[int]:
 def anchors_in_pixels(detect: Detect) -> list[np.ndarray]:
     """One float32 array (na, 2) of (width, height) in pixels per head.
 
-    Releases up to v5.0 keep them in the buffer `anchor_grid` and decode with that; later ones multiply `anchors`, which
-    all keep in units of the stride.
+    Releases up to v5.0 keep them in the buffer `anchor_grid` and decode with that; later ones multiply
+    `anchors`, which all keep in units of the stride.
     """
     grid = dict(detect.named_buffers(recurse=False)).get("anchor_grid")
     shape = (_count(detect.nl, "heads"), _count(detect.na, "anchors"), 2)
@@ -67,7 +67,7 @@ def trained_size(content: Any) -> int | None:
 
 
 def guess_release(model: DetectionModel, content: Any, names: set[str], legacy: bool) -> str:
-    """The YOLOv5 release that the network's build points to; releases that build alike are told as a range."""
+    """The YOLOv5 release that the network's build points to; a range where releases build alike."""
     kinds = {type(module) for module in model.modules()}
     detect = model.detect
     if "m" not in detect._modules:

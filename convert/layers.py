@@ -1,7 +1,7 @@
 """YOLOv5's building blocks: one class per layer, under YOLOv5's own class and attribute names.
 
-A checkpoint's pickle holds the structure: which sub-modules a layer has, their attributes and weights. What it does
-not hold is code, and these classes supply it. They serve three purposes:
+A checkpoint's pickle holds the structure: which sub-modules a layer has, their attributes and weights. What
+it does not hold is code, and these classes supply it. They serve three purposes:
 
 * `convert.checkpoint` fills them from a pickle without ever calling their constructors,
 * their constructors build new networks (the training recipe, the tests),
@@ -11,14 +11,15 @@ Every `forward` takes and returns float tensors of shape (N, C, H, W), unless it
 `convert.network` holds the Detect head and the network as a whole.
 """
 
+# ruff: noqa: D102 - every forward maps (N, C, H, W) to (N, C, H, W), unless its class says otherwise
+
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that everyone knows it by
 from torch import Tensor, nn
 
 Size = int | tuple[int, int]
@@ -69,9 +70,7 @@ class Conv(nn.Module):
 class DWConv(Conv):
     """Depth-wise convolution: as many groups as the two channel counts share."""
 
-    def __init__(
-        self, c1: int, c2: int, k: Size = 1, s: Size = 1, d: int = 1, act: bool | nn.Module = True
-    ):
+    def __init__(self, c1: int, c2: int, k: Size = 1, s: Size = 1, d: int = 1, act: bool | nn.Module = True):
         super().__init__(c1, c2, k, s, g=math.gcd(c1, c2), d=d, act=act)
 
 
@@ -80,23 +79,6 @@ class DWConvTranspose2d(nn.ConvTranspose2d):
 
     def __init__(self, c1: int, c2: int, k: int = 1, s: int = 1, p1: int = 0, p2: int = 0):
         super().__init__(c1, c2, k, s, p1, p2, groups=math.gcd(c1, c2))
-
-
-class Focus(nn.Module):
-    """Fold each 2×2 square of pixels into channels, then convolve: the stem of releases v1.0 to v5.0.
-
-    Channel order after folding: (column parity, row parity, colour), colour fastest. Written as a view and a permute,
-    because strided slices become OpenCV layers that are slow and that some versions get wrong.
-    """
-
-    def __init__(self, c1: int, c2: int, k: Size = 1, s: Size = 1, act: bool | nn.Module = True):
-        super().__init__()
-        self.conv = Conv(4 * c1, c2, k, s, act=act)
-
-    def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = (int(v) for v in x.shape)
-        x = x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 5, 3, 1, 2, 4)
-        return self.conv(x.reshape(n, 4 * c, h // 2, w // 2))
 
 
 class Bottleneck(nn.Module):
@@ -134,7 +116,7 @@ class BottleneckCSP(nn.Module):
 
 
 class C3(nn.Module):
-    """Cross-stage-partial block with three convolutions (v4.0 and later); `m` is the inner chain of blocks."""
+    """Cross-stage-partial block with three convolutions (since v4.0); `m` is the inner chain of blocks."""
 
     def __init__(self, c1: int, c2: int, n: int = 1, shortcut: bool = True, g: int = 1, e: float = 0.5):
         super().__init__()
@@ -158,14 +140,6 @@ class C3x(C3):
     def inner(self, c: int, n: int, shortcut: bool, g: int) -> nn.Module:
         """Cross convolutions."""
         return nn.Sequential(*(CrossConv(c, c, 3, 1, g, 1.0, shortcut) for _ in range(n)))
-
-
-class C3TR(C3):
-    """C3 with a transformer block."""
-
-    def inner(self, c: int, n: int, shortcut: bool, g: int) -> nn.Module:
-        """A transformer block of four heads."""
-        return TransformerBlock(c, c, 4, n)
 
 
 class C3SPP(C3):
@@ -254,9 +228,7 @@ class GhostBottleneck(nn.Module):
         )
         self.shortcut: nn.Module = nn.Identity()
         if halves:
-            self.shortcut = nn.Sequential(
-                DWConv(c1, c1, k, s, act=False), Conv(c1, c2, 1, 1, act=False)
-            )
+            self.shortcut = nn.Sequential(DWConv(c1, c1, k, s, act=False), Conv(c1, c2, 1, 1, act=False))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x) + self.shortcut(x)
@@ -327,86 +299,3 @@ class Sum(nn.Module):
         for i, other in enumerate(x[1:]):
             total = total + (other * (self.w[i].sigmoid() * 2) if self.weight else other)
         return total
-
-
-class Contract(nn.Module):
-    """Fold each gain×gain square of pixels into channels: (column, colour) order within the row of the square."""
-
-    def __init__(self, gain: int = 2):
-        super().__init__()
-        self.gain = gain
-
-    def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = (int(v) for v in x.shape)
-        s = self.gain
-        x = x.view(n, c, h // s, s, w // s, s).permute(0, 3, 5, 1, 2, 4)
-        return x.reshape(n, c * s * s, h // s, w // s)
-
-
-class Expand(nn.Module):
-    """Unfold channels into gain×gain squares of pixels: what `Contract` undoes."""
-
-    def __init__(self, gain: int = 2):
-        super().__init__()
-        self.gain = gain
-
-    def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = (int(v) for v in x.shape)
-        s = self.gain
-        x = x.view(n, s, s, c // s**2, h, w).permute(0, 3, 4, 1, 5, 2)
-        return x.reshape(n, c // s**2, h * s, w * s)
-
-
-class TransformerLayer(nn.Module):
-    """Self-attention and two linear layers, each with a shortcut and without normalisation.
-
-    Tokens have shape (N, length, C). The attention is nn.MultiheadAttention's arithmetic over its own weights, written
-    with plain 4-dimensional matrix products.
-    """
-
-    def __init__(self, c: int, num_heads: int):
-        super().__init__()
-        self.q = nn.Linear(c, c, bias=False)
-        self.k = nn.Linear(c, c, bias=False)
-        self.v = nn.Linear(c, c, bias=False)
-        self.ma = nn.MultiheadAttention(embed_dim=c, num_heads=num_heads)
-        self.fc1 = nn.Linear(c, c, bias=False)
-        self.fc2 = nn.Linear(c, c, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.attention(self.q(x), self.k(x), self.v(x)) + x
-        return self.fc2(self.fc1(x)) + x
-
-    def attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """softmax(q·kᵀ/√d)·v for every head; q, k, v and the result are (N, length, C)."""
-        n, length, c = (int(value) for value in q.shape)
-        heads = self.ma.num_heads
-        width = c // heads
-        weights = cast(Tensor, self.ma.in_proj_weight).chunk(3)
-        biases = self.ma.in_proj_bias.chunk(3) if self.ma.in_proj_bias is not None else (None,) * 3
-        q, k, v = (
-            F.linear(x, weight, bias).view(n, length, heads, width).permute(0, 2, 1, 3)
-            for x, weight, bias in zip((q, k, v), weights, biases, strict=True)
-        )
-        share = torch.softmax((q * width**-0.5) @ k.transpose(2, 3), dim=-1)
-        joined = (share @ v).permute(0, 2, 1, 3).reshape(n, length, c)
-        return self.ma.out_proj(joined)
-
-
-class TransformerBlock(nn.Module):
-    """Transformer layers over the pixels of a map, after one linear layer in place of a position encoding."""
-
-    def __init__(self, c1: int, c2: int, num_heads: int, num_layers: int):
-        super().__init__()
-        self.conv = Conv(c1, c2) if c1 != c2 else None
-        self.linear = nn.Linear(c2, c2)
-        self.tr = nn.Sequential(*(TransformerLayer(c2, num_heads) for _ in range(num_layers)))
-        self.c2 = c2
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.conv is not None:
-            x = self.conv(x)
-        n, c, h, w = (int(value) for value in x.shape)
-        tokens = x.reshape(n, c, h * w).permute(0, 2, 1)
-        tokens = self.tr(tokens + self.linear(tokens))
-        return tokens.permute(0, 2, 1).reshape(n, c, h, w)

@@ -1,4 +1,4 @@
-"""The Detect head and the network as a whole, under YOLOv5's class and attribute names (see `convert.layers`)."""
+"""The Detect head and the whole network, under YOLOv5's class and attribute names (see `convert.layers`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 class Detect(nn.Module):
     """The head: one 1×1 convolution per stride, and the anchors that its outputs are relative to.
 
-    `anchors` (nl, na, 2) holds (width, height) in units of each head's stride, `stride` (nl,) the strides in pixels.
+    `anchors` (nl, na, 2) holds (width, height) in units of each head's stride, `stride` (nl,) the strides in
+    pixels.
     """
 
     def __init__(
@@ -22,7 +23,7 @@ class Detect(nn.Module):
         ch: Sequence[int] = (),
         strides: Sequence[float] = (8, 16, 32),
     ):
-        """`anchors` in pixels: one flat list w, h, w, h, … per head; `ch` the channels that come in to each head."""
+        """`anchors` in pixels: a flat list w, h, w, h, … per head; `ch`: the channels that come in, by head."""
         super().__init__()
         self.nc = nc
         self.no = nc + 5
@@ -48,8 +49,8 @@ class Detect(nn.Module):
 class DetectionModel(nn.Module):
     """Layers in a row (`model`), each of which says where its input comes from.
 
-    Layer attributes: `i` its index, `f` the index (or list of them) of the layers it reads, -1 being the one before.
-    `save` lists the layers whose output somebody reads later.
+    Layer attributes: `i` its index, `f` the index (or list of them) of the layers it reads, -1 being the one
+    before. `save` lists the layers whose output somebody reads later.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class DetectionModel(nn.Module):
     ):
         """`layers`: (from, module) pairs, the last module being the Detect head."""
         super().__init__()
-        saved = set()
+        saved: set[int] = set()
         for i, (f, module) in enumerate(layers):
             annotated = cast(Any, module)
             annotated.i, annotated.f = i, f
@@ -98,4 +99,4 @@ class Ensemble(nn.ModuleList):
 
 
 class Wrapper(nn.Module):
-    """Stands for what people's checkpoints have around the network: AutoShape, DetectMultiBackend, DataParallel."""
+    """Stands for what may be around the network: AutoShape, DetectMultiBackend, DataParallel."""

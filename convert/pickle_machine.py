@@ -1,8 +1,9 @@
 """Interpret the opcodes of a pickle without ever importing or calling what it names.
 
-Python's own unpickler imports whatever a pickle names and calls it. Here a name is handed to a `Builder` as two
-strings, and so is every wish to call one; what comes of it is the builder's business (`convert.pickle_objects`).
-Nothing in this module knows of PyTorch. The opcodes are documented in the standard library's `pickletools`.
+Python's own unpickler imports whatever a pickle names and calls it. Here a name is handed to a `Builder` as
+two strings, and so is every wish to call one; what comes of it is the builder's business
+(`convert.pickle_objects`). Nothing in this module knows of PyTorch. The opcodes are documented in the
+standard library's `pickletools`.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ _NOTHING = {"PROTO", "FRAME"}
 
 
 def read_pickle(stream: BinaryIO, builder: Builder) -> Any:
-    """Read one pickle, leaving the stream right behind it. Raises ValueError and the like if it is malformed."""
+    """Read one pickle, leaving the stream right behind it. Raises ValueError and the like if malformed."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
+    arg: Any
     for opcode, arg, _ in pickletools.genops(stream):
         op = opcode.name
         if op in _NOTHING:

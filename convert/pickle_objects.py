@@ -1,8 +1,8 @@
 """Build the few kinds of object that a YOLOv5 checkpoint is made of, and refuse everything else by name.
 
-The names a pickle may mention are the layer classes of `convert.class_paths` and the tables here. Objects are built
-by this project's own code from plain values; of a layer's pickled state only attributes, parameters, buffers and
-sub-modules are taken over, so hooks and anything that would replace a method stay behind.
+The names a pickle may mention are the layer classes of `convert.class_paths` and the tables here. Objects are
+built by this project's own code from plain values; of a layer's pickled state only attributes, parameters,
+buffers and sub-modules are taken over, so hooks and anything that would replace a method stay behind.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ PATHS = {
 
 def refusal(path: str) -> str:
     """The sentence for a name that is not allowed."""
-    module, _, name = path.rpartition(".")
+    module = path.rpartition(".")[0]
     if module.split(".")[0] == "ultralytics":
         return "it is a checkpoint of Ultralytics YOLOv8 or later, not of YOLOv5"
     if path in ("models.yolo.SegmentationModel", "models.yolo.Segment"):
@@ -210,13 +210,21 @@ def _set_state(module: nn.Module, state: Any) -> None:
 def read_objects(stream: BinaryIO, persistent: Callable[[Any], Any]) -> tuple[Any, set[str]]:
     """Read one pickle: the object, and the names it mentions.
 
-    `persistent` turns a persistent id into what it stands for. Raises CheckpointError if the pickle asks for what it
-    may not have, or is malformed.
+    `persistent` turns a persistent id into what it stands for. Raises CheckpointError if the pickle asks for
+    what it may not have, or is malformed.
     """
     objects = Objects(persistent)
     try:
         return read_pickle(stream, objects), objects.names
     except CheckpointError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise CheckpointError(f"it is damaged: its pickle cannot be read ({error})") from error

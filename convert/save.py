@@ -1,11 +1,9 @@
-"""Write a network built from `convert.layers` as a genuine YOLOv5 checkpoint, for YOLOv5 itself to open too."""
+"""Write a network built from `convert.layers` as a YOLOv5 checkpoint, for YOLOv5 itself to open too."""
 
 from __future__ import annotations
 
 import copy
-import os
 import pickle
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +12,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from runtime.atomic import AtomicFile
+
 from .class_paths import PATH_OF
 
+# the pickler written in Python, whose methods can be overridden; the types know only the one in C
+_Pickler: Any = pickle._Pickler  # type: ignore[attr-defined]
 
-class _YOLOv5Pickler(pickle._Pickler):  # type: ignore[name-defined, misc]  # the Python one: its methods can be overridden
+
+class _YOLOv5Pickler(_Pickler):  # type: ignore[misc]
     """Writes this project's classes under the paths that YOLOv5 keeps them at."""
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
@@ -35,9 +38,9 @@ def save_checkpoint(path: str | Path, model: nn.Module, *, legacy: bool = False,
     """Write `model` to `path` as YOLOv5 v7.0's training writes its best.pt.
 
     The file holds {"model": the network in half precision, "ema": None, "updates": None, "optimizer": None,
-    "opt": None, "git": None, "epoch": -1, "best_fitness": None, "date": now}; `fields` replace or add to these
-    (`ema` may be a second network). The model passed in is left as it is. `legacy` writes the file format of
-    PyTorch before 1.6. The file appears whole or not at all.
+    "opt": None, "git": None, "epoch": -1, "best_fitness": None, "date": now}; `fields` replace or add to
+    these (`ema` may be a second network). The model passed in is left as it is. `legacy` writes the file
+    format of PyTorch before 1.6. The file appears whole or not at all.
     """
     checkpoint = {
         "epoch": -1,
@@ -56,20 +59,18 @@ def save_checkpoint(path: str | Path, model: nn.Module, *, legacy: bool = False,
 
 def save_pickle(path: str | Path, content: Any, *, legacy: bool = False) -> None:
     """Write any object as `torch.save` does, this project's classes under YOLOv5's paths."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    file = AtomicFile(Path(path))
+    pickle_module = SimpleNamespace(__name__="pickle", Pickler=_YOLOv5Pickler, dump=_dump)
     try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(
-                content,
-                file,
-                pickle_module=SimpleNamespace(__name__="pickle", Pickler=_YOLOv5Pickler, dump=_dump),
-                _use_new_zipfile_serialization=not legacy,
-            )
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        torch.save(
+            content,
+            file.temporary,
+            pickle_module=pickle_module,
+            _use_new_zipfile_serialization=not legacy,
+        )
+        file.commit()
+    finally:
+        file.discard()
 
 
 def _dump(obj: Any, file: Any, protocol: int | None = None) -> None:

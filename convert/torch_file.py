@@ -1,4 +1,4 @@
-"""Open the two file formats that `torch.save` writes: which bytes are the pickle, and which are whose storage.
+"""Open the two file formats that `torch.save` writes: find the pickle in them, and the storages.
 
 * Since PyTorch 1.6: a zip archive, uncompressed, with the records `NAME/data.pkl` and `NAME/data/KEY`.
 * Before (YOLOv5 v1.0 and v2.0): several pickles in a row, then the storages.
@@ -27,7 +27,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def read_torch_file(path: Path) -> tuple[Any, set[str], bool]:
-    """What `torch.save` has written into the file: the object, the names in its pickle, and whether it is legacy."""
+    """What `torch.save` has written: the object, the names in its pickle, and whether the file is legacy."""
     size = path.stat().st_size
     if size == 0:
         raise CheckpointError("the file is empty")
@@ -45,9 +45,9 @@ def read_torch_file(path: Path) -> tuple[Any, set[str], bool]:
 
 def _what_else(head: bytes, path: Path) -> str:
     """The sentence for a file that is neither a zip archive nor a pickle."""
-    # an ONNX file begins with field 1 (ir_version, a small number), and usually field 2 (the producer's name) follows
+    # an ONNX file begins with field 1 (ir_version, a small number), and one of these fields follows
     if path.suffix.lower() == ".onnx" or (head[0] == 8 and head[1] < 32 and head[2:3] in b"\x12\x1a\x3a\x42"):
-        return "it is an ONNX model already, not a PyTorch checkpoint; the runtime wants one made by this converter"
+        return "it is an ONNX model, not a PyTorch checkpoint; convert the checkpoint that it was made from"
     return "it is not in a format that torch.save writes, so it is not a checkpoint (or it is badly damaged)"
 
 
@@ -56,29 +56,42 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
         archive = zipfile.ZipFile(file)
         records = {info.filename: info for info in archive.infolist()}
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
-        raise CheckpointError("it is truncated or damaged: the zip archive that it should be has no end") from error
+        raise CheckpointError(
+            "it is truncated or damaged: the zip archive that it should be has no end"
+        ) from error
     pickles = [name for name in records if name.endswith("data.pkl") and name.count("/") <= 1]
     if any(name.endswith("constants.pkl") for name in records) and any("/code/" in name for name in records):
         raise CheckpointError(
-            "it is a TorchScript archive, from which the layers cannot be told; convert the .pt it was exported from"
+            "it is a TorchScript archive, which has no layers left; convert the checkpoint it was made from"
         )
     if len(pickles) != 1:
         raise CheckpointError("it is a zip archive, but not one that torch.save has written")
     folder = pickles[0].removesuffix("data.pkl")
-    # torch.save stores uncompressed, so the records together cannot be larger than the file: no room for a zip bomb
+    # torch.save stores uncompressed, so all records together are smaller than the file: no zip bombs
     if sum(info.file_size for info in records.values()) > size:
-        raise CheckpointError("its zip archive holds compressed or overlapping records, which torch.save never writes")
+        raise CheckpointError(
+            "its zip archive holds compressed or overlapping records, which torch.save never writes"
+        )
 
     def record(name: str) -> bytes:
         try:
             return archive.read(records[name])
         except KeyError as error:
             raise CheckpointError(f"it is damaged: the record {name} is missing") from error
-        except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError, NotImplementedError) as error:
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            RuntimeError,
+            ValueError,
+            EOFError,
+            NotImplementedError,
+        ) as error:
             raise CheckpointError(f"it is damaged: the record {name} cannot be read") from error
 
     if f"{folder}byteorder" in records and record(f"{folder}byteorder") != b"little":
-        raise CheckpointError("it was written on a big-endian machine; load and save it on a little-endian one first")
+        raise CheckpointError(
+            "it was written on a big-endian machine; load and save it on a little-endian one first"
+        )
     if records[pickles[0]].file_size > MAX_PICKLE_BYTES:
         raise CheckpointError("its pickle is far larger than that of any YOLOv5 checkpoint")
     storages: dict[str, torch.Tensor] = {}
@@ -90,7 +103,9 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
             if len(data) != count * dtype.itemsize:
                 raise CheckpointError(f"it is damaged: the storage {name} has the wrong size")
             # a copy, as PyTorch wants writable memory
-            storages[name] = torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
+            storages[name] = (
+                torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
+            )
         return storages[name]
 
     return read_objects(io.BytesIO(record(pickles[0])), persistent)

@@ -1,0 +1,144 @@
+"""The command `python -m convert`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import CheckError, ConvertError
+
+if TYPE_CHECKING:
+    from .conversion import Report
+
+DESCRIPTION = """\
+Convert a trained YOLOv5 detection checkpoint (.pt, any release from v1.0 to v7.0) to one ONNX file that
+OpenCV runs by itself. The file holds class names, anchors and strides too; nothing else is needed beside it.
+
+The checkpoint is read as data and never executed. The finished file is run by OpenCV on a picture and
+compared with PyTorch before it gets its name: a file that is there is a file that works.
+"""
+
+EPILOG = """\
+examples:
+  python -m convert best.pt                        writes weights/best.onnx
+  python -m convert best.pt --imgsz 384 640        for input of that height and width
+  python -m convert old.pt --focus conv            a v1.0 to v5.0 network with a free input size
+
+exit codes: 0 converted; 1 the finished model failed its check, no file written; 2 bad usage or input.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m convert",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.pt", help="the checkpoint to convert")
+    p.add_argument(
+        "--output",
+        type=Path,
+        metavar="MODEL.onnx",
+        help="the file to write, or replace (default: weights/NAME.onnx, after the checkpoint's name)",
+    )
+    p.add_argument(
+        "--imgsz",
+        type=int,
+        nargs="+",
+        metavar=("H", "W"),
+        help="input height and width, or one side of a square; multiples of the network's largest stride, "
+        "usually 32 (default: what the checkpoint was trained for if it says so, else 640)",
+    )
+    p.add_argument(
+        "--focus",
+        choices=("permute", "conv"),
+        default="permute",
+        help="how to write the Focus layer that releases up to v5.0 begin with: permute rearranges the "
+        "pixels, which fixes the input size; conv is one equal 6x6 convolution, which leaves it free "
+        "(default: permute)",
+    )
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = parser().parse_args(arguments)
+    if options.imgsz is not None and len(options.imgsz) > 2:
+        return _fail(f"--imgsz takes a height and a width, not {len(options.imgsz)} numbers")
+    # these are found out before PyTorch is imported, which takes seconds
+    if not options.checkpoint.exists():
+        return _fail(f"{options.checkpoint}: there is no such file")
+    missing = [name for name in ("torch", "onnx", "onnxsim") if importlib.util.find_spec(name) is None]
+    if missing:
+        return _fail(
+            f"{' and '.join(missing)} must be installed to convert: pip install 'yolov5-dnn[convert]'"
+        )
+    try:
+        return _convert(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing was written", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except CheckError as error:
+        return _fail(str(error), 1)
+    except ConvertError as error:
+        return _fail(str(error))
+
+
+def _convert(options: argparse.Namespace) -> int:
+    start = time.perf_counter()
+
+    def progress(step: str) -> None:
+        print(f"[{time.perf_counter() - start:5.1f} s] {step}", file=sys.stderr, flush=True)
+
+    progress("starting PyTorch")
+    # OpenCV prints warnings of its own about layers that it does not know; the check is what counts
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    from .conversion import convert
+
+    size = options.imgsz if options.imgsz is None else (options.imgsz[0], options.imgsz[-1])
+    report = convert(options.checkpoint, options.output, size, options.focus, progress)
+    progress("done")
+    print(describe(report, time.perf_counter() - start))
+    return 0
+
+
+def _fail(message: str, code: int = 2) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def describe(report: Report, seconds: float) -> str:
+    """The report in a few aligned lines."""
+    checkpoint = report.checkpoint
+    names = ", ".join(checkpoint.names[:8]) + (", …" if len(checkpoint.names) > 8 else "")
+    height, width = report.imgsz
+    stride = max(checkpoint.strides)
+    size = (
+        f"{height}x{width}, or any other with multiples of {stride}, in any batch"
+        if report.dynamic
+        else f"{height}x{width}, fixed"
+    )
+    anchors = "; ".join(" ".join(f"{w:g},{h:g}" for w, h in head) for head in checkpoint.anchors)
+    rows = {
+        "checkpoint": f"{checkpoint.path}",
+        "release": f"YOLOv5 {checkpoint.release}, by its build",
+        "classes": f"{len(checkpoint.names)}: {names}",
+        "strides": " ".join(map(str, checkpoint.strides)),
+        "anchors": anchors,
+        "parameters": f"{checkpoint.parameters:,}",
+        "input size": size,
+        "difference": f"{report.difference.absolute:.2g}, {report.difference.relative:.2g} of the largest "
+        "logit (OpenCV against PyTorch)",
+        "model": f"{report.output} ({report.size / 1e6:.2f} MB)",
+        "seconds": f"{seconds:.1f}",
+    }
+    return "\n".join(f"{key:<12}{value}" for key, value in rows.items())

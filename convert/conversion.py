@@ -1,0 +1,147 @@
+"""The conversion from end to end: open, rewrite, export, check, and only then put the file in its place."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from runtime.atomic import AtomicFile
+from runtime.errors import InputError
+
+from . import rewrite
+from .check import Difference, check_model
+from .checkpoint import Checkpoint, load_checkpoint
+from .errors import ConvertError
+from .export import check_onnx, describe, export_network, free_batch
+
+Focus = Literal["permute", "conv"]
+
+DEFAULT_SIZE = 640
+MAX_SIZE = 8192
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was converted, and what came out. `imgsz` is (height, width); `size` is the file's, in bytes."""
+
+    checkpoint: Checkpoint
+    output: Path
+    imgsz: tuple[int, int]
+    dynamic: bool
+    difference: Difference
+    size: int
+    seconds: float
+
+
+def convert(
+    path: str | Path,
+    output: str | Path | None = None,
+    imgsz: int | tuple[int, int] | None = None,
+    focus: Focus = "permute",
+    progress: Callable[[str], None] = lambda step: None,
+) -> Report:
+    """Convert a YOLOv5 checkpoint to an ONNX file for `cv2.dnn`, and check that it gives the same head maps.
+
+    `output` defaults to weights/NAME.onnx in the working folder. `imgsz`, a side or (height, width), must be
+    a multiple of the largest stride; it defaults to the size that the checkpoint says it was trained for,
+    else 640. `focus` chooses how the Focus layer of releases up to v5.0 is written: as "permute", which fixes
+    the input size, or as "conv", one equal convolution. `progress` is called with a few words before each
+    step.
+
+    Raises CheckpointError, CheckError or another ConvertError, with one sentence, and then leaves no file.
+    """
+    start = time.perf_counter()
+    path = Path(path)
+    output = Path("weights") / f"{path.stem}.onnx" if output is None else Path(output)
+    if output.exists() and path.exists() and output.samefile(path):
+        raise ConvertError(f"{output}: the output would overwrite the checkpoint")
+    progress("reading the checkpoint")
+    checkpoint = load_checkpoint(path)
+    size = choose_size(imgsz, checkpoint)
+    try:
+        file = AtomicFile(output)
+    except InputError as error:
+        raise ConvertError(str(error)) from error
+    try:
+        _check_strides(checkpoint)
+        progress("rewriting its layers")
+        model = copy.deepcopy(checkpoint.model)
+        rewrite.fold_batchnorm(model)
+        rewrite.replace_activations(model)
+        if focus == "conv":
+            rewrite.focus_to_conv(model)
+        progress("exporting to ONNX")
+        exported = export_network(model, size, len(checkpoint.strides))
+        dynamic = free_batch(exported)
+        describe(exported, checkpoint, size, dynamic)
+        check_onnx(exported)
+        try:
+            file.temporary.write_bytes(exported.SerializeToString())
+        except OSError as error:
+            raise ConvertError(f"cannot write {output}: {error.strerror or error}") from error
+        progress("comparing OpenCV with PyTorch")
+        stride = max(checkpoint.strides)
+        sizes = [size, (2 * stride, 3 * stride)] if dynamic else [size]
+        difference = check_model(file.temporary, checkpoint.model, sizes)
+        file.commit()
+    except InputError as error:
+        raise ConvertError(str(error)) from error
+    finally:
+        file.discard()
+    return Report(
+        checkpoint=checkpoint,
+        output=output,
+        imgsz=size,
+        dynamic=dynamic,
+        difference=difference,
+        size=output.stat().st_size,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def choose_size(imgsz: int | tuple[int, int] | None, checkpoint: Checkpoint) -> tuple[int, int]:
+    """The input size (height, width). Raises ConvertError if the one asked for is impossible."""
+    stride = max(checkpoint.strides)
+    if imgsz is None:
+        side = -(-(checkpoint.imgsz or DEFAULT_SIZE) // stride) * stride
+        return side, side
+    height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+    for side in (height, width):
+        if not 0 < side <= MAX_SIZE:
+            raise ConvertError(
+                f"an image size of {side} is out of range; it must be between {stride} and {MAX_SIZE}"
+            )
+        if side % stride:
+            below, above = side // stride * stride, -(-side // stride) * stride
+            nearest = f"the nearest are {below} and {above}" if below else f"the nearest is {above}"
+            raise ConvertError(
+                f"an image size of {side} is not a multiple of the largest stride, {stride}; {nearest}"
+            )
+    return height, width
+
+
+def _check_strides(checkpoint: Checkpoint) -> None:
+    """Run the network once, small. Raises ConvertError if it fails, or its maps do not fit its strides."""
+    size = (2 * max(checkpoint.strides), 3 * max(checkpoint.strides))
+    try:
+        with torch.no_grad():
+            heads = checkpoint.model(torch.zeros(1, 3, *size))
+        shapes = [tuple(head.shape) for head in heads]
+    except Exception as error:  # whatever a foreign network does wrong
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConvertError(
+            f"{checkpoint.path}: its network does not run at {size[0]}x{size[1]} ({line})"
+        ) from error
+    detect = checkpoint.model.detect
+    expected = [(1, detect.na * (detect.nc + 5), size[0] // s, size[1] // s) for s in checkpoint.strides]
+    if shapes != expected:
+        raise ConvertError(
+            f"{checkpoint.path}: its heads give maps of shapes {shapes}, where its strides, anchors and "
+            f"classes make {expected}"
+        )

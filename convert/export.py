@@ -1,0 +1,146 @@
+"""Turn a rewritten network into an ONNX model that describes itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, cast
+
+import onnx
+import onnxsim
+import torch
+from torch import nn
+
+from .checkpoint import Checkpoint
+from .errors import ConvertError
+
+OPSET = 12
+IR_VERSION = 7
+"""What opset 12 goes with; higher ones are refused by old readers."""
+
+FIXED_SIZE_OPERATORS = {"Reshape", "Expand", "Slice", "Flatten", "Gemm"}
+"""Operators whose constants the exporter computes from the size of the example input."""
+
+
+def export_network(model: nn.Module, imgsz: tuple[int, int], heads: int) -> onnx.ModelProto:
+    """Export to ONNX at opset 12 and simplify. The only place that calls PyTorch's exporter.
+
+    Raises ConvertError if the network cannot be exported, or comes out at another opset.
+    """
+    buffer = io.BytesIO()
+    example = torch.zeros(1, 3, *imgsz)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            # it warns that sizes become constants, and that it is the old exporter: both are meant to be
+            warnings.simplefilter("ignore")
+            logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+            torch.onnx.export(
+                model,
+                (example,),
+                cast(Any, buffer),
+                dynamo=False,  # the new exporter writes opset 18, whatever is asked for
+                opset_version=OPSET,
+                input_names=["images"],
+                output_names=[f"out{i}" for i in range(heads)],
+            )
+    except Exception as error:  # the exporter raises all sorts, and none of them is the user's doing
+        raise ConvertError(
+            f"PyTorch {torch.__version__} cannot export this network: {_first_line(error)}"
+        ) from error
+    exported = onnx.load_model_from_string(buffer.getvalue())
+    opset = {entry.domain: entry.version for entry in exported.opset_import}.get("")
+    if opset != OPSET:
+        raise ConvertError(
+            f"PyTorch {torch.__version__} has exported opset {opset}, although {OPSET} was asked for"
+        )
+    try:
+        simplified, _ = onnxsim.simplify(exported)
+    except Exception as error:
+        raise ConvertError(f"onnxsim cannot simplify this network: {_first_line(error)}") from error
+    simplified.ir_version = IR_VERSION
+    _order_outputs(simplified.graph)
+    del simplified.graph.value_info[:]
+    return simplified
+
+
+def _order_outputs(graph: onnx.GraphProto) -> None:
+    """Compute the outputs last, and in their own order: OpenCV 4.5 lists them in the order of computation."""
+    order = {value.name: i for i, value in enumerate(graph.output)}
+    read = {name for node in graph.node for name in node.input}
+    last = [node for node in graph.node if node.output[0] in order and not read.intersection(node.output)]
+    rest = [node for node in graph.node if not any(node is other for other in last)]
+    last.sort(key=lambda node: order[node.output[0]])
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in rest + last]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def free_batch(model: onnx.ModelProto) -> bool:
+    """Say of the graph that N, H and W are free, if they are. Returns whether they are.
+
+    Only N becomes a symbol: with symbols for H and W, OpenCV 4.6 to 4.12 fail at the first Concat when they
+    read the file, while they run a graph of stated H and W at any other size as well.
+    """
+    free = not any(
+        node.op_type in FIXED_SIZE_OPERATORS or _resizes_to_size(node) for node in model.graph.node
+    )
+    if free:
+        for value in [*model.graph.input, *model.graph.output]:
+            value.type.tensor_type.shape.dim[0].dim_param = "N"
+    return free
+
+
+def _resizes_to_size(node: onnx.NodeProto) -> bool:
+    """Whether this is a Resize to a size instead of by a factor."""
+    return node.op_type == "Resize" and len(node.input) > 3 and bool(node.input[3])
+
+
+def describe(model: onnx.ModelProto, checkpoint: Checkpoint, imgsz: tuple[int, int], dynamic: bool) -> None:
+    """Write into the model what the runtime needs to know: names, strides, anchors, size."""
+    model.producer_name = "yolov5-dnn"
+    model.producer_version = package_version()
+    model.graph.name = checkpoint.path.stem
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(
+        model,
+        {
+            key: json.dumps(value, ensure_ascii=False)
+            for key, value in {
+                "names": checkpoint.names,
+                "strides": checkpoint.strides,
+                "anchors": [_plain(anchors) for anchors in checkpoint.anchors],
+                "imgsz": list(imgsz),
+                "task": "detect",
+                "dynamic": dynamic,
+                "source": {"file": checkpoint.path.name, "sha256": checkpoint.sha256},
+            }.items()
+        },
+    )
+
+
+def _plain(anchors: Any) -> list[list[float]]:
+    """float32 values as the shortest numbers that read back the same; whole ones without a fraction."""
+    return [[int(v) if v == int(v) else float(str(v)) for v in pair] for pair in anchors]
+
+
+def package_version() -> str:
+    """This project's version, or "0" in a checkout that is not installed."""
+    try:
+        return version("yolov5-dnn")
+    except PackageNotFoundError:
+        return "0"
+
+
+def check_onnx(model: onnx.ModelProto) -> None:
+    """Have the model judged by onnx.checker. Raises ConvertError if it is not valid."""
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ConvertError(f"the finished model is not valid ONNX: {_first_line(error)}") from error

@@ -1,0 +1,141 @@
+"""Rewrite a network into the form that exports well, without changing what it computes.
+
+Every step works on the network in place and is exact up to float32 rounding.
+"""
+
+# ruff: noqa: D102 - every forward maps (N, C, H, W) to (N, C, H, W), unless its class says otherwise
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that everyone knows it by
+from torch import Tensor, nn
+
+from .activations import FReLU, MemoryEfficientMish, MemoryEfficientSwish
+from .folding import Focus
+from .layers import BottleneckCSP, Conv, MixConv2d
+
+
+class Swish(nn.Module):
+    """SiLU in basic operators: x·sigmoid(x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(x)
+
+
+class BasicHardswish(nn.Module):
+    """Hardswish in basic operators: x·clip(x + 3, 0, 6) / 6. As an operator of its own it needs opset 14."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (F.hardtanh(x + 3.0, 0.0, 6.0) * (1 / 6))
+
+
+class BasicHardsigmoid(nn.Module):
+    """Hardsigmoid in basic operators: clip(x + 3, 0, 6) / 6."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.hardtanh(x + 3.0, 0.0, 6.0) * (1 / 6)
+
+
+REPLACEMENTS: dict[type[nn.Module], Callable[[], nn.Module]] = {
+    nn.SiLU: Swish,
+    MemoryEfficientSwish: Swish,
+    nn.Hardswish: BasicHardswish,
+    nn.Hardsigmoid: BasicHardsigmoid,
+    nn.Mish: MemoryEfficientMish,
+    nn.Dropout: nn.Identity,
+}
+
+
+def replace_activations(model: nn.Module) -> None:
+    """Write the activations that ONNX has at a later opset, or not at all, in basic operators."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if type(child) in REPLACEMENTS:
+                module._modules[name] = REPLACEMENTS[type(child)]()
+
+
+def fold_batchnorm(model: nn.Module) -> None:
+    """Fold every batch normalisation into the convolution before it."""
+    for module in model.modules():
+        if isinstance(module, Conv | FReLU) and "bn" in module._modules:
+            scale, shift = _scale_and_shift(module.bn)
+            _fold(module.conv, scale, shift)
+            del module.bn
+        elif isinstance(module, MixConv2d) and "bn" in module._modules:
+            convs = cast(list[nn.Conv2d], list(module.m))
+            _fold_joined(convs, module.bn)
+            del module.bn
+        elif isinstance(module, BottleneckCSP) and not isinstance(module.bn, nn.Identity):
+            _fold_joined([module.cv3, module.cv2], module.bn)
+            module.bn = nn.Identity()  # type: ignore[assignment]
+
+
+def _scale_and_shift(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """The factor and summand by channel, float64, that this normalisation comes to."""
+    mean, var = cast(Tensor, bn.running_mean).double(), cast(Tensor, bn.running_var).double()
+    scale = torch.rsqrt(var + bn.eps)
+    if bn.affine:
+        scale = scale * bn.weight.double()
+    shift = -mean * scale
+    return scale, shift + bn.bias.double() if bn.affine else shift
+
+
+def _fold(conv: nn.Conv2d, scale: Tensor, shift: Tensor) -> None:
+    """Make a convolution's output `scale` times what it was, plus `shift`."""
+    bias = conv.bias.double() if conv.bias is not None else 0
+    conv.weight = nn.Parameter((conv.weight.double() * scale.view(-1, 1, 1, 1)).float(), requires_grad=False)
+    conv.bias = nn.Parameter((bias * scale + shift).float(), requires_grad=False)
+
+
+def _fold_joined(convs: list[nn.Conv2d], bn: nn.BatchNorm2d) -> None:
+    """Fold a normalisation of several convolutions' joined outputs into each of them."""
+    scale, shift = _scale_and_shift(bn)
+    sizes = [conv.out_channels for conv in convs]
+    for conv, s, t in zip(convs, scale.split(sizes), shift.split(sizes), strict=True):
+        _fold(conv, s, t)
+
+
+def focus_to_conv(model: nn.Module) -> None:
+    """Write every Focus layer as the one convolution that it is equal to; batch normalisation must be folded.
+
+    A k×k convolution over 2×2 squares folded into channels reads the same pixels as a 2k×2k convolution of
+    twice the stride: channel (column parity, row parity, colour) at (i, j) is colour's pixel (2i + row, 2j +
+    column).
+    """
+    for parent in model.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, Focus):
+                conv = child.conv
+                conv.conv = _unfolded(conv.conv)
+                parent._modules[name] = conv
+                for attribute in ("i", "f", "type", "np"):
+                    if attribute in child.__dict__:
+                        conv.__dict__[attribute] = child.__dict__[attribute]
+
+
+def _unfolded(conv: nn.Conv2d) -> nn.Conv2d:
+    out_channels, folded, kh, kw = conv.weight.shape
+    colours = folded // 4
+    weight = conv.weight.view(out_channels, 2, 2, colours, kh, kw)  # out, column, row, colour, i, j
+    weight = weight.permute(0, 3, 4, 2, 5, 1).reshape(out_channels, colours, 2 * kh, 2 * kw)
+    return _conv_with(conv, weight, 2)
+
+
+def _conv_with(conv: nn.Conv2d, weight: Tensor, factor: float) -> nn.Conv2d:
+    """A convolution with this weight and the same bias, its stride and padding multiplied by `factor`."""
+    padding = cast(tuple[int, ...], conv.padding)
+    new = nn.Conv2d(
+        weight.shape[1],
+        weight.shape[0],
+        (weight.shape[2], weight.shape[3]),
+        (int(conv.stride[0] * factor), int(conv.stride[1] * factor)),
+        (int(padding[0] * factor), int(padding[1] * factor)),
+        bias=conv.bias is not None,
+    )
+    new.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
+    new.bias = conv.bias
+    return new
