@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -153,10 +153,11 @@ def _heal(model: DetectionModel) -> None:
             if not hasattr(module, "align_corners"):
                 module.align_corners = None
         elif isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
-            module._reversed_padding_repeated_twice = [p for p in reversed(module.padding) for _ in (0, 1)]
+            padding: Any = module.padding
+            module._reversed_padding_repeated_twice = [p for p in reversed(padding) for _ in (0, 1)]
         elif isinstance(module, nn.MaxPool2d):
             module.return_indices = False
-    layers = cast(Any, model.model)
+    layers: list[Any] = list(model.model)
     model.save = sorted({j % i for i, layer in enumerate(layers) for j in _sources(layer) if j != -1})
     for i, layer in enumerate(layers):
         layer.i = i

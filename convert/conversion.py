@@ -73,7 +73,7 @@ def convert(
         progress("rewriting its layers")
         model = copy.deepcopy(checkpoint.model)
         rewrite.fold_batchnorm(model)
-        rewrite.replace_activations(model)
+        rewrite.replace_layers(model)
         if focus == "conv":
             rewrite.focus_to_conv(model)
         progress("exporting to ONNX")

@@ -23,7 +23,7 @@ class Detect(nn.Module):
         ch: Sequence[int] = (),
         strides: Sequence[float] = (8, 16, 32),
     ):
-        """`anchors` in pixels: a flat list w, h, w, h, … per head; `ch`: the channels that come in, by head."""
+        """`anchors` in pixels: a flat list w, h, w, h, … per head; `ch`: the channels coming in, by head."""
         super().__init__()
         self.nc = nc
         self.no = nc + 5

@@ -8,7 +8,7 @@ Every step works on the network in place and is exact up to float32 rounding.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that everyone knows it by
@@ -40,22 +40,47 @@ class BasicHardsigmoid(nn.Module):
         return F.hardtanh(x + 3.0, 0.0, 6.0) * (1 / 6)
 
 
-REPLACEMENTS: dict[type[nn.Module], Callable[[], nn.Module]] = {
-    nn.SiLU: Swish,
-    MemoryEfficientSwish: Swish,
-    nn.Hardswish: BasicHardswish,
-    nn.Hardsigmoid: BasicHardsigmoid,
-    nn.Mish: MemoryEfficientMish,
-    nn.Dropout: nn.Identity,
+class ZeroPad(nn.Module):
+    """Padding with zeros, negated twice.
+
+    onnxruntime 1.31 merges a padding with zeros and a max-pool after it into a max-pool that pads with -∞,
+    which gives wrong values in yolov3-tiny; with a layer between them it does not.
+    """
+
+    def __init__(self, pad: nn.ZeroPad2d):
+        super().__init__()
+        self.padding = list(pad.padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -(-F.pad(x, self.padding, value=0.0))
+
+
+REPLACEMENTS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
+    nn.SiLU: lambda _: Swish(),
+    MemoryEfficientSwish: lambda _: Swish(),
+    nn.Hardswish: lambda _: BasicHardswish(),
+    nn.Hardsigmoid: lambda _: BasicHardsigmoid(),
+    nn.Mish: lambda _: MemoryEfficientMish(),
+    nn.Dropout: lambda _: nn.Identity(),
+    nn.ZeroPad2d: ZeroPad,
 }
 
 
-def replace_activations(model: nn.Module) -> None:
-    """Write the activations that ONNX has at a later opset, or not at all, in basic operators."""
+def replace_layers(model: nn.Module) -> None:
+    """Write in basic operators what ONNX has at a later opset or not at all, or what is run wrongly."""
     for module in model.modules():
         for name, child in module.named_children():
             if type(child) in REPLACEMENTS:
-                module._modules[name] = REPLACEMENTS[type(child)]()
+                replace(module, name, REPLACEMENTS[type(child)](child))
+
+
+def replace(parent: nn.Module, name: str, new: nn.Module) -> None:
+    """Put a layer in the place of the one called `name`, wired as that one was."""
+    old = parent._modules[name]
+    for wiring in ("i", "f"):
+        if old is not None and wiring in old.__dict__:
+            new.__dict__[wiring] = old.__dict__[wiring]
+    parent._modules[name] = new
 
 
 def fold_batchnorm(model: nn.Module) -> None:
@@ -111,10 +136,7 @@ def focus_to_conv(model: nn.Module) -> None:
             if isinstance(child, Focus):
                 conv = child.conv
                 conv.conv = _unfolded(conv.conv)
-                parent._modules[name] = conv
-                for attribute in ("i", "f", "type", "np"):
-                    if attribute in child.__dict__:
-                        conv.__dict__[attribute] = child.__dict__[attribute]
+                replace(parent, name, conv)
 
 
 def _unfolded(conv: nn.Conv2d) -> nn.Conv2d:
