@@ -684,7 +684,7 @@ inline Device find_device(const std::string& name) {
 // https://github.com/ultralytics/yolov5/blob/v7.0/utils/augmentations.py (letterbox) and
 // https://github.com/ultralytics/yolov5/blob/v7.0/utils/general.py (scale_boxes).
 
-constexpr int grey = 114;  // of the padding, in all three channels
+constexpr unsigned char grey = 114;  // of the padding, in all three channels
 
 // Where an image lies on its canvas: canvas = image · scale + pad, for x and y alike. The pads are not rounded
 // to whole pixels, although the picture itself is: that is how YOLOv5 maps boxes back.
@@ -755,11 +755,14 @@ inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int stride, cv:
     const int top = detail::round((size.height - inner.height) / 2.0 - 0.1);
     const int left = detail::round((size.width - inner.width) / 2.0 - 0.1);
     const int bottom = top + inner.height, right = left + inner.width;
-    const cv::Scalar padding = cv::Scalar::all(grey);
-    canvas.rowRange(0, top).setTo(padding);
-    canvas.rowRange(bottom, size.height).setTo(padding);
-    canvas(cv::Range(top, bottom), cv::Range(0, left)).setTo(padding);
-    canvas(cv::Range(top, bottom), cv::Range(right, size.width)).setTo(padding);
+    const auto pad = [&canvas](cv::Range rows, cv::Range columns) {
+        for (int y = rows.start; y < rows.end; ++y)
+            std::fill(canvas.ptr<unsigned char>(y) + 3 * columns.start, canvas.ptr<unsigned char>(y) + 3 * columns.end, grey);
+    };
+    pad({0, top}, {0, size.width});
+    pad({bottom, size.height}, {0, size.width});
+    pad({top, bottom}, {0, left});
+    pad({top, bottom}, {right, size.width});
     cv::Mat inside = canvas(cv::Range(top, bottom), cv::Range(left, right));
     if (inner == image.size()) {
         image.copyTo(inside);

@@ -87,9 +87,9 @@ inline Message value_info(const std::string& name, const std::vector<int>& dims)
 }
 
 // A network with one anchor per head. Each head is one convolution over the cells of its stride: objectness is high
-// where a cell is red or blue, the class says which, and the box logits are 0: a box of the anchor's own size in the
-// middle of its cell. With mean red r and blue b of a cell, from 0 to 1:
-//     objectness = 20 · (r + b) − 10      class 0 = 20 · (r − b)      class 1 = 20 · (b − r)
+// where a cell is red or blue but not grey, the class says which, and the box logits are 0: a box of the anchor's own size in the
+// middle of its cell. With mean red r, green g and blue b of a cell, from 0 to 1:
+//     objectness = 20 · (r + b − 2g) − 10      class 0 = 20 · (r − b)      class 1 = 20 · (b − r)
 // Over Swish, x · sigmoid(x), they become those values of x · sigmoid(x).
 inline std::string bytes(const Model& model = {}) {
     Message graph;
@@ -103,7 +103,8 @@ inline std::string bytes(const Model& model = {}) {
         for (int channel = 0; channel < channels; ++channel) {
             const float red = channel == 4 || channel == 5 ? 20.0F : channel == 6 ? -20.0F : 0.0F;
             const float blue = channel == 4 || channel == 6 ? 20.0F : channel == 5 ? -20.0F : 0.0F;
-            for (const float colour : {red, 0.0F, blue})
+            const float green = channel == 4 ? -40.0F : 0.0F;
+            for (const float colour : {red, green, blue})
                 weights.insert(weights.end(), static_cast<std::size_t>(area), colour / static_cast<float>(area));
         }
         graph.message(1, node("Conv", {"images", "w" + number, "b" + number}, conv)
