@@ -1,0 +1,95 @@
+"""Mean average precision on held-out scenes, of a network in training or of a finished model file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from convert.network import DetectionModel
+from runtime import Detector
+from runtime.decode import decode
+from runtime.letterbox import letterbox, to_blob, unletterbox
+from runtime.nms import nms
+
+from . import NAMES
+from .dataset import Scenes
+
+Detect = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""(BGR image, lowest confidence) to boxes xyxy (n, 4) in pixels, scores (n,), class ids (n,)."""
+
+
+def torch_detector(model: DetectionModel, size: int) -> Detect:
+    """Detect with a network in PyTorch, at input `size`."""
+    anchors = list((model.detect.anchors * model.detect.stride.view(-1, 1, 1)).numpy())
+    strides = [int(s) for s in model.detect.stride]
+
+    def detect(image: np.ndarray, conf: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        canvas, placement = letterbox(image, (size, size), 32)
+        with torch.inference_mode():
+            heads = [head[0].numpy() for head in model(torch.from_numpy(to_blob(canvas)))]
+        boxes, scores, ids = decode(heads, anchors, strides, conf)
+        keep = nms(boxes, scores, ids, 0.45, 300)
+        return unletterbox(boxes[keep], placement, image.shape[:2]), scores[keep], ids[keep]
+
+    return detect
+
+
+def file_detector(path: Path | None) -> Detect:
+    """Detect with a model file, as the runtime does; None is the embedded model."""
+    detectors: dict[float, Detector] = {}
+
+    def detect(image: np.ndarray, conf: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if conf not in detectors:
+            detectors[conf] = Detector(path, conf_thres=conf, max_det=300)
+        found = detectors[conf](image)
+        return found.xyxy, found.scores, found.class_ids
+
+    return detect
+
+
+def average_precision(detect: Detect, scenes: Scenes, count: int) -> tuple[float, float, dict[str, float]]:
+    """(mAP at IoU 0.5 to 0.95, mAP at 0.5, {class name: AP at 0.5}) on the first `count` scenes."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+    for index in range(min(count, len(scenes))):
+        image, labels = scenes[index]
+        images.append({"id": index, "height": image.shape[0], "width": image.shape[1]})
+        for class_id, *box in labels.tolist():
+            x, y, w, h = corner_and_size(box)
+            annotations.append(
+                {"id": len(annotations) + 1, "image_id": index, "category_id": int(class_id)}
+                | {"bbox": [x, y, w, h], "area": w * h, "iscrowd": 0}
+            )
+        for box, score, class_id in zip(*(array.tolist() for array in detect(image, 0.005)), strict=True):
+            results.append(
+                {"image_id": index, "category_id": class_id, "score": score, "bbox": corner_and_size(box)}
+            )
+    if not results:
+        return 0.0, 0.0, dict.fromkeys(NAMES, 0.0)
+    categories = [{"id": i, "name": name} for i, name in enumerate(NAMES)]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = {"images": images, "annotations": annotations, "categories": categories}
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    precision = evaluation.eval["precision"][0, :, :, 0, 2]  # at IoU 0.5, by recall and class, all sizes
+    by_class = {name: float(precision[:, i].mean()) for i, name in enumerate(NAMES)}
+    return float(evaluation.stats[0]), float(evaluation.stats[1]), by_class
+
+
+def corner_and_size(box: list[float]) -> list[float]:
+    """x1, y1, x2, y2 as x, y, w, h."""
+    x1, y1, x2, y2 = box
+    return [x1, y1, x2 - x1, y2 - y1]
