@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import cv2
 
@@ -18,6 +15,7 @@ from .detector import Detector
 from .devices import DEVICES
 from .errors import DetectorError, InputError
 from .frames import End, Event, Frame, Problem, read_files, read_live
+from .interrupt import Interrupt
 from .output_pictures import Crops, Pictures
 from .output_tables import CsvFile, JsonFile, Labels
 from .outputs import Output, Protected, Result
@@ -132,8 +130,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # names may have letters that the terminal has not
             stream.reconfigure(errors="backslashreplace")
     _silence_opencv()
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    old_handler = signal.signal(signal.SIGTERM, _interrupt) if in_main_thread else None
     try:
         return detect(options)
     except DetectorError as error:
@@ -147,14 +143,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGTERM, old_handler)
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    """Make a service manager's "stop" the same as Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 def _silence_opencv() -> None:
@@ -188,18 +176,23 @@ def detect(options: argparse.Namespace) -> int:
         classes=options.classes,
         agnostic_nms=options.agnostic_nms,
     )
-    interrupted = True
-    try:
-        _run(options, sources, detector, report)
-        interrupted = False
-    finally:
-        uses_folder = not options.no_save or options.save_txt or options.save_conf or options.save_crop
-        report.summary(str(options.output) if uses_folder else None, interrupted)
+    with Interrupt() as interrupt:
+        _run(options, sources, detector, report, interrupt)
+    uses_folder = not options.no_save or options.save_txt or options.save_conf or options.save_crop
+    report.summary(str(options.output) if uses_folder else None, interrupt.requested)
+    if interrupt.requested:
+        raise KeyboardInterrupt
     return 1 if report.failed else 0
 
 
-def _run(options: argparse.Namespace, sources: Sequence[Source], detector: Detector, report: Report) -> None:
-    """Read, detect and write until the sources end."""
+def _run(
+    options: argparse.Namespace,
+    sources: Sequence[Source],
+    detector: Detector,
+    report: Report,
+    interrupt: Interrupt,
+) -> None:
+    """Read, detect and write until the sources end or the user wants no more."""
     with (
         ExitStack() as stack
     ):  # closes in reverse order: reading stops, writing catches up, files are completed
@@ -226,7 +219,7 @@ def _run(options: argparse.Namespace, sources: Sequence[Source], detector: Detec
 
         writer = WriteBehind(write)
         stack.callback(writer.close)
-        events = _read(sources, options.vid_stride)
+        events = _read(sources, options.vid_stride, interrupt)
         stack.callback(events.close)
 
         for event in events:
@@ -238,9 +231,12 @@ def _run(options: argparse.Namespace, sources: Sequence[Source], detector: Detec
             else:
                 result = Result(event, detector(event.image))
                 report.result(event, result.detections, detector.timings)
-                if window and not window.show(result.picture, still=event.index is None):
-                    break
+                shown = (
+                    result.picture if window else event.image
+                )  # drawn here, before the writer wants it, too
                 writer.put(result)
+                if window and not window.show(shown, event.index is None, interrupt):
+                    break
 
 
 def _open_outputs(options: argparse.Namespace, sources: Sequence[Source]) -> Iterator[Output]:
@@ -257,15 +253,19 @@ def _open_outputs(options: argparse.Namespace, sources: Sequence[Source]) -> Ite
         yield Pictures(options.output, protected)
 
 
-def _read(sources: Sequence[Source], vid_stride: int) -> Any:
+def _read(sources: Sequence[Source], vid_stride: int, interrupt: Interrupt) -> Generator[Event, None, None]:
     """Give the events of all sources: files one after the other, then live sources all together."""
     files = [source for source in sources if source.kind is not Kind.LIVE]
     live = [source for source in sources if source.kind is Kind.LIVE]
+
+    def stopped() -> bool:
+        return interrupt.requested
+
     if files:
-        yield from read_ahead(read_files(files, vid_stride))
-    if live:
+        yield from read_ahead(read_files(files, vid_stride), stopped=stopped)
+    if live and not stopped():
         streams: list[Iterator[Event]] = [read_live(source, vid_stride) for source in live]
-        yield from newest(streams, lambda event: isinstance(event, Frame))
+        yield from newest(streams, lambda event: isinstance(event, Frame), stopped)
 
 
 if __name__ == "__main__":

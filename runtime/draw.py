@@ -17,12 +17,13 @@ Colour = tuple[int, int, int]  # blue, green, red, 0 to 255
 def class_colour(class_id: int) -> Colour:
     """Give a class its colour.
 
-    Hues step by the golden ratio, which keeps any number of consecutive classes well apart; every other round
-    of eight is paler, the next darker. hue = (0.58 + 0.618034 · id) mod 1; saturation, value = (0.85, 1),
-    (0.55, 1), (0.85, 0.75) for ⌊id / 8⌋ mod 3 = 0, 1, 2; each channel is rounded to the nearest of 0 to 255.
+    Hues step by the golden ratio, which spreads any number of classes evenly; three shades take turns,
+    because hues come close to each other after 5, 8, 13, … steps. In HSV: hue = (0.57 + 0.618034 · id) mod 1;
+    saturation, value = (0.85, 1), (0.6, 1), (0.9, 0.75) for id mod 3 = 0, 1, 2; each channel is rounded to
+    the nearest of 0 to 255.
     """
-    hue = (0.58 + 0.618034 * class_id) % 1
-    saturation, value = ((0.85, 1.0), (0.55, 1.0), (0.85, 0.75))[class_id // 8 % 3]
+    hue = (0.57 + 0.618034 * class_id) % 1
+    saturation, value = ((0.85, 1.0), (0.6, 1.0), (0.9, 0.75))[class_id % 3]
     red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
     return round(blue * 255), round(green * 255), round(red * 255)
 
@@ -34,8 +35,8 @@ def text_colour(background: Colour) -> Colour:
 
 
 def line_width(image_hw: tuple[int, int]) -> int:
-    """Width of the boxes' lines in pixels: a 350th of the mean of height and width, at least 1."""
-    return max(1, round(sum(image_hw) / 2 / 350))
+    """Width of the boxes' lines in pixels: a 300th of the mean of height and width, at least 2."""
+    return max(2, round(sum(image_hw) / 2 / 300))
 
 
 def text_size(image_hw: tuple[int, int]) -> int:
@@ -54,15 +55,15 @@ def draw(image: np.ndarray, detections: Detections) -> np.ndarray:
     """
     canvas = to_bgr(image)
     canvas = canvas.copy() if canvas is image else canvas
-    hw = canvas.shape[:2]
-    width = line_width(hw)
-    for box, score, class_id in zip(
-        detections.xyxy[::-1], detections.scores[::-1], detections.class_ids[::-1], strict=True
-    ):
-        colour = class_colour(int(class_id))
-        x1, y1, x2, y2 = (round(float(edge)) for edge in box)
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, width, cv2.LINE_AA)
-        _draw_label(canvas, f"{detections.names[class_id]} {score:.2f}", (x1, y1), colour, width)
+    line = line_width(canvas.shape[:2])
+    worst_first = range(len(detections) - 1, -1, -1)
+    boxes = [tuple(round(edge) for edge in box) for box in detections.xyxy.tolist()]
+    colours = [class_colour(class_id) for class_id in detections.class_ids.tolist()]
+    for i in worst_first:
+        cv2.rectangle(canvas, boxes[i][:2], boxes[i][2:], colours[i], line)
+    for i in worst_first:  # after all boxes, so that no line crosses a label
+        label = f"{detections.names[detections.class_ids[i]]} {detections.scores[i]:.2f}"
+        _draw_label(canvas, label, boxes[i][:2], colours[i], line)
     return canvas
 
 

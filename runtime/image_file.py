@@ -57,7 +57,10 @@ def decode_image(data: bytes) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except (cv2.error, MemoryError) as error:  # OpenCV's own limits on width, height and pixels
-        raise InputError(f"OpenCV does not decode it: {first_line(error)}") from error
+        reason = first_line(error)
+        if "CV_IO_MAX_IMAGE" in reason:
+            reason = "it has more pixels than OpenCV accepts"
+        raise InputError(f"OpenCV does not decode it: {reason}") from error
     if image is None:
         raise InputError("not a picture, or one in a format that this OpenCV does not decode, or damaged")
     return _upright(image, header.orientation if header else 1)

@@ -15,9 +15,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-POLL_SECONDS = (
-    0.1  # how often a waiting thread looks whether it should stop; Windows needs it for Ctrl-C, too
-)
+POLL_SECONDS = 0.1  # how often a waiting thread looks whether it should stop
 PATIENCE_SECONDS = 2.0  # how long to wait for a thread that hangs in a camera or a stream
 
 
@@ -28,10 +26,16 @@ class _Done:
         self.error = error
 
 
-def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+def never() -> bool:
+    """Do not stop."""
+    return False
+
+
+def read_ahead(items: Iterable[T], depth: int = 2, stopped: Callable[[], bool] = never) -> Iterator[T]:
     """Give the items in order while a thread takes them from `items`, at most `depth` ahead.
 
-    An exception of `items` is raised here, after the items before it. Closing this generator ends the thread.
+    An exception of `items` is raised here, after the items before it. Ends early, and its thread with it,
+    when it is closed or `stopped()` is true.
     """
     ahead: queue.Queue[T | _Done] = queue.Queue(depth)
     stop = threading.Event()
@@ -59,7 +63,7 @@ def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     thread = threading.Thread(target=work, name="read", daemon=True)
     thread.start()
     try:
-        while True:
+        while not stopped():
             try:
                 item = ahead.get(timeout=POLL_SECONDS)
             except queue.Empty:
@@ -74,11 +78,14 @@ def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
         thread.join(PATIENCE_SECONDS)
 
 
-def newest(streams: Sequence[Iterable[T]], replaceable: Callable[[T], bool]) -> Iterator[T]:
+def newest(
+    streams: Sequence[Iterable[T]], replaceable: Callable[[T], bool], stopped: Callable[[], bool] = never
+) -> Iterator[T]:
     """Merge streams that go on by themselves, each read by a thread: of each only the newest item waits.
 
     A `replaceable` item is dropped when another one of its stream arrives before it is taken; other items are
-    all kept, in order. The streams take turns. Ends when all of them have ended.
+    all kept, in order. The streams take turns. Ends when all of them have ended, or early when it is closed
+    or `stopped()` is true.
     """
     changed = threading.Condition()
     waiting: list[deque[T | _Done]] = [deque() for _ in streams]
@@ -114,7 +121,7 @@ def newest(streams: Sequence[Iterable[T]], replaceable: Callable[[T], bool]) -> 
         thread.start()
     try:
         turn, running = 0, len(streams)
-        while running:
+        while running and not stopped():
             with changed:
                 order = [(turn + step) % len(streams) for step in range(len(streams))]
                 number = next((number for number in order if waiting[number]), None)

@@ -45,6 +45,7 @@ FONT_FILES = (
 
 _HERSHEY = cv2.FONT_HERSHEY_SIMPLEX
 _HERSHEY_HEIGHT = 30  # pixels from the top of a capital to the bottom of a descender at scale 1, about
+_WEIGHT = 500  # of OpenCV 5's letters: a little bolder than regular
 _lock = threading.Lock()  # OpenCV's and Pillow's fonts keep drawn letters, without guarding them
 
 
@@ -108,7 +109,7 @@ class _FontFace:
         self._known: dict[str, bool] = {}
 
     def measure(self, text: str, size: int) -> Extent:
-        left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), self._face, size)
+        left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), self._face, size, _WEIGHT)
         # The box it gives is as high as the text's letters happen to be; labels should not differ by that.
         return Extent(left + width, round(size * 0.8), round(size * 0.25))
 
@@ -116,7 +117,9 @@ class _FontFace:
         self, image: np.ndarray, text: str, origin: tuple[int, int], size: int, bgr: tuple[int, int, int]
     ) -> None:
         # A wrap range wider than any label: by default, text that touches the right edge starts a new line.
-        cv2.putText(image, text, origin, bgr, self._face, size, 0, cv2.PUT_TEXT_ALIGN_LEFT, (0, 1 << 20))
+        cv2.putText(
+            image, text, origin, bgr, self._face, size, _WEIGHT, cv2.PUT_TEXT_ALIGN_LEFT, (0, 1 << 20)
+        )
 
     def draws(self, text: str) -> bool:
         """Say whether all letters are in its fonts and run from left to right without joining."""
@@ -168,7 +171,7 @@ class _Pillow:
 
     def _font(self, text: str, size: int) -> Any:
         name = self._file(text) or self._first()
-        return self._module.load_default(size) if name is None else _pillow_font(name, round(size * 0.8))
+        return self._module.load_default(size) if name is None else _pillow_font(name, size)
 
     def _file(self, text: str) -> str | None:
         return next(
@@ -198,7 +201,7 @@ def _pillow_font(name: str, size: int) -> Any:
 def _has_glyph(name: str, letter: str) -> bool:
     """Compare with a letter that no font has: what is drawn in its place looks like that."""
     font = _pillow_font(name, 16)
-    return letter.isspace() or font.getmask(letter).tobytes() != font.getmask("\U0010ffff").tobytes()
+    return letter.isspace() or bytes(font.getmask(letter)) != bytes(font.getmask("\U0010ffff"))
 
 
 def _blend(image: np.ndarray, mask: np.ndarray, corner: tuple[int, int], bgr: tuple[int, int, int]) -> None:

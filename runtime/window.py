@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from .errors import InputError
+from .interrupt import Interrupt
 
 TITLE = "yolov5-dnn"
 _NEXT_POLL_MS = 100
@@ -33,11 +34,11 @@ class Window:
                 "--show needs an OpenCV with windows; this is a headless build (opencv-python has them)"
             ) from error
 
-    def show(self, image: np.ndarray, still: bool) -> bool:
+    def show(self, image: np.ndarray, still: bool, interrupt: Interrupt) -> bool:
         """Show a picture, a still one until a key is pressed; False if that is Esc or q: no more, please."""
         cv2.imshow(TITLE, image)
         key = cv2.waitKey(1)
-        while still and key < 0 and self._is_open():
+        while still and key < 0 and self._is_open() and not interrupt.requested:
             key = cv2.waitKey(_NEXT_POLL_MS)
         return key & 0xFF not in (27, ord("q")) and self._is_open()
 
