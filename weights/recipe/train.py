@@ -26,7 +26,7 @@ from .dataset import HELD_OUT_SEED, Scenes, augment, generate, mosaic
 from .loss import yolov5_loss
 from .network import IMGSZ, build
 
-SIZES = (256, 320, 320, 384, 416)
+SIZES = (192, 256, 256, 320, 416)
 FINAL_SIZES = (384, 416, 416)
 WARMUP = 300
 
@@ -161,7 +161,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
                 temporary,
             )
             temporary.replace(state_file)
-            save_checkpoint(args.run / "codes.pt", ema.float(), epoch=step + 1)
+            save_checkpoint(args.run / "codes.pt", ema.float(), epoch=step + 1, opt={"imgsz": IMGSZ})
             bar.set_postfix(mAP50=f"{score[1]:.3f}")
             parts_sum, seen, started = torch.zeros(3), 0, time.time()
     if args.processes > 1:
