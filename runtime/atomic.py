@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -45,7 +45,8 @@ class AtomicFile:
 
     def discard(self) -> None:
         """Remove what was written."""
-        self.temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.temporary.unlink()
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:

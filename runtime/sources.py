@@ -77,6 +77,8 @@ _Found = tuple[Kind, str, Path | int | str, str]
 
 def _find(argument: str) -> list[_Found]:
     """Find what one argument names. Raises InputError if that is nothing."""
+    if not argument:
+        raise InputError("an empty source; is a variable of your script not set?")
     if argument.isascii() and argument.isdigit():
         return [(Kind.LIVE, f"camera {int(argument)}", int(argument), f"camera{int(argument)}")]
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", argument):
