@@ -12,12 +12,15 @@ import torch
 from torch import nn
 
 from .describe import anchors_in_pixels, class_names, guess_release, strides, trained_size
-from .errors import CheckpointError
-from .network import Detect, DetectionModel, Ensemble, Wrapper
+from .errors import CheckpointError, first_line
+from .network import AutoShape, Detect, DetectionModel, Ensemble
 from .torch_file import read_torch_file
 
 MAX_PARAMETERS = 1_000_000_000
 """Networks with more are refused; yolov5x6 has 141 million."""
+
+MAX_LAYER_SIZE = 64
+"""Kernels, paddings and factors of upsampling beyond it are refused; YOLOv5's largest is 13."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         TypeError,
         ValueError,
     ) as error:
-        raise CheckpointError(f"{path}: its network is not built like one of YOLOv5's ({error})") from error
+        raise CheckpointError(
+            f"{path}: its network is not built like one of YOLOv5's ({first_line(error)})"
+        ) from error
 
 
 def _sha256(path: Path) -> str:
@@ -115,7 +120,7 @@ def _find_model(content: Any) -> DetectionModel:
                 "its model is a state_dict: weights without the network's structure; "
                 "save the model itself, as YOLOv5's train.py does"
             )
-    while isinstance(content, Ensemble | Wrapper | nn.Sequential | nn.ModuleList):
+    while isinstance(content, Ensemble | AutoShape | nn.Sequential | nn.ModuleList):
         inner = list(content.children())
         if len(inner) != 1:
             raise CheckpointError(
@@ -157,10 +162,18 @@ def _heal(model: DetectionModel) -> None:
             module._reversed_padding_repeated_twice = [p for p in reversed(padding) for _ in (0, 1)]
         elif isinstance(module, nn.MaxPool2d):
             module.return_indices = False
+        numbers = [getattr(module, name, 0) for name in ("kernel_size", "padding", "scale_factor", "gain")]
+        if any(_largest(number) > MAX_LAYER_SIZE for number in numbers):
+            raise CheckpointError("it has layers that would need far more memory than YOLOv5's")
     layers: list[Any] = list(model.model)
     model.save = sorted({j % i for i, layer in enumerate(layers) for j in _sources(layer) if j != -1})
     for i, layer in enumerate(layers):
         layer.i = i
+
+
+def _largest(value: Any) -> float:
+    values = value if isinstance(value, tuple | list) else [value]
+    return max((v for v in values if isinstance(v, int | float)), default=0)
 
 
 def _sources(layer: Any) -> list[int]:

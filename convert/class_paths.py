@@ -48,6 +48,7 @@ COMMON: tuple[type[nn.Module], ...] = (
     attention.C3TR,
     layers.C3x,
     layers.Concat,
+    network.AutoShape,
     folding.Contract,
     layers.Conv,
     layers.CrossConv,
@@ -93,10 +94,9 @@ PATH_OF = {cls: path for path, cls in CLASSES.items()}
 # Other paths for the same classes: older releases kept some layers elsewhere, or under another name.
 CLASSES |= {
     "models.yolo.Model": network.DetectionModel,
-    "models.common.AutoShape": network.Wrapper,
-    "models.common.DetectMultiBackend": network.Wrapper,
-    "models.common.autoShape": network.Wrapper,
-    "torch.nn.parallel.data_parallel.DataParallel": network.Wrapper,
+    "models.common.DetectMultiBackend": network.AutoShape,
+    "models.common.autoShape": network.AutoShape,
+    "torch.nn.parallel.data_parallel.DataParallel": network.AutoShape,
     "models.common.MixConv2d": layers.MixConv2d,
     "models.common.Sum": layers.Sum,
     "models.common.Ensemble": network.Ensemble,

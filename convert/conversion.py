@@ -7,20 +7,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+import onnx
 import torch
 
 from runtime.atomic import AtomicFile
 from runtime.errors import InputError
 
-from . import rewrite
 from .check import Difference, check_model
 from .checkpoint import Checkpoint, load_checkpoint
-from .errors import ConvertError
+from .errors import ConvertError, first_line
 from .export import check_onnx, describe, export_network, free_batch
-
-Focus = Literal["permute", "conv"]
+from .rewrite import Focusing, rewrite
 
 DEFAULT_SIZE = 640
 MAX_SIZE = 8192
@@ -43,7 +41,7 @@ def convert(
     path: str | Path,
     output: str | Path | None = None,
     imgsz: int | tuple[int, int] | None = None,
-    focus: Focus = "permute",
+    focus: Focusing = "permute",
     progress: Callable[[str], None] = lambda step: None,
 ) -> Report:
     """Convert a YOLOv5 checkpoint to an ONNX file for `cv2.dnn`, and check that it gives the same head maps.
@@ -59,41 +57,27 @@ def convert(
     start = time.perf_counter()
     path = Path(path)
     output = Path("weights") / f"{path.stem}.onnx" if output is None else Path(output)
-    if output.exists() and path.exists() and output.samefile(path):
-        raise ConvertError(f"{output}: the output would overwrite the checkpoint")
     progress("reading the checkpoint")
     checkpoint = load_checkpoint(path)
     size = choose_size(imgsz, checkpoint)
+    if output.exists() and output.samefile(path):
+        raise ConvertError(f"{output}: the output would overwrite the checkpoint")
     try:
         file = AtomicFile(output)
-    except InputError as error:
-        raise ConvertError(str(error)) from error
-    try:
-        _check_strides(checkpoint)
-        progress("rewriting its layers")
-        model = copy.deepcopy(checkpoint.model)
-        rewrite.fold_batchnorm(model)
-        rewrite.replace_layers(model)
-        if focus == "conv":
-            rewrite.focus_to_conv(model)
-        progress("exporting to ONNX")
-        exported = export_network(model, size, len(checkpoint.strides))
-        dynamic = free_batch(exported)
-        describe(exported, checkpoint, size, dynamic)
-        check_onnx(exported)
         try:
-            file.temporary.write_bytes(exported.SerializeToString())
-        except OSError as error:
-            raise ConvertError(f"cannot write {output}: {error.strerror or error}") from error
-        progress("comparing OpenCV with PyTorch")
-        stride = max(checkpoint.strides)
-        sizes = [size, (2 * stride, 3 * stride)] if dynamic else [size]
-        difference = check_model(file.temporary, checkpoint.model, sizes)
-        file.commit()
+            model, dynamic = _make_model(checkpoint, size, focus, progress)
+            file.temporary.write_bytes(model.SerializeToString())
+            progress("comparing OpenCV with PyTorch")
+            stride = max(checkpoint.strides)
+            sizes = [size, (2 * stride, 3 * stride)] if dynamic else [size]
+            difference = check_model(file.temporary, checkpoint.model, sizes)
+            file.commit()
+        finally:
+            file.discard()
     except InputError as error:
         raise ConvertError(str(error)) from error
-    finally:
-        file.discard()
+    except OSError as error:
+        raise ConvertError(f"cannot write {output}: {error.strerror or error}") from error
     return Report(
         checkpoint=checkpoint,
         output=output,
@@ -103,6 +87,26 @@ def convert(
         size=output.stat().st_size,
         seconds=time.perf_counter() - start,
     )
+
+
+def _make_model(
+    checkpoint: Checkpoint, size: tuple[int, int], focus: Focusing, progress: Callable[[str], None]
+) -> tuple[onnx.ModelProto, bool]:
+    """The finished ONNX model, and whether its input size is free."""
+    _check_heads(checkpoint)
+    progress("rewriting its layers")
+    network = copy.deepcopy(checkpoint.model)
+    try:
+        rewrite(network, focus)
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"its layers are not built like YOLOv5's ({first_line(error)})"
+        raise ConvertError(f"{checkpoint.path}: {reason}") from error
+    progress("exporting to ONNX")
+    model = export_network(network, size, len(checkpoint.strides))
+    dynamic = free_batch(model)
+    describe(model, checkpoint, size, dynamic)
+    check_onnx(model)
+    return model, dynamic
 
 
 def choose_size(imgsz: int | tuple[int, int] | None, checkpoint: Checkpoint) -> tuple[int, int]:
@@ -126,18 +130,15 @@ def choose_size(imgsz: int | tuple[int, int] | None, checkpoint: Checkpoint) -> 
     return height, width
 
 
-def _check_strides(checkpoint: Checkpoint) -> None:
+def _check_heads(checkpoint: Checkpoint) -> None:
     """Run the network once, small. Raises ConvertError if it fails, or its maps do not fit its strides."""
-    size = (2 * max(checkpoint.strides), 3 * max(checkpoint.strides))
+    stride = max(checkpoint.strides)
+    size = (2 * stride, 3 * stride)
     try:
         with torch.no_grad():
-            heads = checkpoint.model(torch.zeros(1, 3, *size))
-        shapes = [tuple(head.shape) for head in heads]
+            shapes = [tuple(head.shape) for head in checkpoint.model(torch.zeros(1, 3, *size))]
     except Exception as error:  # whatever a foreign network does wrong
-        line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConvertError(
-            f"{checkpoint.path}: its network does not run at {size[0]}x{size[1]} ({line})"
-        ) from error
+        raise ConvertError(f"{checkpoint.path}: its network does not run ({first_line(error)})") from error
     detect = checkpoint.model.detect
     expected = [(1, detect.na * (detect.nc + 5), size[0] // s, size[1] // s) for s in checkpoint.strides]
     if shapes != expected:

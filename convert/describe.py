@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any, cast
 
 import numpy as np
@@ -20,13 +21,19 @@ def class_names(model: DetectionModel) -> list[str]:
         names = dict(enumerate(names))
     if not isinstance(names, dict):
         names = {}
-    return [str(names.get(i, i)) for i in range(_count(model.detect.nc, "classes"))]
+    return [readable(str(names.get(i, i))) for i in range(_count(model.detect.nc, "classes"))]
+
+
+def readable(text: str) -> str:
+    """The text without what a terminal would obey or a file could not hold: control and broken characters."""
+    text = text.encode("utf-8", "replace").decode()
+    return "".join("?" if unicodedata.category(c) == "Cc" else c for c in text)
 
 
 def strides(detect: Detect) -> list[int]:
     """The stride of each head in pixels."""
     values = torch.as_tensor(detect.stride).float().flatten().tolist()
-    if len(values) != detect.nl or any(v < 1 or v != int(v) for v in values):
+    if len(values) != detect.nl or any(not 1 <= v <= 1024 or v != int(v) for v in values):
         raise CheckpointError(f"its heads have strides {values}, which makes no sense")
     return [int(v) for v in values]
 

@@ -13,3 +13,8 @@ class CheckpointError(ConvertError):
 
 class CheckError(ConvertError):
     """The finished model does not give what PyTorch gives."""
+
+
+def first_line(error: Exception) -> str:
+    """What another library's error says, cut to one line of bearable length."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from .checkpoint import Checkpoint
-from .errors import ConvertError
+from .describe import readable
+from .errors import ConvertError, first_line
 
 OPSET = 12
 IR_VERSION = 7
@@ -48,7 +49,7 @@ def export_network(model: nn.Module, imgsz: tuple[int, int], heads: int) -> onnx
             )
     except Exception as error:  # the exporter raises all sorts, and none of them is the user's doing
         raise ConvertError(
-            f"PyTorch {torch.__version__} cannot export this network: {_first_line(error)}"
+            f"PyTorch {torch.__version__} cannot export this network: {first_line(error)}"
         ) from error
     exported = onnx.load_model_from_string(buffer.getvalue())
     opset = {entry.domain: entry.version for entry in exported.opset_import}.get("")
@@ -57,10 +58,10 @@ def export_network(model: nn.Module, imgsz: tuple[int, int], heads: int) -> onnx
             f"PyTorch {torch.__version__} has exported opset {opset}, although {OPSET} was asked for"
         )
     try:
-        # a convolution that pads more on one side than on the other comes out wrong in OpenCV 4.8, 4.12 and 5.0
+        # OpenCV 4.8, 4.12 and 5.0 compute a convolution wrongly that pads more on one side than on the other
         simplified, _ = onnxsim.simplify(exported, skipped_optimizers=["fuse_pad_into_conv"])
     except Exception as error:
-        raise ConvertError(f"onnxsim cannot simplify this network: {_first_line(error)}") from error
+        raise ConvertError(f"onnxsim cannot simplify this network: {first_line(error)}") from error
     simplified.ir_version = IR_VERSION
     _order_outputs(simplified.graph)
     del simplified.graph.value_info[:]
@@ -77,10 +78,6 @@ def _order_outputs(graph: onnx.GraphProto) -> None:
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in rest + last]
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def free_batch(model: onnx.ModelProto) -> bool:
@@ -107,7 +104,7 @@ def describe(model: onnx.ModelProto, checkpoint: Checkpoint, imgsz: tuple[int, i
     """Write into the model what the runtime needs to know: names, strides, anchors, size."""
     model.producer_name = "yolov5-dnn"
     model.producer_version = package_version()
-    model.graph.name = checkpoint.path.stem
+    model.graph.name = "yolov5"
     del model.metadata_props[:]
     onnx.helper.set_model_props(
         model,
@@ -120,7 +117,7 @@ def describe(model: onnx.ModelProto, checkpoint: Checkpoint, imgsz: tuple[int, i
                 "imgsz": list(imgsz),
                 "task": "detect",
                 "dynamic": dynamic,
-                "source": {"file": checkpoint.path.name, "sha256": checkpoint.sha256},
+                "source": {"file": readable(checkpoint.path.name), "sha256": checkpoint.sha256},
             }.items()
         },
     )
@@ -144,4 +141,4 @@ def check_onnx(model: onnx.ModelProto) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ConvertError(f"the finished model is not valid ONNX: {_first_line(error)}") from error
+        raise ConvertError(f"the finished model is not valid ONNX: {first_line(error)}") from error

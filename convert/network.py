@@ -98,5 +98,5 @@ class Ensemble(nn.ModuleList):
     """The list of models that YOLOv5's `attempt_load` makes."""
 
 
-class Wrapper(nn.Module):
+class AutoShape(nn.Module):
     """Stands for what may be around the network: AutoShape, DetectMultiBackend, DataParallel."""

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .class_paths import CLASSES
-from .errors import CheckpointError
+from .errors import CheckpointError, first_line
 from .pickle_machine import read_pickle
 
 
@@ -72,6 +72,7 @@ PATHS = {
 
 def refusal(path: str) -> str:
     """The sentence for a name that is not allowed."""
+    path = ascii(path)[1:-1][:200]  # a hostile file chooses it
     module = path.rpartition(".")[0]
     if module.split(".")[0] == "ultralytics":
         return "it is a checkpoint of Ultralytics YOLOv8 or later, not of YOLOv5"
@@ -227,4 +228,4 @@ def read_objects(stream: BinaryIO, persistent: Callable[[Any], Any]) -> tuple[An
         TypeError,
         ValueError,
     ) as error:
-        raise CheckpointError(f"it is damaged: its pickle cannot be read ({error})") from error
+        raise CheckpointError(f"it is damaged: its pickle cannot be read ({first_line(error)})") from error

@@ -8,7 +8,7 @@ Every step works on the network in place and is exact up to float32 rounding.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that everyone knows it by
@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from .activations import FReLU, MemoryEfficientMish, MemoryEfficientSwish
 from .folding import Focus
 from .layers import BottleneckCSP, Conv, MixConv2d
+
+Focusing = Literal["permute", "conv"]
+"""How to write Focus layers: as they are, or as one equal convolution."""
 
 
 class Swish(nn.Module):
@@ -52,7 +55,7 @@ class ZeroPad(nn.Module):
         self.padding = list(pad.padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        return -(-F.pad(x, self.padding, value=0.0))
+        return torch.neg(torch.neg(F.pad(x, self.padding, value=0.0)))
 
 
 REPLACEMENTS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
@@ -64,6 +67,14 @@ REPLACEMENTS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.Dropout: lambda _: nn.Identity(),
     nn.ZeroPad2d: ZeroPad,
 }
+
+
+def rewrite(model: nn.Module, focus: Focusing) -> None:
+    """Every step, in the order in which they build on each other."""
+    fold_batchnorm(model)
+    replace_layers(model)
+    if focus == "conv":
+        focus_to_conv(model)
 
 
 def replace_layers(model: nn.Module) -> None:

@@ -62,12 +62,10 @@ def save_pickle(path: str | Path, content: Any, *, legacy: bool = False) -> None
     file = AtomicFile(Path(path))
     pickle_module = SimpleNamespace(__name__="pickle", Pickler=_YOLOv5Pickler, dump=_dump)
     try:
-        torch.save(
-            content,
-            file.temporary,
-            pickle_module=pickle_module,
-            _use_new_zipfile_serialization=not legacy,
-        )
+        with file.temporary.open("wb") as stream:
+            torch.save(
+                content, stream, pickle_module=pickle_module, _use_new_zipfile_serialization=not legacy
+            )
         file.commit()
     finally:
         file.discard()

@@ -1,0 +1,115 @@
+"""The layers' arithmetic, against PyTorch's own layers or the plainest way to write the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from convert import layers  # noqa: E402
+from convert.attention import TransformerBlock, TransformerLayer  # noqa: E402
+from convert.folding import Contract, Expand, Focus  # noqa: E402
+from convert.rewrite import focus_to_conv, fold_batchnorm, replace_layers  # noqa: E402
+from tests import networks  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _no_grad() -> Iterator[None]:
+    torch.manual_seed(0)
+    torch.set_grad_enabled(False)
+    yield
+    torch.set_grad_enabled(True)
+
+
+def test_focus_takes_every_other_pixel() -> None:
+    focus = Focus(3, 4, 3).eval()
+    x = torch.rand(2, 3, 8, 12)
+    squares = [x[..., row::2, column::2] for column in (0, 1) for row in (0, 1)]
+    torch.testing.assert_close(focus(x), focus.conv(torch.cat(squares, 1)))
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_focus_is_one_convolution(kernel: int) -> None:
+    model: Any = nn.Sequential(Focus(3, 5, kernel)).eval()
+    x = torch.rand(2, 3, 16, 12)
+    fold_batchnorm(model)
+    expected = model(x)
+    focus_to_conv(model)
+    assert model[0].conv.kernel_size == (2 * kernel, 2 * kernel)
+    torch.testing.assert_close(model(x), expected)
+
+
+def test_contract_and_expand_are_inverse() -> None:
+    x = torch.rand(2, 4, 6, 8)
+    folded = Contract(2)(x)
+    assert folded.shape == (2, 16, 3, 4)
+    for row in range(2):
+        for column in range(2):
+            first = 4 * (2 * row + column)
+            assert torch.equal(folded[:, first : first + 4], x[..., row::2, column::2])
+    assert torch.equal(Expand(2)(folded), x)
+
+
+def test_sppf_is_spp() -> None:
+    spp, sppf = layers.SPP(8, 8, (5, 9, 13)).eval(), layers.SPPF(8, 8, 5).eval()
+    sppf.load_state_dict(spp.state_dict())
+    x = torch.rand(1, 8, 20, 20)
+    torch.testing.assert_close(spp(x), sppf(x))
+
+
+def test_attention_is_multihead_attention() -> None:
+    layer = TransformerLayer(16, 4).eval()
+    nn.init.normal_(layer.ma.in_proj_bias)
+    nn.init.normal_(layer.ma.out_proj.bias)
+    q, k, v = torch.rand(3, 2, 10, 16)
+    expected, _ = layer.ma(*(x.transpose(0, 1) for x in (q, k, v)))  # PyTorch's goes by (length, N, C)
+    torch.testing.assert_close(layer.attention(q, k, v), expected.transpose(0, 1))
+
+
+def test_transformer_block_sees_pixels_as_tokens() -> None:
+    block: Any = TransformerBlock(8, 16, 4, 2).eval()
+    x = torch.rand(2, 8, 3, 5)
+    y = block.conv(x)
+    tokens = y.flatten(2).permute(2, 0, 1)
+    tokens = tokens + block.linear(tokens)
+    for layer in block.tr:
+        tokens = layer.ma(layer.q(tokens), layer.k(tokens), layer.v(tokens))[0] + tokens
+        tokens = layer.fc2(layer.fc1(tokens)) + tokens
+    torch.testing.assert_close(block(x), tokens.permute(1, 2, 0).reshape(2, 16, 3, 5))
+
+
+def test_weighted_sum() -> None:
+    layer = layers.Sum(3, weight=True)
+    a, b, c = torch.rand(3, 1, 2, 4, 4)
+    wb, wc = (torch.sigmoid(layer.w) * 2).tolist()
+    torch.testing.assert_close(layer([a, b, c]), a + wb * b + wc * c)
+    torch.testing.assert_close(layers.Sum(3)([a, b, c]), a + b + c)
+
+
+@pytest.mark.parametrize("kind", networks.KINDS)
+def test_rewriting_changes_nothing(kind: str) -> None:
+    model = networks.build(kind)
+    x = torch.rand(2, 3, 128, 256)
+    expected = model(x)
+    fold_batchnorm(model)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    replace_layers(model)
+    assert not any(isinstance(module, nn.SiLU | nn.Hardswish) for module in model.modules())
+    focus_to_conv(model)
+    for head, reference in zip(model(x), expected, strict=True):
+        np.testing.assert_allclose(head, reference, atol=1e-4 * float(reference.abs().max()))
+
+
+def test_training_works_on_the_same_layers() -> None:
+    torch.set_grad_enabled(True)
+    model = networks.build("v7.0").train()
+    heads = model(torch.rand(2, 3, 64, 64))
+    assert [tuple(head.shape) for head in heads] == [(2, 24, 8, 8), (2, 24, 4, 4), (2, 24, 2, 2)]
+    sum(head.square().mean() for head in heads).backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
