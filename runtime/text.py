@@ -57,6 +57,11 @@ class Extent(NamedTuple):
     descent: int
 
 
+def _heights(text: str, size: int) -> tuple[int, int]:
+    """Ascent and descent that hold any letter; beyond ASCII, capitals carry accents."""
+    return round(size * (0.8 if text.isascii() else 0.95)), round(size * 0.25)
+
+
 def printable(text: str) -> str:
     """Replace what no renderer takes: control characters, and halves of characters, which crash OpenCV 5."""
     return "".join("?" if unicodedata.category(letter) in ("Cc", "Cs", "Cn") else letter for letter in text)
@@ -111,7 +116,7 @@ class _FontFace:
     def measure(self, text: str, size: int) -> Extent:
         left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), self._face, size, _WEIGHT)
         # The box it gives is as high as the text's letters happen to be; labels should not differ by that.
-        return Extent(left + width, round(size * 0.8), round(size * 0.25))
+        return Extent(left + width, *_heights(text, size))
 
     def put(
         self, image: np.ndarray, text: str, origin: tuple[int, int], size: int, bgr: tuple[int, int, int]
@@ -151,7 +156,7 @@ class _Pillow:
 
     def measure(self, text: str, size: int) -> Extent:
         font = self._font(text, size)
-        return Extent(round(font.getlength(text)), round(size * 0.8), round(size * 0.25))
+        return Extent(round(font.getlength(text)), *_heights(text, size))
 
     def put(
         self, image: np.ndarray, text: str, origin: tuple[int, int], size: int, bgr: tuple[int, int, int]
