@@ -19,9 +19,8 @@ from .errors import ModelError
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Compute 1 / (1 + e⁻ˣ) in float32; far outside ±88 it is exactly 0 or 1, without a warning."""
-    with np.errstate(over="ignore"):
-        return np.float32(1) / (np.float32(1) + np.exp(-x))
+    """Compute 1 / (1 + e⁻ˣ) in float32, for any x without overflow: from −87 down it is 2e-38."""
+    return np.float32(1) / (np.float32(1) + np.exp(-np.maximum(x, np.float32(-87))))
 
 
 def logit(probability: float) -> float:
@@ -73,42 +72,51 @@ def decode(
             f"the network has {len(heads)} heads, but there are anchors for {len(anchors)} and strides "
             f"for {len(strides)}"
         )
-    parts = [
-        _decode_head(head, head_anchors, stride, conf_thres, multi_label)
-        for head, head_anchors, stride in zip(heads, anchors, strides, strict=True)
-    ]
-    xyxy, scores, class_ids = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return xyxy, scores, class_ids
+    threshold = logit(conf_thres)
+    chosen = [_above(*head, threshold) for head in zip(heads, anchors, strides, strict=True)]
+    logits, columns, rows, sizes, steps = (np.concatenate(arrays) for arrays in zip(*chosen, strict=True))
+    if np.isnan(logits[:, 4]).any():
+        raise ModelError("the network's output is not a number: on a 16-bit device, try the 32-bit one")
+
+    objectness, classes = sigmoid(logits[:, 4]), logits[:, 5:]
+    if multi_label:
+        candidate, class_ids = _likely(objectness, classes, conf_thres)
+    else:
+        candidate, class_ids = np.arange(len(classes)), classes.argmax(axis=1)
+    scores = objectness[candidate] * sigmoid(classes[candidate, class_ids])
+    kept = scores > conf_thres
+    grid = np.stack((columns, rows), axis=1).astype(np.float32)
+    xyxy = decode_boxes(logits[:, :4], grid, sizes, steps[:, None])[candidate[kept]]
+    return xyxy, scores[kept], class_ids[kept].astype(np.int32)
 
 
-def _decode_head(
-    head: np.ndarray, anchors: np.ndarray, stride: int, conf_thres: float, multi_label: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _above(
+    head: np.ndarray, anchors: np.ndarray, stride: int, threshold: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Pick the candidates of a head whose objectness logit is above a threshold, or not a number.
+
+    Returns of each its logits (n, 5 + classes), its cell's column (n,) and row (n,), its anchor (n, 2) and
+    its stride (n,).
+    """
     channels, ny, nx = head.shape
     na = len(anchors)
     if channels % na or channels // na < 6:
-        raise ModelError(
-            f"a head of {channels} channels does not fit {na} anchors with 5 + classes channels each"
-        )
-    planes = head.reshape(na, channels // na, ny * nx)
-    objectness_logits = planes[:, 4]
-    if np.isnan(objectness_logits.min()):
-        raise ModelError("the network's output is not a number: on a 16-bit device, try the 32-bit one")
-
+        raise ModelError(f"a head of {channels} channels does not fit {na} anchors with 5 + classes channels")
     # Only the objectness planes are read in full; everything else just where there is something to see.
-    anchor, cell = np.nonzero(objectness_logits > logit(conf_thres))
-    candidates = planes[anchor, :, cell]
-    objectness = sigmoid(candidates[:, 4])
-    if multi_label:
-        scores = objectness[:, None] * sigmoid(candidates[:, 5:])
-        kept, class_ids = np.nonzero(scores > conf_thres)
-        scores = scores[kept, class_ids]
-    else:
-        class_ids = candidates[:, 5:].argmax(axis=1)
-        scores = objectness * sigmoid(candidates[np.arange(len(candidates)), 5 + class_ids])
-        kept = np.flatnonzero(scores > conf_thres)
-        scores, class_ids = scores[kept], class_ids[kept]
-    cell = cell[kept]
-    grid = np.stack((cell % nx, cell // nx), axis=1).astype(np.float32)
-    xyxy = decode_boxes(candidates[kept, :4], grid, anchors[anchor[kept]], stride)
-    return xyxy, scores, class_ids.astype(np.int32)
+    planes = head.reshape(na, channels // na, ny * nx)
+    anchor, cell = np.divmod(np.flatnonzero(~(planes[:, 4] <= threshold)), ny * nx)
+    row, column = np.divmod(cell, nx)
+    return planes[anchor, :, cell], column, row, anchors[anchor], np.full(len(cell), stride, np.float32)
+
+
+def _likely(objectness: np.ndarray, classes: np.ndarray, conf_thres: float) -> tuple[np.ndarray, np.ndarray]:
+    """Find the candidates and classes whose score may be above `conf_thres`, without computing the others'.
+
+    objectness: float32 (n,), probabilities; classes: float32 (n, classes), logits. A class probability has to
+    be above 1 / r with r = objectness / conf_thres, so its logit above −ln(r − 1). The limit is set lower by
+    far more than float32 rounds, so that none is missed.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # a conf_thres of 0 lets everything through
+        ratio = objectness / np.float32(conf_thres)
+        limit = -np.log(ratio * np.float32(1 + 1e-5) - 1) - np.float32(1e-3)
+    return np.divmod(np.flatnonzero(classes > limit[:, None]), classes.shape[1])

@@ -83,8 +83,7 @@ class Detector:
         has_metadata = "imgsz" in metadata
         self.imgsz = _input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
         self._stride = max(self.info.strides) if self.info.dynamic else None
-        self._canvas = np.empty(0, np.uint8)  # reused by every call, grown when an image needs more
-        self._blob = np.empty(0, np.float32)
+        self._bytes, self._floats = np.empty((2, 0), np.uint8), np.empty(0, np.float32)
         self._network = Network(buffer, self.info, find_device(device), self.path)
         self._lock = threading.Lock()
         self.timings: dict[str, float] = {}
@@ -119,14 +118,9 @@ class Detector:
         image_hw = (image.shape[0], image.shape[1])
         clock = [perf_counter()]
 
-        height, width = letterbox_shape(image_hw, self.imgsz, self._stride)
-        pixels, fold = height * width * 3, self.info.fold
-        if self._blob.size < pixels:
-            self._canvas, self._blob = np.empty(pixels, np.uint8), np.empty(pixels, np.float32)
-        canvas, placement = letterbox(
-            image, self.imgsz, self._stride, out=self._canvas[:pixels].reshape(height, width, 3)
-        )
-        blob = to_blob(canvas, fold, self._blob[:pixels].reshape(1, -1, height // fold, width // fold))
+        canvas, blob, planes = self._buffers(*letterbox_shape(image_hw, self.imgsz, self._stride))
+        _, placement = letterbox(image, self.imgsz, self._stride, out=canvas)
+        to_blob(canvas, self.info.fold, out=blob, planes=planes)
         clock.append(perf_counter())
 
         heads = self._network(blob)
@@ -147,6 +141,18 @@ class Detector:
         for stage, start, end in zip(timings, clock, clock[1:], strict=False):
             timings[stage] += (end - start) * 1000
         return Detections(boxes, scores[keep], class_ids[keep], self.info.names)
+
+    def _buffers(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give the canvas, the blob and the planes for an input size, from memory that all calls share."""
+        size, fold = height * width * 3, self.info.fold
+        if self._floats.size < size:
+            self._bytes, self._floats = np.empty((2, size), np.uint8), np.empty(size, np.float32)
+        shape = (3 * fold * fold, height // fold, width // fold)
+        return (
+            self._bytes[0, :size].reshape(height, width, 3),
+            self._floats[:size].reshape(1, *shape),
+            self._bytes[1, :size].reshape(shape),
+        )
 
 
 def _share(value: float, name: str) -> float:

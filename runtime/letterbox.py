@@ -124,18 +124,20 @@ def unletterbox(xyxy: np.ndarray, placement: Placement, image_hw: tuple[int, int
     return np.clip(boxes, 0, np.array([w, h, w, h], np.float32), out=boxes)
 
 
-def to_blob(canvas: np.ndarray, fold: int = 1, out: np.ndarray | None = None) -> np.ndarray:
+def to_blob(
+    canvas: np.ndarray, fold: int = 1, out: np.ndarray | None = None, planes: np.ndarray | None = None
+) -> np.ndarray:
     """Turn a BGR canvas, uint8 (H, W, 3), into the network's input: float32, RGB, 0 to 1.
 
     With fold 1 its shape is (1, 3, H, W). With fold f, each f × f square of pixels becomes one pixel of
     3f² channels, (1, 3f², H/f, W/f), as YOLOv5's Focus layer does for f = 2: colour c of the pixel (dx, dy)
     of a square is channel (dx · f + dy) · 3 + c. H and W must be divisible by f.
 
-    `out` is a blob of that shape to write to.
+    `out` is a blob of that shape to write to, and `planes` memory for a step between, uint8 (3f², H/f, W/f).
     """
     height, width = canvas.shape[0] // fold, canvas.shape[1] // fold
     blob = np.empty((1, 3 * fold * fold, height, width), np.float32) if out is None else out
-    planes = np.empty(blob.shape[1:], np.uint8)
+    planes = np.empty(blob.shape[1:], np.uint8) if planes is None else planes
     squares = canvas.reshape(height, fold, width, 3 * fold)  # row, dy, column, dx and B G R
     for dy in range(fold):
         cv2.split(

@@ -136,8 +136,8 @@ def _check_info(values: dict[str, Any], producer: str) -> ModelInfo:
     if not strides or len(strides) != len(anchors):
         raise ValueError(f"there are {len(strides)} strides for {len(anchors)} outputs with anchors")
     for pairs in anchors:
-        if pairs.size == 0 or pairs.size % 2 or not (np.isfinite(pairs) & (pairs > 0)).all():
-            raise ValueError("anchors must be, for each output, pairs of positive numbers")
+        if pairs.size == 0 or pairs.size % 2 or not (np.isfinite(pairs) & (pairs >= 0)).all():
+            raise ValueError("anchors must be, for each output, pairs of numbers, none below 0")
 
     if len(values["imgsz"]) != 2:
         raise ValueError("imgsz must be a height and a width")

@@ -7,7 +7,8 @@ import numpy as np
 from .errors import InputError
 
 MAX_NMS = 30000  # only so many of the best candidates are looked at, as in YOLOv5
-_BLOCK = 256
+_BLOCK = 192  # candidates that are compared at once; 128 to 256 are about equally fast
+_EARLIER = np.triu(np.ones((_BLOCK, _BLOCK), bool), 1)  # row before column
 
 
 def nms(
@@ -33,45 +34,39 @@ def nms(
     if float(threshold) > iou_thres:  # 0.6 is 0.6000000238 in float32: an IoU of that very value is above 0.6
         threshold = np.nextafter(threshold, np.float32(0))
     order = np.argsort(-scores, kind="stable")[:MAX_NMS]
-    boxes = xyxy[order].astype(np.float32, copy=False)
+    x1, y1, x2, y2 = np.ascontiguousarray(xyxy[order].T, np.float32)
+    area = (x2 - x1) * (y2 - y1)
     classes = np.zeros(len(order), np.int32) if agnostic else class_ids[order]
+
+    def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Tell of each box in `first` (rows) and `second` (columns) whether they overlap too much."""
+        width = np.minimum(x2[first, None], x2[second])
+        width -= np.maximum(x1[first, None], x1[second])
+        height = np.minimum(y2[first, None], y2[second])
+        height -= np.maximum(y1[first, None], y1[second])
+        intersection = np.maximum(width, 0, out=width)
+        intersection *= np.maximum(height, 0, out=height)
+        union = np.add(area[first, None], area[second], out=height)
+        union -= intersection
+        with np.errstate(invalid="ignore"):  # 0 / 0 of boxes without area
+            iou = np.divide(intersection, union, out=intersection)
+        return (iou > threshold) & (classes[first, None] == classes[second])
 
     kept = np.empty(0, np.int64)  # positions in `order`
     for start in range(0, len(order), _BLOCK):
         block = np.arange(start, min(start + _BLOCK, len(order)))
-        block = block[~_suppresses(boxes, classes, kept, block, threshold).any(axis=0)]
+        if len(kept):
+            block = block[~overlap(kept, block).any(axis=0)]
         # Within the block a box falls to any earlier one that itself stands. Start with all standing and
         # repeat until nothing changes: each round settles at least one more box, and most blocks take three.
-        suppresses = np.triu(_suppresses(boxes, classes, block, block, threshold), 1)
+        suppresses = overlap(block, block) & _EARLIER[: len(block), : len(block)]
         stands: np.ndarray = np.ones(len(block), bool)
         while True:
             settled: np.ndarray = ~suppresses[stands].any(axis=0)
-            if np.array_equal(settled, stands):
+            if (settled == stands).all():
                 break
             stands = settled
         kept = np.concatenate((kept, block[stands]))
         if len(kept) >= max_det:
             break
     return order[kept[:max_det]]
-
-
-def _suppresses(
-    boxes: np.ndarray, classes: np.ndarray, first: np.ndarray, second: np.ndarray, threshold: np.float32
-) -> np.ndarray:
-    """Tell of each box in `first` (rows) and `second` (columns) whether they overlap too much."""
-    return (iou(boxes[first], boxes[second]) > threshold) & (classes[first][:, None] == classes[second])
-
-
-def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Compute the intersection over union of each box with each: xyxy (n, 4) and (m, 4) to float32 (n, m).
-
-    It is NaN where both boxes are without area.
-    """
-    a, b = first[:, None], second[None]
-    width = np.maximum(np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0]), 0)
-    height = np.maximum(np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1]), 0)
-    intersection = width * height
-    area_a = (a[..., 2] - a[..., 0]) * (a[..., 3] - a[..., 1])
-    area_b = (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return intersection / (area_a + area_b - intersection)
