@@ -186,6 +186,12 @@ Source file_source(const fs::path& given) {
             yolov5_dnn::detail::utf8(path.stem())};
 }
 
+std::string without_password(const std::string& url) {
+    const std::size_t user = url.find("://") + 3, at = url.find('@', user), colon = url.find(':', user);
+    if (at == std::string::npos || colon > at || url.find('/', user) < at) return url;
+    return url.substr(0, colon) + ":***" + url.substr(at);
+}
+
 // The sources that an argument names. Throws InputError if that is nothing.
 std::vector<Source> find_sources(const std::string& argument) {
     if (!argument.empty() && argument.find_first_not_of("0123456789") == std::string::npos) {
@@ -193,7 +199,7 @@ std::vector<Source> find_sources(const std::string& argument) {
         return {{Kind::live, "camera " + std::to_string(number), {}, number, "camera" + std::to_string(number)}};
     }
     if (argument.find("://") != std::string::npos)
-        return {{is_video(argument) ? Kind::video : Kind::live, argument, argument, -1, "stream"}};
+        return {{is_video(argument) ? Kind::video : Kind::live, without_password(argument), argument, -1, "stream"}};
     const fs::path path(argument);
     std::error_code error;
     if (!fs::exists(path, error)) throw InputError(argument + ": no such file or folder");
@@ -270,7 +276,8 @@ std::string quoted(const std::string& text) {
 class JsonFile {
 public:
     explicit JsonFile(const fs::path& path) : path_(path) {
-        if (path.has_parent_path()) fs::create_directories(path.parent_path());
+        std::error_code error;
+        if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
         stream_.open(part_of(path), std::ios::binary);
         if (!stream_) throw InputError("cannot write " + yolov5_dnn::detail::utf8(path));
         stream_.imbue(std::locale::classic());
@@ -367,7 +374,8 @@ private:
 
     // folder/stem.suffix, with "-boxes" added to the stem where that is one of the sources.
     fs::path free_path(std::string stem, const std::string& suffix) const {
-        fs::create_directories(folder_);
+        std::error_code error;
+        fs::create_directories(folder_, error);
         for (;; stem += "-boxes") {
             const fs::path path = folder_ / fs::u8path(stem + suffix);
             std::error_code missing;

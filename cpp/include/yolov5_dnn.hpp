@@ -452,23 +452,12 @@ inline const std::vector<Json>& to_list(const Json& json, const std::string& nam
     return json.items;
 }
 
-// A list, or as in YOLOv5's own yaml files an object with the class ids as keys.
 inline std::vector<std::string> to_names(const Json& json) {
-    std::map<long, std::string> by_key;
-    for (std::size_t i = 0; i < json.items.size(); ++i) {
-        long key = static_cast<long>(i);
-        if (json.type == Json::Type::object) {
-            const std::string& text = json.keys[i];
-            if (text.empty() || text.size() > 9 || text.find_first_not_of("0123456789") != std::string::npos)
-                throw Invalid("names must be a list of strings");
-            key = std::stol(text);
-        }
-        if (json.items[i].type != Json::Type::string) throw Invalid("names must be a list of strings");
-        by_key[key] = json.items[i].string;
-    }
-    if (by_key.empty()) throw Invalid("names must be a list of strings");
     std::vector<std::string> names;
-    for (auto& entry : by_key) names.push_back(std::move(entry.second));
+    for (const Json& item : to_list(json, "names")) {
+        if (item.type != Json::Type::string) throw Invalid("names must be a list of strings");
+        names.push_back(item.string);
+    }
     return names;
 }
 
@@ -512,16 +501,17 @@ inline void check_info(const ModelInfo& info) {
     for (const Anchors& pairs : info.anchors) {
         bool right = !pairs.empty();
         for (const cv::Size2f& pair : pairs)
-            right = right && pair.width > 0 && pair.height > 0 && std::isfinite(pair.width) &&
+            right = right && pair.width >= 0 && pair.height >= 0 && std::isfinite(pair.width) &&
                     std::isfinite(pair.height);
-        if (!right) throw Invalid("anchors must be, for each output, pairs of positive numbers");
+        if (!right) throw Invalid("anchors must be, for each output, pairs of numbers from 0 on");
     }
     const int stride = *std::max_element(info.strides.begin(), info.strides.end());
     if (info.imgsz.height % stride || info.imgsz.width % stride)
         throw Invalid("imgsz " + std::to_string(info.imgsz.height) + " × " + std::to_string(info.imgsz.width) +
                       " is not divisible by the stride " + std::to_string(stride));
-    if (stride % info.fold)
-        throw Invalid("the stride " + std::to_string(stride) + " is not divisible by fold " + std::to_string(info.fold));
+    const int finest = *std::min_element(info.strides.begin(), info.strides.end());
+    if (finest % info.fold)
+        throw Invalid("fold " + std::to_string(info.fold) + " does not divide the stride " + std::to_string(finest));
     if (info.task != "detect")
         throw Invalid("the task is '" + info.task + "', and only 'detect' is supported");
 }
@@ -616,12 +606,11 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
 
 // --------------------------------------------------------------------------------------------------- devices
 
-// A backend and a target as OpenCV numbers them, and whether OpenCV 5's new engine can serve them.
+// A device's name, and its backend and target as OpenCV numbers them.
 struct Device {
     std::string name;
     cv::dnn::Backend backend;
     cv::dnn::Target target;
-    bool new_engine = false;
 };
 
 namespace detail {
@@ -629,7 +618,7 @@ namespace detail {
 inline const std::vector<Device>& devices() {
     using namespace cv::dnn;
     static const std::vector<Device> all = {
-        {"cpu", DNN_BACKEND_OPENCV, DNN_TARGET_CPU, true},
+        {"cpu", DNN_BACKEND_OPENCV, DNN_TARGET_CPU},
         {"opencl", DNN_BACKEND_OPENCV, DNN_TARGET_OPENCL},
         {"opencl-fp16", DNN_BACKEND_OPENCV, DNN_TARGET_OPENCL_FP16},
         {"cuda", DNN_BACKEND_CUDA, DNN_TARGET_CUDA},
@@ -957,12 +946,11 @@ inline float iou(const cv::Vec4f& a, const cv::Vec4f& b) {
 
 // Chooses boxes greedily by score; suppresses those whose IoU with a chosen one is above `iou_thres`. A box
 // suppresses others of its own class only, or of all classes if `agnostic`. Equal scores are taken in the order
-// given. Writes the indices of the chosen ones to `kept`, best first, at most `max_det`.
+// given. The IoU of floats is compared with the threshold as a double, as torchvision does it. Writes the indices of the chosen ones to `kept`, best first, at most `max_det`.
 inline void nms(const Candidates& candidates, double iou_thres, int max_det, bool agnostic, std::vector<int>& kept) {
     const std::vector<cv::Vec4f>& xyxy = candidates.xyxy;
     const std::vector<float>& scores = candidates.scores;
     const std::vector<int>& class_ids = candidates.class_ids;
-    const auto threshold = static_cast<float>(iou_thres);
     kept.resize(candidates.size());
     for (std::size_t i = 0; i < kept.size(); ++i) kept[i] = static_cast<int>(i);
     const auto better = [&scores](int a, int b) {
@@ -978,7 +966,7 @@ inline void nms(const Candidates& candidates, double iou_thres, int max_det, boo
         const auto i = static_cast<std::size_t>(*next);
         const bool suppressed = std::any_of(kept.begin(), end, [&](int chosen) {
             const auto j = static_cast<std::size_t>(chosen);
-            return (agnostic || class_ids[j] == class_ids[i]) && iou(xyxy[j], xyxy[i]) > threshold;
+            return (agnostic || class_ids[j] == class_ids[i]) && static_cast<double>(iou(xyxy[j], xyxy[i])) > iou_thres;
         });
         if (!suppressed) *end++ = *next;
     }
@@ -994,14 +982,14 @@ struct Detection {
     cv::Rect2f box;   // in the image's pixels, within the image
 };
 
-// Gives a class its colour, BGR. Hues step by the golden ratio, which keeps any number of consecutive classes
-// well apart; every other round of eight is paler, the next darker. hue = (0.58 + 0.618034 · id) mod 1;
-// saturation, value = (0.85, 1), (0.55, 1), (0.85, 0.75) for ⌊id / 8⌋ mod 3 = 0, 1, 2.
+// Gives a class its colour, BGR. Hues step by the golden ratio, which spreads any number of classes evenly; three
+// shades take turns, because hues come close to each other after 5, 8, 13, … steps. In HSV: hue =
+// (0.57 + 0.618034 · id) mod 1; saturation, value = (0.85, 1), (0.6, 1), (0.9, 0.75) for id mod 3 = 0, 1, 2.
 inline cv::Scalar class_colour(int class_id) {
-    constexpr std::array<double, 3> saturations = {0.85, 0.55, 0.85}, values = {1.0, 1.0, 0.75};
-    const auto round_of_eight = static_cast<std::size_t>(class_id / 8 % 3);
-    const double saturation = saturations[round_of_eight], value = values[round_of_eight];
-    const double hue = std::fmod(0.58 + 0.618034 * class_id, 1.0);
+    constexpr std::array<double, 3> saturations = {0.85, 0.6, 0.9}, values = {1.0, 1.0, 0.75};
+    const auto shade = static_cast<std::size_t>(class_id % 3);
+    const double saturation = saturations[shade], value = values[shade];
+    const double hue = std::fmod(0.57 + 0.618034 * class_id, 1.0);
     // Each channel falls off with the hue's distance from its own: the usual HSV to RGB, by channel.
     const auto channel = [&](double offset) {
         const double k = std::fmod(offset + hue * 6, 6.0);
@@ -1016,10 +1004,8 @@ inline cv::Scalar text_colour(const cv::Scalar& background) {
     return cv::Scalar::all(luma > 127.5 ? 0 : 255);
 }
 
-// Width of the boxes' lines in pixels: a 350th of the mean of height and width, at least 1.
-inline int line_width(cv::Size image) {
-    return std::max(1, detail::round((image.width + image.height) / 2.0 / 350));
-}
+// Width of the boxes' lines in pixels: a 300th of the mean of height and width, at least 2.
+inline int line_width(cv::Size image) { return std::max(2, detail::round((image.width + image.height) / 2.0 / 300)); }
 
 // Height of the labels' letters in pixels: a 50th of the mean of height and width, at least 12.
 inline int text_size(cv::Size image) { return std::max(12, detail::round((image.width + image.height) / 2.0 / 50)); }
@@ -1059,15 +1045,17 @@ inline cv::FontFace& font() {
     return face;
 }
 
+constexpr int font_weight = 500;  // a little bolder than regular
+
 inline Extent measure(const std::string& text, int size) {
-    const cv::Rect room = cv::getTextSize(cv::Size(), text, cv::Point(), font(), size);
+    const cv::Rect room = cv::getTextSize(cv::Size(), text, cv::Point(), font(), size, font_weight);
     // The box it gives is as high as the text's letters happen to be; labels should not differ by that.
     return {room.x + room.width, round(size * 0.8), round(size * 0.25)};
 }
 
 inline void put_text(cv::Mat& image, const std::string& text, cv::Point origin, int size, const cv::Scalar& colour) {
     // A wrap range wider than any label: by default, text that touches the right edge starts a new line.
-    cv::putText(image, text, origin, colour, font(), size, 0, cv::PUT_TEXT_ALIGN_LEFT, cv::Range(0, 1 << 20));
+    cv::putText(image, text, origin, colour, font(), size, font_weight, cv::PUT_TEXT_ALIGN_LEFT, cv::Range(0, 1 << 20));
 }
 
 #else
@@ -1122,17 +1110,16 @@ inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detectio
     cv::Mat canvas = to_bgr(image, buffers);
     if (canvas.data == image.data) canvas = canvas.clone();
     const int line = line_width(canvas.size());
-    for (auto found = detections.rbegin(); found != detections.rend(); ++found) {
-        const cv::Scalar colour = class_colour(found->class_id);
-        const cv::Point corner(detail::round(found->box.x), detail::round(found->box.y));
-        const cv::Point opposite(detail::round(found->box.x + found->box.width),
-                                 detail::round(found->box.y + found->box.height));
-        cv::rectangle(canvas, corner, opposite, colour, line, cv::LINE_AA);
+    const auto rounded = [](cv::Point2f point) { return cv::Point(detail::round(point.x), detail::round(point.y)); };
+    for (auto found = detections.rbegin(); found != detections.rend(); ++found)
+        cv::rectangle(canvas, rounded(found->box.tl()), rounded(found->box.br()), class_colour(found->class_id), line);
+    for (auto found = detections.rbegin(); found != detections.rend(); ++found) {  // so that no line crosses a label
         std::ostringstream label;
         label.imbue(std::locale::classic());
         label.precision(2);
         label << names.at(static_cast<std::size_t>(found->class_id)) << ' ' << std::fixed << found->score;
-        detail::draw_label(canvas, detail::printable(label.str()), corner, colour, line);
+        detail::draw_label(canvas, detail::printable(label.str()), rounded(found->box.tl()),
+                           class_colour(found->class_id), line);
     }
     return canvas;
 }
@@ -1175,12 +1162,13 @@ inline std::string reason(const std::exception& error) {
 inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const std::string& name) {
     try {
 #if CV_VERSION_MAJOR >= 5
-        // The new engine runs on the CPU only and takes no backend; the others need the classic one. This overload,
-        // because in 5.0 the one that takes a vector forgets the engine.
+        // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
+        // the one that takes a vector forgets the engine.
+        const bool is_cpu = device.name == "cpu";
         cv::dnn::Net net = cv::dnn::readNetFromONNX(reinterpret_cast<const char*>(model.buffer.data()),
                                                     model.buffer.size(),
-                                                    device.new_engine ? cv::dnn::ENGINE_AUTO : cv::dnn::ENGINE_CLASSIC);
-        if (device.new_engine) return net;
+                                                    is_cpu ? cv::dnn::ENGINE_AUTO : cv::dnn::ENGINE_CLASSIC);
+        if (is_cpu) return net;
 #else
         cv::dnn::Net net = cv::dnn::readNetFromONNX(model.buffer);
 #endif
@@ -1265,7 +1253,7 @@ public:
         output_names_ = net_.getUnconnectedOutLayersNames();
         if (output_names_.size() != info_.strides.size())
             throw ModelError(path_ + " has " + std::to_string(output_names_.size()) +
-                             " outputs, but its metadata describes " + std::to_string(info_.strides.size()));
+                             " outputs, but strides and anchors for " + std::to_string(info_.strides.size()));
     }
 
     // What the model file says.
@@ -1372,10 +1360,10 @@ private:
             const int anchors = static_cast<int>(info_.anchors[i].size()), stride = info_.strides[i];
             const int channels = anchors * (5 + static_cast<int>(info_.names.size()));
             if (head.channels != channels || head.ny != canvas_.rows / stride || head.nx != canvas_.cols / stride)
-                throw ModelError(path_ + " has an output of shape (1, " + std::to_string(head.channels) + ", " +
+                throw ModelError(path_ + " gives an output of shape (1, " + std::to_string(head.channels) + ", " +
                                  std::to_string(head.ny) + ", " + std::to_string(head.nx) + ") where " +
                                  std::to_string(anchors) + " anchors, " + std::to_string(info_.names.size()) +
-                                 " names and the stride " + std::to_string(stride) + " need (1, " +
+                                 " classes and the stride " + std::to_string(stride) + " make (1, " +
                                  std::to_string(channels) + ", " + std::to_string(canvas_.rows / stride) + ", " +
                                  std::to_string(canvas_.cols / stride) + ")");
             heads_.push_back(head);

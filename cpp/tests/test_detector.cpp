@@ -92,6 +92,31 @@ TEST_CASE("SiLU as a Swish node runs") {
     check_box(found[0].box, 20, 14, 36, 26);
 }
 
+TEST_CASE("devices other than the processor get OpenCV's classic engine, which answers the same") {
+    tiny::Model model;
+    model.swish = true;
+    const tiny::File file(tiny::bytes(model));
+    cv::Mat blob;
+    to_blob(with_cell(3, 2, red), 1, blob);
+    std::vector<cv::Mat> answers;
+    for (const char* const name : {"cpu", "another"}) {
+        const Device device{name, cv::dnn::DNN_BACKEND_OPENCV, cv::dnn::DNN_TARGET_CPU};
+        cv::dnn::Net net = detail::load_net(read_model(file.path), device, "tiny.onnx");
+#if CV_VERSION_MAJOR >= 5
+        const auto layers = net.getLayerNames();  // the classic engine's have names of this kind
+        const bool classic = std::any_of(layers.begin(), layers.end(),
+                                         [](const std::string& layer) { return layer.find("onnx_node!") == 0; });
+        CHECK(classic == (name != std::string("cpu")));
+#endif
+        std::vector<cv::Mat> outputs;
+        net.setInput(blob);
+        net.forward(outputs, net.getUnconnectedOutLayersNames());
+        REQUIRE(outputs.size() == 2);
+        answers.push_back(outputs[0].clone());
+    }
+    CHECK(cv::norm(answers[0], answers[1], cv::NORM_INF) < 1e-4);
+}
+
 TEST_CASE("options do what they say") {
     const tiny::File file;
     cv::Mat image = with_cell(1, 1, red);

@@ -35,8 +35,8 @@ TEST_CASE("colours of neighbouring classes differ, and text on them can be read"
         for (int c = 0; c < 3; ++c) CHECK((colour[c] >= 0 && colour[c] <= 255));
         CHECK(cv::norm(colour, class_colour(i + 1)) > 60);
     }
-    // The formula of the comment, by hand: hue 0.58, saturation 0.85, value 1 → sector 3, f = 0.48.
-    CHECK(class_colour(0) == cv::Scalar(255, std::nearbyint(255 * (1 - 0.85 * 0.48)), std::nearbyint(255 * 0.15)));
+    // The formula of the comment, by hand: hue 0.57, saturation 0.85, value 1 → sector 3, f = 0.42.
+    CHECK(class_colour(0) == cv::Scalar(255, std::nearbyint(255 * (1 - 0.85 * 0.42)), std::nearbyint(255 * 0.15)));
     CHECK(text_colour({255, 255, 255}) == cv::Scalar::all(0));
     CHECK(text_colour({200, 0, 0}) == cv::Scalar::all(255));
 }

@@ -33,6 +33,15 @@ std::string refusal_with(const std::string& key, const std::string& value) {
     return refusal(tiny::File(tiny::bytes(model)));
 }
 
+// Few weights, so that most of the file is structure.
+tiny::Model small_model() {
+    tiny::Model model;
+    model.swish = true;
+    model.strides = {2, 4};
+    model.metadata["strides"] = "[2, 4]";
+    return model;
+}
+
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
@@ -56,12 +65,10 @@ TEST_CASE("imgsz is height, width") {
     CHECK(info_of(model).imgsz == cv::Size(640, 384));
 }
 
-TEST_CASE("names are JSON strings, or an object by class id") {
+TEST_CASE("names are JSON strings") {
     tiny::Model model;
     model.metadata["names"] = R"(["\u4eba \ud83d\ude00", "a\"\\\/\n", "人"])";
     CHECK(info_of(model).names == std::vector<std::string>{"人 😀", "a\"\\/\n", "人"});
-    model.metadata["names"] = R"({"10": "ten", "9": "nine"})";
-    CHECK(info_of(model).names == std::vector<std::string>{"nine", "ten"});
 }
 
 TEST_CASE("anchors may stand in a row and be fractions") {
@@ -131,12 +138,12 @@ TEST_CASE("a model without metadata is refused with the way out, or takes option
     const ModelInfo info = read_info(read_model(file.path).metadata, file.path, given);
     CHECK(info.imgsz == cv::Size(640, 640));
     CHECK_FALSE(info.dynamic);
-    given.anchors = {{{1, 0}}};
+    given.anchors = {{{1, -1}}};
     CHECK_THROWS_AS(read_info(read_model(file.path).metadata, file.path, given), ModelError);
 }
 
 TEST_CASE("a file cut short anywhere is refused") {
-    const std::string content = tiny::bytes();
+    const std::string content = tiny::bytes(small_model());
     int accepted = 0;
     for (std::size_t length = 0; length < content.size(); ++length) {
         const tiny::File file(content.substr(0, length));
@@ -167,15 +174,14 @@ TEST_CASE("metadata that is not JSON is refused by its key") {
 TEST_CASE("metadata with wrong values is refused by name") {
     CHECK(contains(refusal_with("names", "[]"), "names must be a list of strings"));
     CHECK(contains(refusal_with("names", "[1]"), "names must be a list of strings"));
-    CHECK(contains(refusal_with("names", "\"red\""), "names must be a list of strings"));
-    CHECK(contains(refusal_with("names", "{\"a\": \"b\"}"), "names must be a list of strings"));
-    CHECK(contains(refusal_with("names", "{\"-1\": \"b\"}"), "names must be a list of strings"));
+    CHECK(contains(refusal_with("names", "\"red\""), "names must be a list"));
+    CHECK(contains(refusal_with("names", "{\"0\": \"red\", \"1\": \"blue\"}"), "names must be a list"));
     for (const char* const strides : {"[]", "[8]", "[8, 16, 32]", "[8, 0]", "[8, -16]", "[8, 16.5]", "[8, 1e9]",
                                       "[8, \"16\"]", "[8, null]", "{\"a\": 8, \"b\": 16}", "8"}) {
         CAPTURE(strides);
         CHECK(contains(refusal_with("strides", strides), "has unusable metadata: "));
     }
-    for (const char* const anchors : {"[]", "[[], []]", "[[16, 12, 1], [[40, 20]]]", "[[[16, 0]], [[40, 20]]]",
+    for (const char* const anchors : {"[]", "[[], []]", "[[16, 12, 1], [[40, 20]]]",
                                       "[[[16, -1]], [[40, 20]]]", "[[[16, 1e300]], [[40, 20]]]", "[[null], [[40, 20]]]",
                                       "[[[[16, 12]]], [[40, 20]]]", "[16, 12]", "\"16,12\"", "{}"}) {
         CAPTURE(anchors);
@@ -189,15 +195,11 @@ TEST_CASE("metadata with wrong values is refused by name") {
     CHECK(contains(refusal_with("task", "1"), "has unusable metadata: "));
     CHECK(contains(refusal_with("dynamic", "1"), "dynamic must be true or false"));
     CHECK(contains(refusal_with("fold", "0"), "fold must be whole numbers"));
-    CHECK(contains(refusal_with("fold", "3"), "not divisible by fold 3"));
+    CHECK(contains(refusal_with("fold", "3"), "fold 3 does not divide the stride 8"));
 }
 
 TEST_CASE("bytes changed at random never lead further than a ModelError") {
-    tiny::Model model;
-    model.swish = true;
-    model.strides = {2, 4};  // small weights: most changes should hit the structure
-    model.metadata["strides"] = "[2, 4]";
-    const std::string content = tiny::bytes(model);
+    const std::string content = tiny::bytes(small_model());
     std::mt19937 random(1);
     int survivors = 0;
     for (int round = 0; round < 3000; ++round) {

@@ -43,7 +43,7 @@ std::vector<int> slow_nms(const Candidates& candidates, double iou_thres, std::s
         for (const int other : kept) {
             const auto j = static_cast<std::size_t>(other);
             const bool rivals = agnostic || candidates.class_ids[i] == candidates.class_ids[j];
-            if (rivals && iou(candidates.xyxy[i], candidates.xyxy[j]) > static_cast<float>(iou_thres)) stays = false;
+            if (rivals && static_cast<double>(iou(candidates.xyxy[i], candidates.xyxy[j])) > iou_thres) stays = false;
         }
         if (stays) kept.push_back(index);
     }
@@ -80,6 +80,8 @@ TEST_CASE("an overlap of exactly the threshold is allowed") {
     candidates.class_ids = {0, 0};
     CHECK(kept_of(candidates, 0.5).size() == 2);
     CHECK(kept_of(candidates, 0.4999).size() == 1);
+    candidates.xyxy = {{0, 0, 5, 1}, {0, 0, 3, 1}};  // 3/5 is a little more than 0.6 in floats
+    CHECK(kept_of(candidates, 0.6).size() == 1);
 }
 
 TEST_CASE("equal scores keep their order") {
