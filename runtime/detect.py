@@ -148,8 +148,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _silence_opencv() -> None:
     """OpenCV and FFmpeg log each file that they cannot read; this command says it in one line of its own."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2, "setLogLevel"):
-        cv2.setLogLevel(0)
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        logging = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 and 4
+        logging.setLogLevel(0)
 
 
 def detect(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -264,12 +265,12 @@ def test_a_video_goes_another_way_where_names_must_be_ascii(
     opened = []
     writer = cv2.VideoWriter
 
-    class Spy(writer):  # type: ignore[misc, valid-type]
-        def __init__(self, name: str, *arguments: object) -> None:
-            opened.append(name)
-            super().__init__(name, *arguments)
+    def spy(name: str, *arguments: Any) -> cv2.VideoWriter:
+        opened.append(name)
+        return writer(name, *arguments)
 
-    monkeypatch.setattr(cv2, "VideoWriter", Spy)
+    spy.fourcc = writer.fourcc  # type: ignore[attr-defined]
+    monkeypatch.setattr(cv2, "VideoWriter", spy)
     put(Pictures(tmp_path / "输出", NOTHING), frame(0, clip, 50), frame(1, clip, 100))
     assert [name.isascii() for name in opened] == [True]
     assert not Path(opened[0]).exists()

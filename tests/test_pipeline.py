@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime import pipeline
 from runtime.interrupt import Interrupt
 from runtime.pipeline import WriteBehind, newest, read_ahead
 
@@ -138,7 +139,8 @@ def test_an_error_in_a_live_stream_comes_out() -> None:
         list(newest([Numbers(0, OSError("cable"))], is_number))
 
 
-def test_live_streams_stop_when_told_even_if_nothing_comes() -> None:
+def test_live_streams_stop_when_told_even_if_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "PATIENCE_SECONDS", 0.1)  # the stream hangs
     stop = threading.Event()
     threading.Timer(0.2, stop.set).start()
     assert list(newest([Taps()], is_number, stop.is_set)) == []
