@@ -11,6 +11,7 @@ from torch import nn
 
 from runtime.devices import find_device
 from runtime.errors import DetectorError
+from runtime.letterbox import to_blob
 from runtime.model_file import read_info, read_model
 from runtime.network import Network
 
@@ -36,12 +37,13 @@ def check_model(path: Path, network: nn.Module, sizes: list[tuple[int, int]]) ->
     found = []
     try:
         buffer, metadata = read_model(path)
-        opencv = Network(buffer, read_info(metadata, path), find_device("cpu"), path)
+        info = read_info(metadata, path)
+        opencv = Network(buffer, info, find_device("cpu"), path)
         for size in sizes:
             image = picture(*size)
             with torch.no_grad():
-                expected = [head[0].numpy() for head in network(torch.from_numpy(image))]
-            found.append(compare(opencv(image), expected))
+                expected = [head[0].numpy() for head in network(torch.from_numpy(to_blob(image)))]
+            found.append(compare(opencv(to_blob(image, info.fold)), expected))
     except DetectorError as error:
         raise CheckError(f"OpenCV cannot run the finished model: {error}") from error
     worst = max(found, key=lambda difference: difference.relative)
@@ -63,7 +65,7 @@ def compare(got: list[np.ndarray], expected: list[np.ndarray]) -> Difference:
 
 
 def picture(height: int, width: int) -> np.ndarray:
-    """A picture like a photograph, always the same: (1, 3, height, width), float32, RGB, 0 to 1.
+    """A picture like a photograph, always the same: BGR, uint8 (height, width, 3).
 
     Clouds whose spectrum falls with frequency, as nature's does, with shaded ellipses and boxes before them.
     A network answers noise or a flat grey very differently from what it was trained on.
@@ -72,17 +74,17 @@ def picture(height: int, width: int) -> np.ndarray:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     amplitude = 1 / np.maximum(np.hypot(fy, fx), 1 / max(height, width))
-    image = np.empty((3, height, width), np.float32)
+    image = np.empty((height, width, 3), np.float32)
     shared = random.standard_normal((height, width))
-    for channel in image:
+    for channel in range(3):
         noise = np.fft.rfft2(shared + 0.3 * random.standard_normal((height, width)))
         clouds = np.fft.irfft2(noise * amplitude, s=(height, width))
-        channel[:] = 0.5 + 0.18 * clouds / clouds.std()
+        image[..., channel] = 0.5 + 0.18 * clouds / clouds.std()
     for i in range(12):
         cy, cx = random.uniform(0, height), random.uniform(0, width)
         ry, rx = random.uniform(0.04, 0.3, 2) * (height, width)
         dy, dx = (y - cy) / ry, (x - cx) / rx
         inside = (dy**2 + dx**2 < 1) if i % 2 else (np.maximum(abs(dy), abs(dx)) < 1)
-        shade = 1 - 0.5 * (dx + dy)[inside] / 2
-        image[:, inside] = 0.3 * image[:, inside] + 0.7 * random.uniform(0, 1, (3, 1)) * shade
-    return np.clip(image, 0, 1)[None]
+        shade = 1 - 0.25 * (dx + dy)[inside, None]
+        image[inside] = 0.3 * image[inside] + 0.7 * random.uniform(0, 1, 3) * shade
+    return (255 * np.clip(image, 0, 1)).astype(np.uint8)

@@ -59,12 +59,18 @@ def parser() -> argparse.ArgumentParser:
         "usually 32 (default: what the checkpoint was trained for if it says so, else 640)",
     )
     p.add_argument(
+        "--target",
+        choices=("portable", "opencv4", "opencv5"),
+        default="portable",
+        help="the OpenCV to be fast on: opencv4 and opencv5 are for the CPU of these generations, and "
+        "for this project's runtimes; portable is for any program and device (default: portable)",
+    )
+    p.add_argument(
         "--focus",
         choices=("permute", "conv"),
-        default="permute",
         help="how to write the Focus layer that releases up to v5.0 begin with: permute rearranges the "
         "pixels, which fixes the input size; conv is one equal 6x6 convolution, which leaves it free "
-        "(default: permute)",
+        "(default: permute, or what is fastest on the target)",
     )
     return p
 
@@ -105,7 +111,7 @@ def _convert(options: argparse.Namespace) -> int:
     from .conversion import convert
 
     size = options.imgsz if options.imgsz is None else (options.imgsz[0], options.imgsz[-1])
-    report = convert(options.checkpoint, options.output, size, options.focus, progress)
+    report = convert(options.checkpoint, options.output, size, options.focus, options.target, progress)
     progress("done")
     print(describe(report, time.perf_counter() - start))
     return 0
@@ -138,6 +144,7 @@ def describe(report: Report, seconds: float) -> str:
         "input size": size,
         "difference": f"{report.difference.absolute:.2g}, {report.difference.relative:.2g} of the largest "
         "logit (OpenCV against PyTorch)",
+        "target": report.target,
         "model": f"{report.output} ({report.size / 1e6:.2f} MB)",
         "seconds": f"{seconds:.1f}",
     }

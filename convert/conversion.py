@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import onnx
 import torch
@@ -18,7 +19,9 @@ from .check import Difference, check_model
 from .checkpoint import Checkpoint, load_checkpoint
 from .errors import ConvertError, first_line
 from .export import check_onnx, describe, export_network, free_batch
-from .rewrite import Focusing, rewrite
+from .rewrite import fold_batchnorm, replace_layers
+from .stem import rewrite_stem
+from .targets import TARGETS, Target, TargetName, use_swish
 
 DEFAULT_SIZE = 640
 MAX_SIZE = 8192
@@ -29,6 +32,7 @@ class Report:
     """What was converted, and what came out. `imgsz` is (height, width); `size` is the file's, in bytes."""
 
     checkpoint: Checkpoint
+    target: TargetName
     output: Path
     imgsz: tuple[int, int]
     dynamic: bool
@@ -41,20 +45,22 @@ def convert(
     path: str | Path,
     output: str | Path | None = None,
     imgsz: int | tuple[int, int] | None = None,
-    focus: Focusing = "permute",
+    focus: Literal["permute", "conv"] | None = None,
+    target: TargetName = "portable",
     progress: Callable[[str], None] = lambda step: None,
 ) -> Report:
     """Convert a YOLOv5 checkpoint to an ONNX file for `cv2.dnn`, and check that it gives the same head maps.
 
     `output` defaults to weights/NAME.onnx in the working folder. `imgsz`, a side or (height, width), must be
     a multiple of the largest stride; it defaults to the size that the checkpoint says it was trained for,
-    else 640. `focus` chooses how the Focus layer of releases up to v5.0 is written: as "permute", which fixes
-    the input size, or as "conv", one equal convolution. `progress` is called with a few words before each
-    step.
+    else 640. `target` is the OpenCV to be fast on. `focus` chooses how the Focus layer of releases up to v5.0
+    is written, instead of the target's own choice: as "permute", which fixes the input size, or as "conv",
+    one equal convolution. `progress` is called with a few words before each step.
 
     Raises CheckpointError, CheckError or another ConvertError, with one sentence, and then leaves no file.
     """
     start = time.perf_counter()
+    choice = TARGETS[target] if focus is None else TARGETS[target]._replace(stem=focus)
     path = Path(path)
     output = Path("weights") / f"{path.stem}.onnx" if output is None else Path(output)
     progress("reading the checkpoint")
@@ -65,7 +71,7 @@ def convert(
     try:
         file = AtomicFile(output)
         try:
-            model, dynamic = _make_model(checkpoint, size, focus, progress)
+            model, dynamic = _make_model(checkpoint, size, choice, progress)
             file.temporary.write_bytes(model.SerializeToString())
             progress("comparing OpenCV with PyTorch")
             stride = max(checkpoint.strides)
@@ -80,6 +86,7 @@ def convert(
         raise ConvertError(f"cannot write {output}: {error.strerror or error}") from error
     return Report(
         checkpoint=checkpoint,
+        target=target,
         output=output,
         imgsz=size,
         dynamic=dynamic,
@@ -90,21 +97,26 @@ def convert(
 
 
 def _make_model(
-    checkpoint: Checkpoint, size: tuple[int, int], focus: Focusing, progress: Callable[[str], None]
+    checkpoint: Checkpoint, size: tuple[int, int], target: Target, progress: Callable[[str], None]
 ) -> tuple[onnx.ModelProto, bool]:
     """The finished ONNX model, and whether its input size is free."""
     _check_heads(checkpoint)
     progress("rewriting its layers")
     network = copy.deepcopy(checkpoint.model)
     try:
-        rewrite(network, focus)
+        fold_batchnorm(network)
+        replace_layers(network)
+        fold = rewrite_stem(network, target.stem)
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
         reason = f"its layers are not built like YOLOv5's ({first_line(error)})"
         raise ConvertError(f"{checkpoint.path}: {reason}") from error
     progress("exporting to ONNX")
-    model = export_network(network, size, len(checkpoint.strides))
+    shape = (3 * fold * fold, size[0] // fold, size[1] // fold)
+    model = export_network(network, shape, len(checkpoint.strides))
+    if target.swish:
+        use_swish(model)
     dynamic = free_batch(model)
-    describe(model, checkpoint, size, dynamic)
+    describe(model, checkpoint, size, dynamic, fold)
     check_onnx(model)
     return model, dynamic
 

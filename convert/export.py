@@ -26,13 +26,14 @@ FIXED_SIZE_OPERATORS = {"Reshape", "Expand", "Slice", "Flatten", "Gemm"}
 """Operators whose constants the exporter computes from the size of the example input."""
 
 
-def export_network(model: nn.Module, imgsz: tuple[int, int], heads: int) -> onnx.ModelProto:
+def export_network(model: nn.Module, shape: tuple[int, int, int], heads: int) -> onnx.ModelProto:
     """Export to ONNX at opset 12 and simplify. The only place that calls PyTorch's exporter.
 
+    `shape` is the input's, (channels, height, width); `heads` the number of outputs.
     Raises ConvertError if the network cannot be exported, or comes out at another opset.
     """
     buffer = io.BytesIO()
-    example = torch.zeros(1, 3, *imgsz)
+    example = torch.zeros(1, *shape)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             # it warns that sizes become constants, and that it is the old exporter: both are meant to be
@@ -100,7 +101,9 @@ def _resizes_to_size(node: onnx.NodeProto) -> bool:
     return node.op_type == "Resize" and len(node.input) > 3 and bool(node.input[3])
 
 
-def describe(model: onnx.ModelProto, checkpoint: Checkpoint, imgsz: tuple[int, int], dynamic: bool) -> None:
+def describe(
+    model: onnx.ModelProto, checkpoint: Checkpoint, imgsz: tuple[int, int], dynamic: bool, fold: int = 1
+) -> None:
     """Write into the model what the runtime needs to know: names, strides, anchors, size."""
     model.producer_name = "yolov5-dnn"
     model.producer_version = package_version()
@@ -117,6 +120,7 @@ def describe(model: onnx.ModelProto, checkpoint: Checkpoint, imgsz: tuple[int, i
                 "imgsz": list(imgsz),
                 "task": "detect",
                 "dynamic": dynamic,
+                **({"fold": fold} if fold > 1 else {}),
                 "source": {"file": readable(checkpoint.path.name), "sha256": checkpoint.sha256},
             }.items()
         },

@@ -8,18 +8,14 @@ Every step works on the network in place and is exact up to float32 rounding.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that everyone knows it by
 from torch import Tensor, nn
 
 from .activations import FReLU, MemoryEfficientMish, MemoryEfficientSwish
-from .folding import Focus
 from .layers import BottleneckCSP, Conv, MixConv2d
-
-Focusing = Literal["permute", "conv"]
-"""How to write Focus layers: as they are, or as one equal convolution."""
 
 
 class Swish(nn.Module):
@@ -67,14 +63,6 @@ REPLACEMENTS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.Dropout: lambda _: nn.Identity(),
     nn.ZeroPad2d: ZeroPad,
 }
-
-
-def rewrite(model: nn.Module, focus: Focusing) -> None:
-    """Every step, in the order in which they build on each other."""
-    fold_batchnorm(model)
-    replace_layers(model)
-    if focus == "conv":
-        focus_to_conv(model)
 
 
 def replace_layers(model: nn.Module) -> None:
@@ -133,42 +121,3 @@ def _fold_joined(convs: list[nn.Conv2d], bn: nn.BatchNorm2d) -> None:
     sizes = [conv.out_channels for conv in convs]
     for conv, s, t in zip(convs, scale.split(sizes), shift.split(sizes), strict=True):
         _fold(conv, s, t)
-
-
-def focus_to_conv(model: nn.Module) -> None:
-    """Write every Focus layer as the one convolution that it is equal to; batch normalisation must be folded.
-
-    A k×k convolution over 2×2 squares folded into channels reads the same pixels as a 2k×2k convolution of
-    twice the stride: channel (column parity, row parity, colour) at (i, j) is colour's pixel (2i + row, 2j +
-    column).
-    """
-    for parent in model.modules():
-        for name, child in parent.named_children():
-            if isinstance(child, Focus):
-                conv = child.conv
-                conv.conv = _unfolded(conv.conv)
-                replace(parent, name, conv)
-
-
-def _unfolded(conv: nn.Conv2d) -> nn.Conv2d:
-    out_channels, folded, kh, kw = conv.weight.shape
-    colours = folded // 4
-    weight = conv.weight.view(out_channels, 2, 2, colours, kh, kw)  # out, column, row, colour, i, j
-    weight = weight.permute(0, 3, 4, 2, 5, 1).reshape(out_channels, colours, 2 * kh, 2 * kw)
-    return _conv_with(conv, weight, 2)
-
-
-def _conv_with(conv: nn.Conv2d, weight: Tensor, factor: float) -> nn.Conv2d:
-    """A convolution with this weight and the same bias, its stride and padding multiplied by `factor`."""
-    padding = cast(tuple[int, ...], conv.padding)
-    new = nn.Conv2d(
-        weight.shape[1],
-        weight.shape[0],
-        (weight.shape[2], weight.shape[3]),
-        (int(conv.stride[0] * factor), int(conv.stride[1] * factor)),
-        (int(padding[0] * factor), int(padding[1] * factor)),
-        bias=conv.bias is not None,
-    )
-    new.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
-    new.bias = conv.bias
-    return new

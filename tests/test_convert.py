@@ -17,12 +17,22 @@ pytest.importorskip("onnxsim")
 
 from convert import conversion as conversion_module  # noqa: E402
 from convert import convert  # noqa: E402
-from convert.check import picture  # noqa: E402
+from convert.check import picture as draw_picture  # noqa: E402
 from convert.errors import CheckError, ConvertError  # noqa: E402
 from convert.network import AutoShape, DetectionModel, Ensemble  # noqa: E402
-from convert.rewrite import fold_batchnorm  # noqa: E402
+from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
 from convert.save import save_checkpoint, save_pickle  # noqa: E402
+from convert.targets import TargetName  # noqa: E402
+from runtime.devices import find_device  # noqa: E402
+from runtime.letterbox import to_blob  # noqa: E402
+from runtime.model_file import read_info, read_model  # noqa: E402
+from runtime.network import Network  # noqa: E402
 from tests import networks  # noqa: E402
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    """The converter's test picture as the network's input."""
+    return to_blob(draw_picture(height, width))
 
 
 def run_torch(model: DetectionModel, image: np.ndarray) -> list[np.ndarray]:
@@ -101,6 +111,34 @@ def test_focus_as_one_convolution_leaves_the_size_free(kind: str, tmp_path: Path
     assert "Reshape" not in {node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node}
     image = picture(160, 96)
     assert share_of_largest(run_opencv(tmp_path / "a.onnx", image), run_torch(model, image)) < 3e-4
+
+
+@pytest.mark.parametrize("target", ["opencv4", "opencv5"])
+@pytest.mark.parametrize("kind", ["v1.0", "v3.1", "v4.0", "v7.0", "ghost", "transformer", "yolov3"])
+def test_every_target(kind: str, target: TargetName, tmp_path: Path) -> None:
+    """The runtime runs it, at any size where the portable graph's is free; onnxruntime runs it as it is."""
+    model = halved(kind)
+    save_checkpoint(tmp_path / "a.pt", model)
+    report = convert(tmp_path / "a.pt", tmp_path / "a.onnx", (128, 64), target=target)
+    assert report.dynamic == (kind != "transformer")
+    written = onnx.load(tmp_path / "a.onnx")
+    onnx.checker.check_model(written, full_check=True)
+    has_silu = kind not in ("v1.0", "v3.1")
+    operators = {node.op_type for node in written.graph.node}
+    assert ("Swish" in operators) == (target == "opencv4" and has_silu)
+    assert ("Sigmoid" in operators) == (target == "opencv5" and has_silu)
+
+    buffer, properties = read_model(tmp_path / "a.onnx")
+    info = read_info(properties, tmp_path / "a.onnx")
+    network = Network(buffer, info, find_device("cpu"), tmp_path / "a.onnx")
+    for size in [(128, 64), (64, 192)][: 2 if report.dynamic else 1]:
+        image = draw_picture(*size)
+        expected = run_torch(model, to_blob(image))
+        got = network(to_blob(image, info.fold))
+        assert share_of_largest([head[None] for head in got], expected) < 3e-4
+        if size == (128, 64):
+            got = run_onnxruntime(tmp_path / "a.onnx", to_blob(image, info.fold))
+            assert share_of_largest(got, expected) < 3e-4
 
 
 def fused(model: DetectionModel) -> DetectionModel:
@@ -202,13 +240,13 @@ def test_same_checkpoint_gives_the_same_file(tmp_path: Path) -> None:
 def test_a_wrong_rewriting_is_caught(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check compares with the network as it was loaded: one weight off by a little makes it fail."""
 
-    def careless(model: DetectionModel, focus: str) -> None:
-        fold_batchnorm(model)
+    def careless(model: DetectionModel) -> None:
+        replace_layers(model)
         weight = next(p for name, p in model.named_parameters() if name.endswith("conv.weight"))
         with torch.no_grad():
             weight[0] *= 1.01
 
-    monkeypatch.setattr(conversion_module, "rewrite", careless)
+    monkeypatch.setattr(conversion_module, "replace_layers", careless)
     save_checkpoint(tmp_path / "a.pt", networks.build(kind))
     (tmp_path / "a.onnx").write_bytes(b"before")
     with pytest.raises(CheckError, match="differ from PyTorch's"):

@@ -14,8 +14,11 @@ from torch import nn  # noqa: E402
 
 from convert import layers  # noqa: E402
 from convert.attention import TransformerBlock, TransformerLayer  # noqa: E402
+from convert.check import picture  # noqa: E402
 from convert.folding import Contract, Expand, Focus  # noqa: E402
-from convert.rewrite import focus_to_conv, fold_batchnorm, replace_layers  # noqa: E402
+from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
+from convert.stem import Stem, rewrite_stem  # noqa: E402
+from runtime.letterbox import to_blob  # noqa: E402
 from tests import networks  # noqa: E402
 
 
@@ -36,13 +39,15 @@ def test_focus_takes_every_other_pixel() -> None:
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 def test_focus_is_one_convolution(kernel: int) -> None:
-    model: Any = nn.Sequential(Focus(3, 5, kernel)).eval()
+    layers: networks.Layers = [(-1, Focus(3, 5, kernel))]
+    networks.head(layers, [-1], [5], [8])
+    model: Any = networks.DetectionModel(layers, networks.NAMES).eval()
     x = torch.rand(2, 3, 16, 12)
     fold_batchnorm(model)
-    expected = model(x)
-    focus_to_conv(model)
-    assert model[0].conv.kernel_size == (2 * kernel, 2 * kernel)
-    torch.testing.assert_close(model(x), expected)
+    (expected,) = model(x)
+    assert rewrite_stem(model, "conv") == 1
+    assert model.model[0].conv.kernel_size == (2 * kernel, 2 * kernel)
+    torch.testing.assert_close(model(x)[0], expected)
 
 
 def test_contract_and_expand_are_inverse() -> None:
@@ -92,17 +97,19 @@ def test_weighted_sum() -> None:
     torch.testing.assert_close(layers.Sum(3)([a, b, c]), a + b + c)
 
 
+@pytest.mark.parametrize("stem", ["permute", "conv", "fold"])
 @pytest.mark.parametrize("kind", networks.KINDS)
-def test_rewriting_changes_nothing(kind: str) -> None:
+def test_rewriting_changes_nothing(kind: str, stem: Stem) -> None:
     model = networks.build(kind)
-    x = torch.rand(2, 3, 128, 256)
-    expected = model(x)
+    image = picture(128, 256)
+    expected = model(torch.from_numpy(to_blob(image)))
     fold_batchnorm(model)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     replace_layers(model)
     assert not any(isinstance(module, nn.SiLU | nn.Hardswish) for module in model.modules())
-    focus_to_conv(model)
-    for head, reference in zip(model(x), expected, strict=True):
+    fold = rewrite_stem(model, stem)
+    assert fold == (2 if stem == "fold" and not kind.startswith("yolov3") else 1)
+    for head, reference in zip(model(torch.from_numpy(to_blob(image, fold))), expected, strict=True):
         np.testing.assert_allclose(head, reference, atol=1e-4 * float(reference.abs().max()))
 
 

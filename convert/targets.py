@@ -1,0 +1,69 @@
+"""What a model can be made for: the portable graph, or the fastest one for a generation of OpenCV.
+
+All give the same head maps; `runtime/SPEED.md` has the figures that the choices stand on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import onnx
+from onnx import helper
+
+from .stem import Stem
+
+TargetName = Literal["portable", "opencv4", "opencv5"]
+
+
+class Target(NamedTuple):
+    """`stem`: the form of the first layer. `swish`: whether SiLU becomes one node, OpenCV's own layer."""
+
+    stem: Stem
+    swish: bool
+
+
+TARGETS: dict[TargetName, Target] = {
+    "portable": Target(stem="permute", swish=False),
+    # 4.x runs Sigmoid and Mul as layers of their own, and its permute is slow
+    "opencv4": Target(stem="conv", swish=True),
+    # 5.x fuses SiLU by itself, and is slow at the 6×6 convolution
+    "opencv5": Target(stem="fold", swish=False),
+}
+
+DOMAIN = "yolov5_dnn"
+FUNCTION_IR_VERSION = 8
+"""The first that has functions in a model."""
+
+
+def use_swish(model: onnx.ModelProto) -> None:
+    """Replace every x·sigmoid(x) by one node `Swish`, a function that the model defines in these terms.
+
+    So the file stays ONNX that anybody can run. The runtime hides the node's domain from OpenCV, which then
+    takes it for its own layer of that name (`runtime.model_file`) and computes it within the convolution
+    before it.
+    """
+    graph = model.graph
+    sigmoids = {node.output[0]: node for node in graph.node if node.op_type == "Sigmoid"}
+    readers: dict[str, int] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers[name] = readers.get(name, 0) + 1
+    nodes = []
+    replaced = set()
+    for node in graph.node:
+        for x, gate in (tuple(node.input), tuple(reversed(node.input))) if node.op_type == "Mul" else ():
+            if gate in sigmoids and readers[gate] == 1 and sigmoids[gate].input[0] == x:
+                replaced.add(gate)
+                node = helper.make_node("Swish", [x], list(node.output), node.name, domain=DOMAIN)
+                break
+        nodes.append(node)
+    if not replaced:
+        return
+    kept = [onnx.NodeProto.FromString(n.SerializeToString()) for n in nodes if n.output[0] not in replaced]
+    del graph.node[:]
+    graph.node.extend(kept)
+    body = [helper.make_node("Sigmoid", ["x"], ["gate"]), helper.make_node("Mul", ["x", "gate"], ["y"])]
+    opset = next(entry for entry in model.opset_import if not entry.domain)
+    model.functions.append(helper.make_function(DOMAIN, "Swish", ["x"], ["y"], body, [opset]))
+    model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+    model.ir_version = FUNCTION_IR_VERSION
