@@ -1,0 +1,256 @@
+"""The command `python -m runtime.evaluate`: how good a model is, and whether two results agree."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .atomic import write_atomic
+from .detector import Detector
+from .devices import DEVICES
+from .errors import DetectorError, InputError
+from .evaluate_compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, describe
+from .evaluate_data import Boxes, Dataset, Results, collect, dataset_of, read_coco, read_rows, read_yolo
+from .evaluate_figures import NAMES, coco_figures, confusion_matrix
+from .image_file import read_image
+
+EXAMPLES = """
+examples:
+  python -m runtime.evaluate --weights yolov5n.onnx --images val2017 --annotations instances_val2017.json
+  python -m runtime.evaluate --weights mine.onnx --images images/val --annotations labels/val
+  python -m runtime.evaluate --results found.json --annotations instances.json   what another program found
+  python -m runtime.evaluate --results found.json --against other.json           only compare
+
+Detections are read, and compared, in COCO's results format or as `runtime.detect --json` writes them.
+
+exit codes: 0 all done; 1 some images could not be read, or less than 99.9 % of the boxes agree with those of
+--against; 2 nothing done: wrong usage, files or model.
+"""
+ENOUGH = 0.999  # of the boxes, both ways, must agree
+NO_BOXES = Boxes(np.empty((0, 4)), np.empty(0), np.empty(0, np.int64))
+UNKNOWN = np.iinfo(np.int64).min  # the category of a class that is not annotated
+SHOWN = 10  # images that are listed when results differ
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; exits with code 2 and a message if it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime.evaluate",
+        description="Measure a model on images whose true boxes are known, as COCO does it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--annotations", type=Path, metavar="PATH", help="true boxes: COCO JSON, or folder of YOLO labels")
+    add("--images", type=Path, metavar="DIR", help="folder of the images")
+    add("--results", type=Path, metavar="FILE", help="take the detections from this file, don't detect")
+    add("--against", type=Path, metavar="FILE", help="compare the detections with those in this file")
+    add("--json", type=Path, metavar="FILE", help="write the detections in COCO's results format")
+    add(
+        "--output",
+        type=Path,
+        default=Path("runs", "evaluate"),
+        metavar="DIR",
+        help="folder for the two pictures, precision over recall and confusions (default: runs/evaluate)",
+    )
+    model = parser.add_argument_group("model", "The defaults are the setting in which YOLOv5 is evaluated.")
+    add = model.add_argument
+    add("--weights", metavar="FILE", help="model file made by `python -m convert` (default: printed codes)")
+    add("--imgsz", type=int, nargs="+", metavar="N", help="N or H W (default: the model's own)")
+    add("--device", default="cpu", metavar="NAME", help=f"{', '.join(DEVICES)} (default: cpu)")
+    add("--threads", type=int, metavar="N", help="processor threads to use (default: all cores)")
+    add("--conf-thres", type=float, default=0.001, metavar="X", help="lowest score (default: 0.001)")
+    add("--iou-thres", type=float, default=0.6, metavar="X", help="threshold of NMS (default: 0.6)")
+    add("--max-det", type=int, default=300, metavar="N", help="most boxes per image (default: 300)")
+
+    options = parser.parse_args(argv)
+    if not options.results and not (options.images and options.annotations):
+        parser.error("give --images and --annotations, or --results")
+    if not options.annotations and not options.against:
+        parser.error("without --annotations there is nothing to do but to compare: give --against, too")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = parse(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names may have letters that the terminal has not
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return evaluate(options)
+    except DetectorError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
+    return 2
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Do what the options say; returns the exit code."""
+    if options.annotations:
+        _need("pycocotools", "matplotlib", "tqdm")
+    if options.threads:
+        cv2.setNumThreads(options.threads)
+    rows = read_rows(options.results) if options.results else []
+    others = read_rows(options.against) if options.against else []
+    unread = 0
+    if options.results:
+        dataset = _read_dataset(options, None) if options.annotations else dataset_of([*rows, *others])
+        results = collect(rows, dataset)
+    else:
+        detector = Detector(
+            options.weights,
+            device=options.device,
+            imgsz=options.imgsz,
+            conf_thres=options.conf_thres,
+            iou_thres=options.iou_thres,
+            max_det=options.max_det,
+            multi_label=True,
+        )
+        dataset = _read_dataset(options, detector.info.names)
+        results, unread = _detect(detector, dataset, options.images)
+    if options.json:
+        _write_json(results, options.json)
+    if options.annotations:
+        _report(dataset, results, options.output)
+    agree = _compare(results, collect(others, dataset), dataset) if options.against else True
+    return 0 if agree and not unread else 1
+
+
+def _need(*modules: str) -> None:
+    """Make sure that the optional packages are there. Raises InputError."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise InputError(f'evaluating needs {module}: pip install "yolov5-dnn[eval]"') from error
+
+
+def _read_dataset(options: argparse.Namespace, names: Sequence[str] | None) -> Dataset:
+    """Read the annotations, of those images that are there if a folder of images is given."""
+    if options.annotations.is_dir():
+        if not options.images:
+            raise InputError("label files need --images, too: they count in shares of the images' sizes")
+        return read_yolo(options.annotations, options.images, names)
+    dataset = read_coco(options.annotations)
+    if not options.images:
+        return dataset
+    present = dataset.present(options.images)
+    if not present.files:
+        raise InputError(f"no image of {options.annotations} is in {options.images}")
+    if len(present.files) < len(dataset.files):
+        print(f"only {len(present.files)} of {len(dataset.files)} annotated images are in {options.images}")
+    return present
+
+
+def _detect(detector: Detector, dataset: Dataset, folder: Path) -> tuple[Results, int]:
+    """Run the detector over a dataset. Returns the results and how many images could not be read."""
+    from tqdm import tqdm
+
+    names = detector.info.names
+    categories = [dataset.category_of(class_id, name) for class_id, name in enumerate(names)]
+    unknown = [name for name, category in zip(names, categories, strict=True) if category is None]
+    if len(unknown) == len(names):
+        annotated = ", ".join(list(dataset.categories.values())[:10])
+        raise InputError(f"the model finds {', '.join(names[:10])}, but annotated are {annotated}")
+    if unknown:
+        print(f"not annotated, so left out: {', '.join(unknown)}")
+
+    category_ids = np.array([UNKNOWN if category is None else category for category in categories])
+    results, unread = {}, 0
+    stages = dict.fromkeys(("letterbox", "forward", "decode", "nms"), 0.0)
+    for image_id, file in tqdm(dataset.files.items(), "detecting", unit="image", disable=None):
+        try:
+            found = detector(read_image(folder / file))
+        except InputError as error:
+            tqdm.write(f"error: {error}", file=sys.stderr)
+            results[image_id], unread = NO_BOXES, unread + 1
+            continue
+        mine = category_ids[found.class_ids]
+        known = mine != UNKNOWN
+        results[image_id] = Boxes(
+            found.xyxy[known].astype(float), found.scores[known].astype(float), mine[known]
+        )
+        for stage, milliseconds in detector.timings.items():
+            stages[stage] += milliseconds
+    read = len(results) - unread
+    if read:
+        line = "  ".join(f"{stage} {total / read:.1f}" for stage, total in stages.items())
+        print(f"{read} images; milliseconds an image: {line}")
+    return results, unread
+
+
+def _write_json(results: Results, path: Path) -> None:
+    """Write detections in COCO's results format."""
+    found = [
+        {
+            "image_id": image_id,
+            "category_id": category_id,
+            "bbox": [round(x, 3) for x in (x1, y1, x2 - x1, y2 - y1)],
+            "score": round(score, 6),
+        }
+        for image_id, boxes in results.items()
+        for (x1, y1, x2, y2), score, category_id in zip(
+            boxes.xyxy.tolist(), boxes.scores.tolist(), boxes.category_ids.tolist(), strict=True
+        )
+    ]
+    write_atomic(path, json.dumps(found).encode())
+
+
+def _report(dataset: Dataset, results: Results, folder: Path) -> None:
+    """Print the figures and draw the pictures."""
+    figures, classes = coco_figures(dataset, results)
+    width = max([len(each.name) for each in classes] + [9])
+    print(f"\n{'class':{width}}  boxes     AP   AP50")
+    for each in classes:
+        print(f"{each.name:{width}}  {each.boxes:5d}  {each.ap:.3f}  {each.ap50:.3f}")
+    print()
+    for (name, meaning), value in zip(NAMES, figures, strict=True):
+        shown = "-" if math.isnan(value) else f"{value:.4f}"
+        print(f"{name:{width}}  {shown:6s}  {meaning}")
+
+    from .evaluate_plots import draw_confusion_matrix, draw_precision_recall  # matplotlib takes its time
+
+    names = list(dataset.categories.values())
+    draw_precision_recall(classes, folder / "precision-recall.png")
+    draw_confusion_matrix(confusion_matrix(dataset, results), names, folder / "confusion-matrix.png")
+    print(f"\npictures in {folder}")
+
+
+def _compare(results: Results, others: Results, dataset: Dataset) -> bool:
+    """Print how far two results agree, and where not; returns whether that is enough."""
+    differences = compare(results, others)
+    matched = sum(each.matched for each in differences)
+    here, there = (sum(map(len, each.values())) for each in (results, others))
+    if not there or not here:
+        raise InputError(
+            f"nothing to compare: {here} boxes here, {there} there, of images and classes that both know"
+            + ("" if dataset.annotations else "; for files of different formats give --annotations")
+        )
+    print(
+        f"\n{matched} of {there} boxes agree ({matched / there:.3%}) in class, place (IoU at least {MIN_IOU:g})"
+        f" and score (within {MAX_SCORE_DIFFERENCE:g});\n"
+        f"{there - matched} are missing here, {here - matched} are extra"
+    )
+    differing = [each for each in differences if each.missing or each.extra]
+    differing.sort(key=lambda each: -len(each.missing) - len(each.extra))
+    for each in differing[:SHOWN]:
+        print(f"{dataset.files[each.image_id]}: {each.matched} agree")
+        for line in describe(each, dataset):
+            print(f"  {line}")
+    if len(differing) > SHOWN:
+        print(f"and {len(differing) - SHOWN} more images")
+    return matched >= ENOUGH * max(here, there)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
