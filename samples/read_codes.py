@@ -18,19 +18,22 @@ from runtime import Detector
 MARGIN = 0.15  # readers want the quiet zone around a code
 
 
-def read(crop: np.ndarray) -> str:
-    """Return the text of the code in a picture, or "" if it cannot be read."""
-    try:
-        import zxingcpp  # reads all classes but aruco; OpenCV alone reads QR codes and some 1-D codes
-    except ImportError:
-        text = cv2.QRCodeDetector().detectAndDecode(crop)[0]
-        return text or (
-            cv2.barcode.BarcodeDetector().detectAndDecode(crop)[0] if hasattr(cv2, "barcode") else ""
-        )
-    return next((result.text for result in zxingcpp.read_barcodes(crop)), "")
+def read_with_opencv(picture: np.ndarray) -> str:
+    """Return the text of the QR code, EAN or UPC in a picture, or ""."""
+    text = cv2.QRCodeDetector().detectAndDecode(picture)[0]
+    return text or (
+        cv2.barcode.BarcodeDetector().detectAndDecode(picture)[0] if hasattr(cv2, "barcode") else ""
+    )
 
 
-def enlarged(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+def read_with_zxing(picture: np.ndarray) -> str:
+    """Return the text of the code in a picture, of any class but aruco, or ""."""
+    import zxingcpp
+
+    return next((result.text for result in zxingcpp.read_barcodes(picture) if result.text), "")
+
+
+def cut_out(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Cut a box (x1, y1, x2, y2) with its margin out of the image; a small one is enlarged, up to 4×."""
     x1, y1, x2, y2 = box
     dx, dy = MARGIN * (x2 - x1) + 2, MARGIN * (y2 - y1) + 2
@@ -40,7 +43,13 @@ def enlarged(image: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def main(path: str, output: str = "read.jpg") -> None:
-    """Print each code's class, score and text, and draw them all."""
+    """Print each code's class, score and text, and write a picture with all of them drawn."""
+    try:
+        import zxingcpp  # noqa: F401
+
+        read = read_with_zxing
+    except ImportError:
+        read = read_with_opencv
     image = cv2.imread(path)
     if image is None:
         raise SystemExit(f"cannot read the picture {path}")
@@ -50,11 +59,10 @@ def main(path: str, output: str = "read.jpg") -> None:
     detections = detector(image)
     drawn = detections.draw(image)
     for box, score, class_id in zip(detections.xyxy, detections.scores, detections.class_ids, strict=True):
-        text = read(enlarged(image, box))
+        text = read(cut_out(image, box))
         print(f"{detections.names[class_id]:12}{score:.2f}  {text or '(not read)'}")
-        cv2.putText(
-            drawn, text[:24], (int(box[0]), int(box[3]) + 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 255), 1
-        )
+        below = (int(box[0]), int(box[3]) + 14)
+        cv2.putText(drawn, text[:24], below, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 255), 1, cv2.LINE_AA)
     cv2.imwrite(output, drawn)
 
 

@@ -84,6 +84,19 @@ def surface(size: int, rng: Rng) -> Image:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
+def paper(size: int, rng: Rng) -> Image:
+    """A sheet of paper or a page of a book, lit unevenly, perhaps with its edge in view."""
+    image = np.full((size, size, 3), rng.uniform(120, 255), np.float32) + rng.uniform(-6, 6, 3).astype(
+        np.float32
+    )
+    if rng.random() < 0.4:
+        a, b = rng.uniform(0, size, 2)
+        outside = np.array([[0, a], [size, b], [size, size + 9], [0, size + 9]], np.int32)
+        cv2.fillPoly(image, [outside], [float(rng.uniform(0, 255))] * 3, cv2.LINE_AA)
+        image = np.rot90(image, int(rng.integers(4)))
+    return np.ascontiguousarray(np.clip(image, 0, 255).astype(np.uint8))
+
+
 def leaves(size: int, rng: Rng) -> Image:
     """Overlapping shapes of all sizes, plain or textured ("dead leaves"): the edges of an untidy room."""
     image = surface(size, rng)

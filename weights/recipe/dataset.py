@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -20,21 +21,25 @@ HELD_OUT_SEED = 2
 
 
 class Scenes:
-    """The square scenes of a folder: images.npy (n, size, size, 3), labels.npy (n, MOST, 5), class -1 = none.
+    """Square scenes of some folders: images.npy (n, size, size, 3), labels.npy (n, MOST, 5), class -1 none.
 
     Scene i depends on the random seed (seed, i) alone: the same on any machine, in any number of processes.
     """
 
-    def __init__(self, folder: Path):
-        self.images = np.load(folder / "images.npy", mmap_mode="r")
-        self._labels = np.load(folder / "labels.npy", mmap_mode="r")
+    def __init__(self, *folders: Path):
+        self._images = [np.load(folder / "images.npy", mmap_mode="r") for folder in folders]
+        self._labels = [np.load(folder / "labels.npy", mmap_mode="r") for folder in folders]
 
     def __len__(self) -> int:
-        return len(self.images)
+        return sum(map(len, self._images))
 
     def __getitem__(self, index: int) -> tuple[Image, np.ndarray]:
-        labels = np.array(self._labels[index])
-        return self.images[index], labels[labels[:, 0] >= 0]
+        for images, all_labels in zip(self._images, self._labels, strict=True):
+            if index < len(images):
+                labels = np.array(all_labels[index])
+                return images[index], labels[labels[:, 0] >= 0]
+            index -= len(images)
+        raise IndexError("there is no such scene")
 
 
 def _fill(folder: Path, seed: int, start: int) -> None:
@@ -55,7 +60,9 @@ def generate(folder: Path, count: int, size: int, seed: int, workers: int = 2) -
         np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, size, size, 3))
         np.lib.format.open_memmap(folder / "labels.npy", "w+", np.float32, (count, MOST, 5))[:] = -1
         starts = range(0, count, CHUNK)
-        with ProcessPoolExecutor(workers) as pool:
+        with ProcessPoolExecutor(
+            workers, get_context("spawn")
+        ) as pool:  # a fork would inherit torch's threads
             list(
                 tqdm(
                     pool.map(partial(_fill, folder, seed), starts),

@@ -1,69 +1,115 @@
-"""The pictures in samples/: composed like the training scenes, but large, sharp and of settled content."""
+"""The pictures in samples/: composed like the training scenes, but larger, and with settled content.
+
+Backgrounds are drawn, or the photograph "coffee" of scikit-image, which is in the public domain (CC0).
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from . import backgrounds, camera, printing
-from .codes import MAKERS, Image, Rng
+from . import NAMES, backgrounds, camera, printing
+from .codes import MAKERS, Image
 from .scene import Bend, distract, paste, quadrilateral
 
 
-def compose(
-    size: int, codes: list[tuple[int, float, float, float]], ground: str, tilt: float, bent: bool, rng: Rng
-) -> Image:
-    """A (size, size, 3) picture; codes: (class id, middle x, middle y, longer side) as shares of it."""
-    image = getattr(backgrounds, ground)(size, rng)
+class Picture(NamedTuple):
+    """What is in a picture of `size` × ¾ `size` pixels."""
+
+    name: str
+    seed: int
+    size: int
+    ground: str
+    """Name of a function of `backgrounds`, or "coffee"."""
+    bent: bool
+    """Whether labels may be bent."""
+    codes: list[tuple[str, float, float, float]]
+    """Class name, middle (x, y), longer side; as shares of `size`."""
+
+
+PICTURES = (
+    Picture(
+        "cluttered.jpg",
+        1,
+        1000,
+        "coffee",
+        True,
+        [
+            ("qr_code", 0.14, 0.15, 0.13),
+            ("barcode", 0.42, 0.12, 0.19),
+            ("data_matrix", 0.66, 0.14, 0.1),
+            ("aruco", 0.88, 0.12, 0.1),
+            ("pdf417", 0.17, 0.4, 0.22),
+            ("aztec", 0.45, 0.37, 0.12),
+            ("qr_code", 0.68, 0.39, 0.09),
+            ("barcode", 0.88, 0.38, 0.16),
+            ("aruco", 0.12, 0.63, 0.08),
+            ("barcode", 0.36, 0.63, 0.15),
+            ("aztec", 0.6, 0.62, 0.08),
+            ("data_matrix", 0.86, 0.62, 0.1),
+        ],
+    ),
+    Picture("parcel.jpg", 2, 640, "surface", True, [("barcode", 0.5, 0.38, 0.5)]),
+    Picture(
+        "page.jpg", 3, 800, "text_page", False, [("qr_code", 0.25, 0.3, 0.2), ("pdf417", 0.65, 0.45, 0.4)]
+    ),
+    Picture(
+        "workbench.jpg", 4, 640, "leaves", False, [("data_matrix", 0.3, 0.35, 0.14), ("aruco", 0.7, 0.4, 0.2)]
+    ),
+)
+
+
+def compose(picture: Picture, attempt: int) -> tuple[Image, list[dict[str, object]]]:
+    """Draw a picture. Returns it (uint8 BGR) and its labels: {"name": …, "box": [x1, y1, x2, y2]}."""
+    rng = np.random.default_rng([picture.seed, attempt])
+    size, height = picture.size, picture.size * 3 // 4
+    if picture.ground == "coffee":
+        import skimage.data
+
+        coffee = np.ascontiguousarray(skimage.data.coffee()[..., ::-1])
+        image = np.asarray(cv2.resize(coffee[:, :400], (size, size), interpolation=cv2.INTER_CUBIC), np.uint8)
+    else:
+        image = getattr(backgrounds, picture.ground)(size, rng)
     distract(image, 3, rng)
-    for class_id, x, y, longest in codes:
-        code = MAKERS[class_id](rng)
-        printed = printing.label(code, int(longest * size), rng)
+    labels: list[dict[str, object]] = []
+    for name, x, y, longest in picture.codes:
+        printed = printing.label(MAKERS[NAMES.index(name)](rng), int(longest * size), rng)
         h, w = printed.alpha.shape
-        corners = quadrilateral(w, h, rng.normal(0, 0.4), tilt, rng)
+        corners = quadrilateral(w, h, rng.normal(0, 0.4), 0.5, rng) + np.array([x, y], np.float32) * size
         bend = Bend(rng)
-        if not bent:
+        if not picture.bent:
             bend.theta = bend.wave = bend.sag = 0.0
-        paste(image, printed, corners + np.array([x, y], np.float32) * size, bend)
-    return camera.photograph_scene(image, 60, rng)
+        points = paste(image, printed, corners, bend)
+        box = np.clip(np.concatenate([points.min(0), points.max(0)]), 0, [size, height, size, height])
+        labels.append({"name": name, "box": [round(float(v), 1) for v in box]})
+    return camera.photograph_scene(image, 60, rng)[:height], labels
 
 
 def main() -> None:
-    """Write the sample pictures into a folder."""
+    """Write the sample pictures and labels.json, which tells what is where in them, into a folder."""
     parser = argparse.ArgumentParser(description=main.__doc__, prog="python -m weights.recipe.pictures")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seed", type=int, default=0, help="added to each picture's own seed")
+    parser.add_argument(
+        "--attempt", type=int, help="draw all with other random numbers than the published ones"
+    )
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    for name, seed, size, codes, ground, tilt, bent in PICTURES:
-        picture = compose(size, codes, ground, tilt, bent, np.random.default_rng(seed + args.seed))
-        picture = picture[: size * 3 // 4]
-        cv2.imwrite(str(args.folder / name), picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    labels = {}
+    for picture in PICTURES:
+        image, labels[picture.name] = compose(
+            picture, PUBLISHED[picture.name] if args.attempt is None else args.attempt
+        )
+        cv2.imwrite(str(args.folder / picture.name), image, [cv2.IMWRITE_JPEG_QUALITY, 78])
+    (args.folder / "labels.json").write_text(json.dumps(labels, indent=1) + "\n", encoding="utf-8")
 
 
-CLUTTER = [
-    (0, 0.14, 0.16, 0.13),
-    (4, 0.42, 0.12, 0.2),
-    (1, 0.66, 0.14, 0.1),
-    (5, 0.88, 0.12, 0.1),
-    (3, 0.18, 0.42, 0.22),
-    (2, 0.45, 0.38, 0.12),
-    (0, 0.68, 0.4, 0.09),
-    (4, 0.88, 0.4, 0.16),
-    (5, 0.12, 0.65, 0.08),
-    (4, 0.36, 0.64, 0.14),
-    (2, 0.6, 0.65, 0.07),
-    (1, 0.84, 0.63, 0.1),
-]
-PICTURES = (
-    ("cluttered.jpg", 11, 1000, CLUTTER, "photograph", 0.5, True),
-    ("bottle.jpg", 21, 640, [(4, 0.5, 0.38, 0.5)], "surface", 0.3, True),
-    ("page.jpg", 31, 800, [(0, 0.3, 0.3, 0.22), (3, 0.65, 0.5, 0.4)], "text_page", 0.4, False),
-    ("workbench.jpg", 41, 640, [(1, 0.3, 0.35, 0.14), (5, 0.7, 0.4, 0.22)], "leaves", 0.6, False),
-)
+PUBLISHED = {"cluttered.jpg": 1, "parcel.jpg": 3, "page.jpg": 3, "workbench.jpg": 1}
+"""Which attempt of each picture is in samples/."""
 
 if __name__ == "__main__":
     main()

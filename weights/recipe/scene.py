@@ -134,21 +134,24 @@ def overlap(box: np.ndarray, others: list[np.ndarray]) -> bool:
 
 def make_scene(size: int, rng: Rng) -> Scene:
     """A random scene: a close-up, several codes on clutter, or none at all."""
-    image = backgrounds.background(size, rng)
-    kind = rng.choice(["close", "several", "empty"], p=[0.42, 0.42, 0.16])
+    kind = rng.choice(["close", "paper", "several", "empty"], p=[0.24, 0.24, 0.4, 0.12])
+    image = backgrounds.paper(size, rng) if kind == "paper" else backgrounds.background(size, rng)
     if kind == "empty" or rng.random() < 0.25:
         distract(image, int(rng.integers(1, 5)), rng)
     boxes: list[np.ndarray] = []
     taken: list[np.ndarray] = []
     classes: list[int] = []
-    count = {"close": 1 + int(rng.random() < 0.12), "several": int(rng.integers(1, 11)), "empty": 0}[
-        str(kind)
-    ]
+    count = {
+        "paper": 1,
+        "close": 1 + int(rng.random() < 0.12),
+        "several": int(rng.integers(1, 11)),
+        "empty": 0,
+    }[str(kind)]
     crowd = 1.0 if count < 4 else 0.6
     for _ in range(count):
         code = random_code(rng)
-        if kind == "close":
-            longest = size * rng.uniform(0.3, 1.15)
+        if kind in ("close", "paper"):
+            longest = size * rng.uniform(0.25, 1.0)
         else:
             longest = float(np.exp(rng.uniform(np.log(13), np.log(0.45 * size)))) * crowd + 6
         if code.aspect > 1.8:
@@ -162,15 +165,18 @@ def make_scene(size: int, rng: Rng) -> Scene:
             angle += np.pi / 2 * rng.integers(4)
         corners = quadrilateral(w * scale, h * scale, angle, 0.75 if rng.random() < 0.5 else 0.15, rng)
         bend = Bend(rng)
+        # the symbol, not its label, is what the middle is chosen for
+        to_scene = cv2.getPerspectiveTransform(
+            np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32), corners
+        )
+        x1, y1, x2, y2 = printed.box
+        centre = np.array([[[(x1 + x2) / 2, (y1 + y2) / 2]]], np.float32)
+        corners -= cv2.perspectiveTransform(centre, to_scene)[0]
         for _attempt in range(6):
-            middle = rng.normal(0.5, 0.1, 2) * size if kind == "close" else rng.uniform(0, size, 2)
+            middle = rng.normal(0.5, 0.1, 2) * size if kind in ("close", "paper") else rng.uniform(0, size, 2)
             placed = corners + middle.astype(np.float32)
             footprint = np.concatenate([placed.min(0), placed.max(0)])
-            # where the symbol itself will be, near enough to decide
-            inner = footprint.copy()
-            inside = np.clip(inner, 0, size)
-            area = np.prod(inner[2:] - inner[:2])
-            if np.prod(inside[2:] - inside[:2]) < 0.6 * area or overlap(footprint, taken):
+            if overlap(footprint, taken):
                 continue
             untouched = image.copy()
             points = paste(image, printed, placed, bend)

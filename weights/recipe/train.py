@@ -26,8 +26,8 @@ from .dataset import HELD_OUT_SEED, Scenes, augment, generate, mosaic
 from .loss import yolov5_loss
 from .network import IMGSZ, build
 
-SIZES = (192, 256, 256, 320, 416)
-FINAL_SIZES = (384, 416, 416)
+SIZES = (256, 320, 416)
+FINAL_SIZES = (320, 416, 416)
 WARMUP = 300
 
 
@@ -91,7 +91,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
             world_size=args.processes,
         )
     torch.manual_seed(args.seed)
-    scenes = Scenes(args.scenes)
+    scenes = Scenes(*args.scenes)
     held_out = Scenes(args.run / "held-out")
     model = build()
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -185,8 +185,11 @@ def main() -> None:
         description=main.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("run", type=Path, help="folder for scenes, log, curve, state and codes.pt")
-    parser.add_argument("--scenes", type=Path, help="folder of the training scenes (default: RUN/scenes)")
+    parser.add_argument(
+        "--scenes", type=Path, nargs="+", help="folders of scenes made before, instead of --count"
+    )
     parser.add_argument("--count", type=int, default=12000, help="training scenes")
+    parser.add_argument("--held-out", type=int, default=400, help="scenes to measure on; 200 are used")
     parser.add_argument(
         "--steps", type=int, default=6000, help="batches in all, those of earlier calls included"
     )
@@ -203,9 +206,10 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    args.scenes = args.scenes or args.run / "scenes"
-    generate(args.scenes, args.count, IMGSZ, args.seed, args.processes)
-    generate(args.run / "held-out", 400, IMGSZ, HELD_OUT_SEED, args.processes)
+    if not args.scenes:
+        args.scenes = [args.run / "scenes"]
+        generate(args.scenes[0], args.count, IMGSZ, args.seed, args.processes)
+    generate(args.run / "held-out", args.held_out, IMGSZ, HELD_OUT_SEED, args.processes)
     if args.processes == 1:
         train(0, args)
     else:

@@ -1,0 +1,179 @@
+"""The recipe of the embedded model: scenes are labelled right, the loss is the formula, training resumes."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("torch")
+pytest.importorskip("zxingcpp")
+pytest.importorskip("pycocotools")
+pytest.importorskip("skimage")
+pytest.importorskip("sklearn")
+pytest.importorskip("matplotlib")
+
+import torch
+
+from convert.checkpoint import load_checkpoint
+from weights.recipe import NAMES
+from weights.recipe.codes import MAKERS
+from weights.recipe.dataset import augment
+from weights.recipe.loss import MAX_RATIO, assign, complete_iou, yolov5_loss
+from weights.recipe.scene import make_scene
+
+sides = st.floats(1, 100)
+boxes = st.tuples(st.floats(-100, 100), st.floats(-100, 100), sides, sides)
+
+
+@pytest.mark.parametrize("class_id", range(len(NAMES)), ids=NAMES)
+def test_every_maker_draws_black_and_white_modules_of_its_class(class_id):
+    for seed in range(20):
+        code = MAKERS[class_id](np.random.default_rng(seed))
+        assert code.class_id == class_id
+        assert set(np.unique(code.modules)) == {0, 255}
+        assert code.aspect > 0
+
+
+def test_codes_are_real():
+    """The reader reads the modules when they are drawn large."""
+    import zxingcpp
+
+    formats = {0: "QR", 1: "Data Matrix", 2: "Aztec"}
+    for class_id, name in formats.items():
+        modules = MAKERS[class_id](np.random.default_rng(5)).modules
+        picture = np.pad(np.kron(modules, np.ones((6, 6), np.uint8)), 40, constant_values=255)
+        (result,) = zxingcpp.read_barcodes(picture)
+        assert str(result.format).startswith(name)
+
+
+def test_a_scene_depends_on_its_seed_alone():
+    first, again, other = (make_scene(128, np.random.default_rng([7, i])) for i in (3, 3, 4))
+    assert np.array_equal(first.image, again.image)
+    assert np.array_equal(first.labels, again.labels)
+    assert not np.array_equal(first.image, other.image)
+
+
+def test_labels_of_scenes_are_boxes_inside_the_picture():
+    labels = np.concatenate([make_scene(160, np.random.default_rng([8, i])).labels for i in range(30)])
+    assert len(labels) > 20
+    assert set(labels[:, 0]) <= set(range(len(NAMES)))
+    assert (labels[:, 1:] >= 0).all()
+    assert (labels[:, 1:] <= 160).all()
+    assert (labels[:, 3:] - labels[:, 1:3] >= 7).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_augmented_labels_stay_on_their_object(seed):
+    rng = np.random.default_rng(seed)
+    image = np.zeros((200, 200, 3), np.uint8)
+    x1, y1 = rng.integers(0, 120, 2)
+    x2, y2 = x1 + rng.integers(30, 80), y1 + rng.integers(30, 80)
+    image[y1:y2, x1:x2] = (255, 255, 255)
+    out, labels = augment(image, np.array([[4, x1, y1, x2, y2]], np.float32), 160, rng)
+    assert out.shape == (160, 160, 3)
+    corners = out[[0, 0, -1, -1], [0, -1, 0, -1]]
+    if corners.max() >= 150:  # the border, of random colour, is too bright to tell it from the object
+        return
+    ys, xs = np.nonzero(out.min(2) >= 150)
+    for class_id, a, b, c, d in labels:
+        assert class_id == 4
+        assert np.abs(np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]) - (a, b, c, d)).max() <= 2.5
+
+
+@given(boxes, boxes)
+@settings(max_examples=200, deadline=None)
+def test_complete_iou_against_the_formula_in_plain_numbers(a, b):
+    ax1, ay1, ax2, ay2 = a[0] - a[2] / 2, a[1] - a[3] / 2, a[0] + a[2] / 2, a[1] + a[3] / 2
+    bx1, by1, bx2, by2 = b[0] - b[2] / 2, b[1] - b[3] / 2, b[0] + b[2] / 2, b[1] + b[3] / 2
+    inter = max(0, min(ax2, bx2) - max(ax1, bx1)) * max(0, min(ay2, by2) - max(ay1, by1))
+    iou = inter / (a[2] * a[3] + b[2] * b[3] - inter)
+    enclosing = (max(ax2, bx2) - min(ax1, bx1)) ** 2 + (max(ay2, by2) - min(ay1, by1)) ** 2
+    v = 4 / np.pi**2 * (np.arctan(b[2] / b[3]) - np.arctan(a[2] / a[3])) ** 2
+    alpha = v / (1 - iou + v + 1e-7)
+    expected = iou - ((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) / enclosing - alpha * v
+    found = complete_iou(torch.tensor([a], dtype=torch.float64), torch.tensor([b], dtype=torch.float64))
+    assert found.item() == pytest.approx(expected, abs=1e-5)
+
+
+@given(
+    st.floats(0.01, 19.99),
+    st.floats(0.01, 12.99),
+    st.floats(0.1, 20),
+    st.floats(0.1, 20),
+    st.integers(0, 1000),
+)
+@settings(max_examples=200, deadline=None)
+def test_assignment_against_a_loop_over_all_cells(x, y, w, h, seed):
+    """A cell answers if the target's centre is in it, or within half a cell of it straight across an edge."""
+    anchors = torch.tensor(np.random.default_rng(seed).uniform(0.5, 10, (3, 2)), dtype=torch.float32)
+    target = torch.tensor([[0, 2, x, y, w, h]], dtype=torch.float32)
+    x, y, w, h = target[0, 2:].tolist()
+    ny, nx = 13, 20
+    expected = set()
+    for a, (aw, ah) in enumerate(anchors.tolist()):
+        if max(w / aw, aw / w, h / ah, ah / h) >= MAX_RATIO:
+            continue
+        for row in range(ny):
+            for column in range(nx):
+                in_row, in_column = int(y) == row, int(x) == column
+                near_column = in_row and (0 <= column - x < 0.5 or 0 < x - (column + 1) < 0.5)
+                near_row = in_column and (0 <= row - y < 0.5 or 0 < y - (row + 1) < 0.5)
+                if (in_row and in_column) or near_column or near_row:
+                    expected.add((a, row, column))
+    _, anchor, ys, xs = assign(target, anchors, (ny, nx))
+    found = list(zip(anchor.tolist(), ys.tolist(), xs.tolist(), strict=True))
+    edges = [abs(v % 1 - e) for v in (x, y) for e in (0, 0.5, 1)]
+    if min(edges) > 1e-4:  # on the very edge of a half cell either answer is right
+        assert set(found) == expected
+        assert len(found) == len(expected)
+
+
+def test_perfect_heads_have_almost_no_loss():
+    """The heads decode to the target exactly in every cell that answers for it, and to nothing elsewhere."""
+    strides = torch.tensor([8.0, 16.0, 32.0])
+    anchors = torch.tensor([[[4.0, 4.0]], [[100.0, 100.0]], [[100.0, 100.0]]])  # the other heads' fit nothing
+    idle = [torch.full((1, 7, side, side), -12.0) for side in (5, 3)]
+    target = torch.tensor([[0.0, 1.0, 42.0, 44.0, 32.0, 32.0]])  # cell (5, 5), the anchor's own size
+    heads = torch.full((1, 1, 7, 10, 10), -12.0)
+    _, _, ys, xs = assign(torch.tensor([[0, 1, 42 / 8, 44 / 8, 4, 4]]), anchors[0], (10, 10))
+    for row, column in zip(ys.tolist(), xs.tolist(), strict=True):
+        offset = torch.tensor([42 / 8 - column, 44 / 8 - row])
+        heads[0, 0, :2, row, column] = torch.logit((offset + 0.5) / 2)
+        heads[0, 0, 2:4, row, column] = 0.0
+        heads[0, 0, 4:, row, column] = torch.tensor([12.0, -12.0, 12.0])
+    perfect, parts = yolov5_loss([heads.flatten(1, 2), *idle], target, anchors, strides)
+    assert perfect.item() < 1e-3
+    assert parts.shape == (3,)
+    wrong = heads.clone()
+    wrong[0, 0, 5:] *= -1
+    assert yolov5_loss([wrong.flatten(1, 2), *idle], target, anchors, strides)[1][2] > 1
+    nothing, _ = yolov5_loss([heads.flatten(1, 2), *idle], target[:0], anchors, strides)
+    assert nothing > perfect
+
+
+def test_training_runs_and_resumes(tmp_path, monkeypatch):
+    from weights.recipe import train
+
+    def run(steps: int) -> list[dict[str, str]]:
+        arguments = f"x {tmp_path} --count 8 --held-out 4 --batch 2 --every 2 --processes 1 --steps {steps}"
+        monkeypatch.setattr("sys.argv", arguments.split())
+        train.main()
+        with (tmp_path / "log.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    threads = torch.get_num_threads()
+    try:
+        assert [row["step"] for row in run(2)] == ["2"]
+        rows = run(3)
+    finally:
+        torch.set_num_threads(threads)
+    assert [row["step"] for row in rows] == ["2", "3"]
+    assert all(np.isfinite([float(v) for v in row.values()]).all() for row in rows)
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+    checkpoint = load_checkpoint(tmp_path / "codes.pt")
+    assert list(checkpoint.names) == list(NAMES)
