@@ -65,7 +65,10 @@ PICTURES = (
 
 
 def compose(picture: Picture, attempt: int) -> tuple[Image, list[dict[str, object]]]:
-    """Draw a picture. Returns it (uint8 BGR) and its labels: {"name": …, "box": [x1, y1, x2, y2]}."""
+    """Draw a picture. Returns it (uint8 BGR) and its labels: {"name": …, "box": [x1, y1, x2, y2]}.
+
+    1-D codes also have "text", what was encoded but for check digits.
+    """
     rng = np.random.default_rng([picture.seed, attempt])
     size, height = picture.size, picture.size * 3 // 4
     if picture.ground == "coffee":
@@ -78,7 +81,8 @@ def compose(picture: Picture, attempt: int) -> tuple[Image, list[dict[str, objec
     distract(image, 3, rng)
     labels: list[dict[str, object]] = []
     for name, x, y, longest in picture.codes:
-        printed = printing.label(MAKERS[NAMES.index(name)](rng), int(longest * size), rng)
+        code = MAKERS[NAMES.index(name)](rng)
+        printed = printing.label(code, int(longest * size), rng)
         h, w = printed.alpha.shape
         corners = quadrilateral(w, h, rng.normal(0, 0.4), 0.5, rng) + np.array([x, y], np.float32) * size
         bend = Bend(rng)
@@ -86,7 +90,8 @@ def compose(picture: Picture, attempt: int) -> tuple[Image, list[dict[str, objec
             bend.theta = bend.wave = bend.sag = 0.0
         points = paste(image, printed, corners, bend)
         box = np.clip(np.concatenate([points.min(0), points.max(0)]), 0, [size, height, size, height])
-        labels.append({"name": name, "box": [round(float(v), 1) for v in box]})
+        label: dict[str, object] = {"name": name, "box": [round(float(v), 1) for v in box]}
+        labels.append(label | ({"text": code.text} if code.text else {}))
     return camera.photograph_scene(image, 60, rng)[:height], labels
 
 
@@ -108,7 +113,7 @@ def main() -> None:
     (args.folder / "labels.json").write_text(json.dumps(labels, indent=1) + "\n", encoding="utf-8")
 
 
-PUBLISHED = {"cluttered.jpg": 1, "parcel.jpg": 3, "page.jpg": 3, "workbench.jpg": 1}
+PUBLISHED = {"cluttered.jpg": 1, "parcel.jpg": 6, "page.jpg": 3, "workbench.jpg": 4}
 """Which attempt of each picture is in samples/."""
 
 if __name__ == "__main__":

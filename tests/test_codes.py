@@ -1,0 +1,142 @@
+"""The embedded model, the whole way: genuine checkpoint → model file → OpenCV → codes in the samples."""
+
+from __future__ import annotations
+
+import json
+import pickletools
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime import Detector
+from runtime.decode import decode
+from runtime.letterbox import letterbox, to_blob, unletterbox
+from runtime.nms import iou, nms
+
+ROOT = Path(__file__).resolve().parent.parent
+CHECKPOINT, MODEL = ROOT / "weights" / "codes.pt", ROOT / "weights" / "codes.onnx"
+NAMES = ("qr_code", "data_matrix", "aztec", "pdf417", "barcode", "aruco")
+LABELS = json.loads((ROOT / "samples" / "labels.json").read_text(encoding="utf-8"))
+"""What was drawn into the sample pictures, written when they were composed."""
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return Detector()
+
+
+@pytest.fixture(scope="module")
+def blob():
+    canvas, _ = letterbox(cv2.imread(str(ROOT / "samples" / "cluttered.jpg")), (416, 416), 32)
+    return to_blob(canvas)
+
+
+def heads_of(path: Path, blob: np.ndarray) -> list[np.ndarray]:
+    net = cv2.dnn.readNetFromONNX(str(path))
+    net.setInput(blob)
+    return list(net.forward(net.getUnconnectedOutLayersNames()))
+
+
+def test_the_files_are_small():
+    assert CHECKPOINT.stat().st_size + MODEL.stat().st_size <= 6_000_000
+
+
+def test_the_checkpoint_is_a_half_precision_yolov5():
+    with zipfile.ZipFile(CHECKPOINT) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("data.pkl"))
+        operations = list(pickletools.genops(archive.read(name)))
+    classes = {argument for operation, argument, _ in operations if operation.name == "GLOBAL"}
+    assert {
+        "models.yolo DetectionModel",
+        "models.yolo Detect",
+        "models.common Conv",
+        "models.common C3",
+    } <= classes
+    assert "torch HalfStorage" in classes
+    assert not any(str(name).startswith(("convert", "weights")) for name in classes)
+
+
+def test_the_model_file_says_what_it_finds(detector):
+    assert detector.info.names == NAMES
+    assert detector.info.strides == (8, 16, 32)
+    assert detector.info.imgsz == (416, 416)
+    assert detector.info.dynamic
+
+
+def test_the_checkpoint_has_at_most_1_2_million_parameters():
+    pytest.importorskip("torch")
+    from convert.checkpoint import load_checkpoint
+
+    assert load_checkpoint(CHECKPOINT).parameters <= 1_200_000
+
+
+def test_conversion_reproduces_the_model_file(tmp_path, blob):
+    for module in ("torch", "onnx", "onnxsim"):
+        pytest.importorskip(module)
+    from convert import convert
+
+    convert(CHECKPOINT, tmp_path / "codes.onnx")
+    published, converted = heads_of(MODEL, blob), heads_of(tmp_path / "codes.onnx", blob)
+    assert len(published) == 3
+    for a, b in zip(published, converted, strict=True):
+        assert a.shape == b.shape
+        assert np.abs(a - b).max() <= 1e-4
+
+
+@pytest.mark.parametrize("name", sorted(LABELS))
+def test_opencv_detects_what_pytorch_detects(detector, name):
+    torch = pytest.importorskip("torch")
+    from convert.checkpoint import load_checkpoint
+
+    image = cv2.imread(str(ROOT / "samples" / name))
+    canvas, placement = letterbox(image, (416, 416), 32)
+    checkpoint = load_checkpoint(CHECKPOINT)
+    with torch.inference_mode():
+        heads = [
+            head[0].numpy() for head in checkpoint.model.float().eval()(torch.from_numpy(to_blob(canvas)))
+        ]
+    xyxy, scores, class_ids = decode(heads, checkpoint.anchors, checkpoint.strides, 0.25)
+    keep = nms(xyxy, scores, class_ids, 0.45, 1000)
+    expected = unletterbox(xyxy[keep], placement, image.shape[:2])
+    found = detector(image)
+    assert len(found) == len(keep) > 0
+    assert found.class_ids.tolist() == class_ids[keep].tolist()
+    assert np.abs(found.scores - scores[keep]).max() < 1e-3
+    assert np.abs(found.xyxy - expected).max() < 0.1
+
+
+@pytest.mark.parametrize("name", sorted(LABELS))
+def test_the_sample_pictures_hold_what_was_drawn_into_them(detector, name):
+    found = detector(cv2.imread(str(ROOT / "samples" / name)))
+    labels = LABELS[name]
+    assert Counter(NAMES[i] for i in found.class_ids) == Counter(label["name"] for label in labels)
+    overlaps = iou(np.array([label["box"] for label in labels], np.float32), found.xyxy)
+    best = overlaps.argmax(1)
+    assert len(set(best)) == len(labels)
+    assert overlaps.max(1).min() > 0.5
+    assert [NAMES[i] for i in found.class_ids[best]] == [label["name"] for label in labels]
+
+
+def test_read_codes_reads_the_sample(tmp_path):
+    picture = tmp_path / "read.jpg"
+    command = [sys.executable, "samples/read_codes.py", "samples/parcel.jpg", str(picture)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    (line,) = run.stdout.splitlines()
+    assert line.startswith("barcode")
+    assert cv2.imread(str(picture)).shape == cv2.imread(str(ROOT / "samples" / "parcel.jpg")).shape
+    pytest.importorskip("zxingcpp")
+    assert LABELS["parcel.jpg"][0]["text"] in line
+
+
+def test_read_codes_without_arguments_says_how_to_call_it():
+    run = subprocess.run(
+        [sys.executable, "samples/read_codes.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode != 0
+    assert "usage" in run.stderr
