@@ -30,7 +30,7 @@ class Pictures:
     def __init__(self, folder: Path, protected: Protected):
         self._folder = folder
         self._protected = protected
-        self._videos: dict[Source, VideoFile] = {}
+        self._videos: dict[Source, VideoFile | None] = {}  # None: cannot be written
 
     def add(self, result: Result) -> None:
         """Write a picture, or the next frame of a video."""
@@ -45,11 +45,13 @@ class Pictures:
         live = source.kind is Kind.LIVE
         if source not in self._videos:
             fps = min(frame.fps, MAX_LIVE_FPS) if live else frame.fps
+            self._videos[source] = None
             self._videos[source] = VideoFile(self._folder, source.stem, fps, (width, height), self._protected)
         # Frames of a live source are dropped when detection lags. Each picture stands until the next one, so
         # that the video runs at the speed of the world.
         video = self._videos[source]
-        video.write(result.picture, until=frame.seconds if live else None)
+        if video:
+            video.write(result.picture, until=frame.seconds if live else None)
 
     def end(self, source: Source) -> None:
         """Complete a video."""

@@ -1,8 +1,9 @@
 """Reading, detecting and writing at the same time, each in a thread of its own.
 
-Order is kept, at most a few items wait between two stages, an error in one stage comes out in the main
-thread, and all threads end when the main thread stops. OpenCV lets go of Python's global lock while it works,
-so that threads are enough.
+Order is kept. At most one item waits between two stages: with the one that each stage has in hand, that keeps
+all of them busy, and pictures are large. An error in one stage comes out in the main thread, and all threads
+end when the main thread stops. OpenCV lets go of Python's global lock while it works, so that threads are
+enough.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def never() -> bool:
     return False
 
 
-def read_ahead(items: Iterable[T], depth: int = 2, stopped: Callable[[], bool] = never) -> Iterator[T]:
+def read_ahead(items: Iterable[T], depth: int = 1, stopped: Callable[[], bool] = never) -> Iterator[T]:
     """Give the items in order while a thread takes them from `items`, at most `depth` ahead.
 
     An exception of `items` is raised here, after the items before it. Ends early, and its thread with it,
@@ -155,7 +156,7 @@ class WriteBehind(Generic[T]):
     If `consume` raises, the items after that one are dropped, and the next `put` or `close` raises the error.
     """
 
-    def __init__(self, consume: Callable[[T], None], depth: int = 2):
+    def __init__(self, consume: Callable[[T], None], depth: int = 1):
         self._consume = consume
         self._items: queue.Queue[T | _Done] = queue.Queue(depth)
         self._error: BaseException | None = None

@@ -61,6 +61,9 @@ def find_sources(arguments: Iterable[str]) -> tuple[list[Source], list[str]]:
         except InputError as error:
             problems.append(str(error))
             continue
+        except OSError as error:
+            problems.append(f"{argument}: {error.strerror or error}")
+            continue
         for kind, name, target, stem in found:
             unique = stem
             count = 2

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from runtime import output_pictures
 from runtime.detections import Detections
 from runtime.draw import draw
+from runtime.errors import InputError
 from runtime.frames import Frame
 from runtime.image_file import read_image
 from runtime.output_pictures import Crops, Pictures, folder_name
@@ -285,6 +286,16 @@ def test_motion_jpeg_serves_where_mpeg4_cannot_be_written(
     put(Pictures(tmp_path, NOTHING), frame(0, grey=50), frame(1, grey=100))
     assert files(tmp_path) == ["clip.avi"]
     assert read_video(tmp_path / "clip.avi") == pytest.approx([50, 100], abs=8)
+
+
+def test_a_video_that_cannot_be_encoded_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output_pictures, "VIDEO_FORMATS", (("none", ".mp4"),))
+    output = Pictures(tmp_path, NOTHING)
+    with pytest.raises(InputError, match=r"cannot write .*clip"):
+        output.add(frame(0, grey=50))
+    output.add(frame(1, grey=50))
+    output.close()
+    assert files(tmp_path) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="nobody may stop the administrator")

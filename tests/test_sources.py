@@ -106,6 +106,16 @@ def test_what_leads_nowhere_is_told_and_the_rest_is_found(
     assert reason in problems[0]
 
 
+def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    sources, problems = find_sources([str(tmp_path)])
+    assert sources == []
+    assert problems == [f"{tmp_path}: Permission denied"]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files on this system")
 def test_a_pipe_is_no_source(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
