@@ -237,8 +237,8 @@ def _compare(results: Results, others: Results, dataset: Dataset) -> bool:
             + ("" if dataset.annotations else "; for files of different formats give --annotations")
         )
     print(
-        f"\n{matched} of {there} boxes agree ({matched / there:.3%}) in class, place (IoU at least {MIN_IOU:g})"
-        f" and score (within {MAX_SCORE_DIFFERENCE:g});\n"
+        f"\n{matched} of {there} boxes agree ({matched / there:.3%}) in class, in place (IoU at least "
+        f"{MIN_IOU:g}) and in score (within {MAX_SCORE_DIFFERENCE:g});\n"
         f"{there - matched} are missing here, {here - matched} are extra"
     )
     differing = [each for each in differences if each.missing or each.extra]

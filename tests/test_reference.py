@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -153,3 +154,26 @@ class TestConverted:
                 focus(square),
                 np.column_stack((expected.xyxy, expected.scores, expected.class_ids)),
             )
+
+    def test_as_good_as_pytorch_on_coco(self, shared, model, tmp_path, capsys):
+        """PyTorch reaches mAP 0.297 and mAP50 0.448 on these 80 images; 99.9 % of its boxes must be found."""
+        for module in ("pycocotools", "matplotlib", "tqdm"):
+            pytest.importorskip(module)
+        from runtime import evaluate
+
+        code = evaluate.main(
+            [
+                *("--weights", str(model("yolov5n-coco-v6.0")), "--output", str(tmp_path)),
+                *("--images", str(shared / "coco80" / "images")),
+                *("--annotations", str(shared / "coco80" / "instances.json")),
+                *("--against", str(shared / "reference" / "coco80-yolov5n-coco-v6.0-rect640.json.gz")),
+            ]
+        )
+        printed = capsys.readouterr().out
+        figures = dict(re.findall(r"^(AP|AP50) +([\d.]+)", printed, re.M))
+        assert float(figures["AP"]) == pytest.approx(0.297, abs=0.001)
+        assert float(figures["AP50"]) == pytest.approx(0.448, abs=0.001)
+        share = re.search(r"boxes agree \(([\d.]+)%\)", printed)
+        assert share
+        assert float(share[1]) >= 99.9
+        assert code == 0
