@@ -52,11 +52,9 @@ def read_ahead(items: Iterable[T], depth: int = 1, stopped: Callable[[], bool] =
 
     def work() -> None:
         try:
-            iterator = iter(items)
-            for item in iterator:
+            for item in items:
                 if not put(item):
                     break
-            _close(iterator)
             put(_Done())
         except BaseException as error:
             put(_Done(error))
@@ -104,12 +102,10 @@ def newest(
 
     def work(number: int) -> None:
         try:
-            iterator = iter(streams[number])
-            for item in iterator:
+            for item in streams[number]:
                 if stop.is_set():
                     break
                 put(number, item)
-            _close(iterator)
             put(number, _Done())
         except BaseException as error:
             put(number, _Done(error))
@@ -141,13 +137,6 @@ def newest(
         stop.set()
         for thread in threads:
             thread.join(PATIENCE_SECONDS)
-
-
-def _close(iterator: Iterator[T]) -> None:
-    """Let a generator release what it holds, in the thread that ran it."""
-    close = getattr(iterator, "close", None)
-    if close:
-        close()
 
 
 class WriteBehind(Generic[T]):

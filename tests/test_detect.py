@@ -168,11 +168,21 @@ def test_options_reach_the_detector(tmp_path: Path, model: str) -> None:
     assert found("--threads", "1", "--device", "cpu") == ["bluish", "plain"]
 
 
-def test_agnostic_nms_and_iou_thres_reach_the_detector(model: str) -> None:
-    options = detect.parse(["x", "--agnostic-nms", "--iou-thres", "0.7", "--imgsz", "32"])
-    assert options.agnostic_nms
-    assert options.iou_thres == 0.7
-    assert options.imgsz == [32]
+def test_nms_options_reach_the_detector(tmp_path: Path, model: str) -> None:
+    image = red_picture()
+    image[24:32, 8:16] = (0, 0, 255)  # its box overlaps that of its neighbour by 2 of 10 pixels
+    write_image(tmp_path / "one-class.png", image)
+    image[24:32, 8:16] = (255, 0, 255)
+    write_image(tmp_path / "two-classes.png", image)
+
+    def counts(*options: str) -> list[int]:
+        arguments = [".", "--weights", model, "--no-save", "--json", "out/out.json"]
+        assert run(*arguments, *options) == 0
+        return [len(boxes(entry)) for entry in json.loads((tmp_path / "out" / "out.json").read_text())]
+
+    assert counts() == [2, 2]
+    assert counts("--iou-thres", "0.05") == [1, 2]
+    assert counts("--iou-thres", "0.05", "--agnostic-nms") == [1, 1]
 
 
 def test_video_options(tmp_path: Path, model: str) -> None:

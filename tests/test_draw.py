@@ -98,6 +98,14 @@ def test_labels_stay_whole_at_the_edges(box: tuple[float, float, float, float], 
     assert free[1] - line <= bottom - top <= free[1] + line
 
 
+def test_labels_stay_whole_in_an_image_hardly_higher_than_they_are() -> None:
+    _, top, _, bottom = label_area(200, 20, (50, 0, 60, 1), 4)
+    _, low_top, _, low_bottom = label_area(200, 20, (50, 12, 60, 13), 4)
+    assert bottom - top >= 12
+    assert low_bottom - low_top == bottom - top
+    assert low_bottom <= 20
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(2, 300),
@@ -253,10 +261,15 @@ def test_pillow_draws_what_opencv_4_cannot(
     monkeypatch.setattr(text_module, "_font_face", no_fonts())
     assert not np.array_equal(ink("Ñandú Ω"), ink("?and? ?"))
     assert capsys.readouterr().err == ""
-    canvas = np.zeros((20, 20, 3), np.uint8)
-    put_text(canvas, "Ñandú Ω", (-30, 5), 24, (255, 255, 255))  # sticks out on all sides
-    put_text(canvas, "Ñandú Ω", (500, 500), 24, (255, 255, 255))
-    assert canvas.any()
+
+    whole = np.zeros((100, 300, 3), np.uint8)
+    put_text(whole, "Ñandú Ω", (100, 50), 24, (255, 255, 255))
+    part = np.zeros((12, 30, 3), np.uint8)  # a window on it: the text sticks out on all sides
+    put_text(part, "Ñandú Ω", (-20, 10), 24, (255, 255, 255))
+    assert part.any()
+    assert np.array_equal(part, whole[40:52, 120:150])
+    put_text(part, "Ñandú Ω", (500, 500), 24, (255, 255, 255))  # all outside
+    assert np.array_equal(part, whole[40:52, 120:150])
 
 
 @pytest.mark.parametrize(

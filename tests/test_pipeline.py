@@ -208,10 +208,25 @@ def test_an_error_in_writing_comes_out_and_blocks_nobody() -> None:
         fill(writer)
     assert written == [0, 1, 2]
     writer.close()
-    late = WriteBehind(write)
-    late.put(3)
+
+
+def test_what_waits_when_writing_fails_is_dropped() -> None:
+    gate = threading.Event()
+    written = []
+
+    def write(item: int) -> None:
+        if item == 1:
+            gate.wait(30)
+            raise OSError("disk full")
+        written.append(item)
+
+    writer = WriteBehind(write, depth=2)
+    for item in range(4):
+        writer.put(item)
+    gate.set()
     with pytest.raises(OSError, match="disk full"):
-        late.close()
+        writer.close()
+    assert written == [0]
 
 
 def test_interrupt_notes_the_first_signal_and_lets_the_second_through() -> None:

@@ -75,7 +75,7 @@ def test_a_device_is_a_camera() -> None:
 
 
 def test_no_two_sources_share_a_stem(tmp_path: Path) -> None:
-    touch(tmp_path, "a/x.jpg", "b/x.png", "b/X-2.jpg", "c/x.mp4")
+    touch(tmp_path, "a/x.jpg", "b/x.png", "b/X-2.jpg", "c/X.mp4")
     sources = found(tmp_path / "a", tmp_path / "b", tmp_path / "c", tmp_path / "a")
     stems = [source.stem for source in sources]
     assert stems[0] == "x"
