@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from . import backgrounds, camera, printing
+from . import backgrounds, camera, printing, textures
 from .codes import Image, Rng, random_code
 
 MOST = 24
@@ -134,9 +134,11 @@ def overlap(box: np.ndarray, others: list[np.ndarray]) -> bool:
 
 def make_scene(size: int, rng: Rng) -> Scene:
     """A random scene: a close-up, several codes on clutter, or none at all."""
-    kind = rng.choice(["close", "paper", "several", "empty"], p=[0.24, 0.24, 0.4, 0.12])
+    kind = rng.choice(["close", "paper", "several", "empty"], p=[0.2, 0.2, 0.38, 0.22])
     image = backgrounds.paper(size, rng) if kind == "paper" else backgrounds.background(size, rng)
-    if kind == "empty" or rng.random() < 0.25:
+    if rng.random() < (0.6 if kind == "empty" else 0.25):
+        textures.add_textured_things(image, int(rng.integers(1, 5)), rng)
+    if rng.random() < (0.5 if kind == "empty" else 0.25):
         distract(image, int(rng.integers(1, 5)), rng)
     boxes: list[np.ndarray] = []
     taken: list[np.ndarray] = []
