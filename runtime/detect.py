@@ -58,7 +58,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     model = parser.add_argument_group("model")
     add = model.add_argument
-    add("--weights", metavar="FILE", help="model file made by `python -m convert` (default: printed codes)")
+    add(
+        "--weights",
+        metavar="FILE",
+        help="model file made by `python -m convert` (default: one that finds printed codes)",
+    )
     add(
         "--imgsz",
         type=_whole,
