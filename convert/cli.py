@@ -29,6 +29,7 @@ EPILOG = """\
 examples:
   python -m convert best.pt                        writes weights/best.onnx
   python -m convert best.pt --imgsz 384 640        for input of that height and width
+  python -m convert best.pt --target fast          for the quickest detection on a CPU
   python -m convert old.pt --focus conv            a v1.0 to v5.0 network with a free input size
 
 exit codes: 0 converted; 1 the finished model failed its check, no file written; 2 bad usage or input.
@@ -60,17 +61,18 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--target",
-        choices=("portable", "opencv4", "opencv5"),
+        choices=("portable", "fast"),
         default="portable",
-        help="the OpenCV to be fast on: opencv4 and opencv5 are for the CPU of these generations, and "
-        "for this project's runtimes; portable is for any program and device (default: portable)",
+        help="portable: a graph for any program that reads ONNX, on any device (default). fast: the same "
+        "network arranged for OpenCV's CPU code, any version of it; it wants its input folded and its SiLU "
+        "recognised, which this project's Python and C++ runtimes do by themselves",
     )
     p.add_argument(
         "--focus",
         choices=("permute", "conv"),
-        help="how to write the Focus layer that releases up to v5.0 begin with: permute rearranges the "
-        "pixels, which fixes the input size; conv is one equal 6x6 convolution, which leaves it free "
-        "(default: permute, or what is fastest on the target)",
+        help="how the portable graph writes the Focus layer that releases up to v5.0 begin with: permute "
+        "rearranges the pixels, which fixes the input size (default); conv is one equal 6x6 convolution, "
+        "which leaves it free",
     )
     return p
 

@@ -20,8 +20,12 @@ from .checkpoint import Checkpoint, load_checkpoint
 from .errors import ConvertError, first_line
 from .export import check_onnx, describe, export_network, free_batch
 from .rewrite import fold_batchnorm, replace_layers
-from .stem import rewrite_stem
-from .targets import TARGETS, Target, TargetName, use_swish
+from .stem import Stem, rewrite_stem
+from .swish import use_swish
+
+Target = Literal["portable", "fast"]
+"""portable: for any program that reads ONNX, on any device. fast: for OpenCV's CPU code, through this
+project's runtimes: SiLU as OpenCV's own layer, and an input of 2×2 squares that the caller has folded."""
 
 DEFAULT_SIZE = 640
 MAX_SIZE = 8192
@@ -32,7 +36,7 @@ class Report:
     """What was converted, and what came out. `imgsz` is (height, width); `size` is the file's, in bytes."""
 
     checkpoint: Checkpoint
-    target: TargetName
+    target: Target
     output: Path
     imgsz: tuple[int, int]
     dynamic: bool
@@ -46,21 +50,25 @@ def convert(
     output: str | Path | None = None,
     imgsz: int | tuple[int, int] | None = None,
     focus: Literal["permute", "conv"] | None = None,
-    target: TargetName = "portable",
+    target: Target = "portable",
     progress: Callable[[str], None] = lambda step: None,
 ) -> Report:
     """Convert a YOLOv5 checkpoint to an ONNX file for `cv2.dnn`, and check that it gives the same head maps.
 
     `output` defaults to weights/NAME.onnx in the working folder. `imgsz`, a side or (height, width), must be
     a multiple of the largest stride; it defaults to the size that the checkpoint says it was trained for,
-    else 640. `target` is the OpenCV to be fast on. `focus` chooses how the Focus layer of releases up to v5.0
-    is written, instead of the target's own choice: as "permute", which fixes the input size, or as "conv",
-    one equal convolution. `progress` is called with a few words before each step.
+    else 640. `focus` chooses how the portable graph writes the Focus layer of releases up to v5.0: as
+    "permute", the default, which fixes the input size, or as "conv", one equal convolution. `progress` is
+    called with a few words before each step.
 
     Raises CheckpointError, CheckError or another ConvertError, with one sentence, and then leaves no file.
     """
     start = time.perf_counter()
-    choice = TARGETS[target] if focus is None else TARGETS[target]._replace(stem=focus)
+    if focus is not None and target == "fast":
+        raise ConvertError(
+            "focus is for the portable graph; the fast one has its own way to write that layer"
+        )
+    stem: Stem = "fold" if target == "fast" else focus or "permute"
     path = Path(path)
     output = Path("weights") / f"{path.stem}.onnx" if output is None else Path(output)
     progress("reading the checkpoint")
@@ -71,7 +79,7 @@ def convert(
     try:
         file = AtomicFile(output)
         try:
-            model, dynamic = _make_model(checkpoint, size, choice, progress)
+            model, dynamic = _make_model(checkpoint, size, stem, target, progress)
             file.temporary.write_bytes(model.SerializeToString())
             progress("comparing OpenCV with PyTorch")
             stride = max(checkpoint.strides)
@@ -97,7 +105,11 @@ def convert(
 
 
 def _make_model(
-    checkpoint: Checkpoint, size: tuple[int, int], target: Target, progress: Callable[[str], None]
+    checkpoint: Checkpoint,
+    size: tuple[int, int],
+    stem: Stem,
+    target: Target,
+    progress: Callable[[str], None],
 ) -> tuple[onnx.ModelProto, bool]:
     """The finished ONNX model, and whether its input size is free."""
     _check_heads(checkpoint)
@@ -106,14 +118,14 @@ def _make_model(
     try:
         fold_batchnorm(network)
         replace_layers(network)
-        fold = rewrite_stem(network, target.stem)
+        fold = rewrite_stem(network, stem)
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
         reason = f"its layers are not built like YOLOv5's ({first_line(error)})"
         raise ConvertError(f"{checkpoint.path}: {reason}") from error
     progress("exporting to ONNX")
     shape = (3 * fold * fold, size[0] // fold, size[1] // fold)
     model = export_network(network, shape, len(checkpoint.strides))
-    if target.swish:
+    if target == "fast":
         use_swish(model)
     dynamic = free_batch(model)
     describe(model, checkpoint, size, dynamic, fold)

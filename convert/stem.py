@@ -5,7 +5,8 @@ releases have one 6×6 convolution of stride 2 instead. A k×k convolution over 
 pixels as a 2k×2k convolution of twice the stride, so each is the other with its weights rearranged: channel
 (column parity, row parity, colour) at (i, j) is that colour's pixel (2i + row, 2j + column).
 
-Which is fastest depends on OpenCV's generation; `runtime/SPEED.md` has the figures.
+The 6×6 convolution is slow in OpenCV 5, the permute in OpenCV 4; folding outside of the network is fast in
+both (figures in `runtime/SPEED.md`).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import networks  # noqa: E402
 from torch import nn  # noqa: E402
 
 from convert import layers  # noqa: E402
@@ -19,7 +20,6 @@ from convert.folding import Contract, Expand, Focus  # noqa: E402
 from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
 from convert.stem import Stem, rewrite_stem  # noqa: E402
 from runtime.letterbox import to_blob  # noqa: E402
-from tests import networks  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

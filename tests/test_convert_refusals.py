@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxsim")
 
+import networks  # noqa: E402
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
@@ -28,7 +29,6 @@ from convert.checkpoint import load_checkpoint  # noqa: E402
 from convert.errors import CheckpointError  # noqa: E402
 from convert.network import Ensemble  # noqa: E402
 from convert.save import save_checkpoint, save_pickle  # noqa: E402
-from tests import networks  # noqa: E402
 
 
 class Command:
@@ -278,6 +278,12 @@ def test_output_that_cannot_be_written(command: Command) -> None:
     assert "cannot write" in sentence
     code, sentence = command("--output", str(command.file))
     assert (code, sentence) == (2, f"error: {command.file}: the output would overwrite the checkpoint")
+
+
+def test_focus_is_not_for_the_fast_graph(command: Command) -> None:
+    save_checkpoint(command.file, networks.build("v4.0"))
+    code, sentence = command("--target", "fast", "--focus", "conv")
+    assert (code, sentence.split(";")[0]) == (2, "error: focus is for the portable graph")
 
 
 def test_interrupted(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

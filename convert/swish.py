@@ -1,34 +1,9 @@
-"""What a model can be made for: the portable graph, or the fastest one for a generation of OpenCV.
-
-All give the same head maps; `runtime/SPEED.md` has the figures that the choices stand on.
-"""
+"""SiLU as one node that OpenCV takes for its own layer, in a file that stays ONNX for everybody else."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
 import onnx
 from onnx import helper
-
-from .stem import Stem
-
-TargetName = Literal["portable", "opencv4", "opencv5"]
-
-
-class Target(NamedTuple):
-    """`stem`: the form of the first layer. `swish`: whether SiLU becomes one node, OpenCV's own layer."""
-
-    stem: Stem
-    swish: bool
-
-
-TARGETS: dict[TargetName, Target] = {
-    "portable": Target(stem="permute", swish=False),
-    # 4.x runs Sigmoid and Mul as layers of their own, and its permute is slow
-    "opencv4": Target(stem="conv", swish=True),
-    # 5.x fuses SiLU by itself, and is slow at the 6×6 convolution
-    "opencv5": Target(stem="fold", swish=False),
-}
 
 DOMAIN = "yolov5_dnn"
 FUNCTION_IR_VERSION = 8
