@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -83,6 +84,7 @@ class Report:
     def _status(self, text: str) -> None:
         if sys.stderr.isatty():
             self._clear()
+            text = text[: shutil.get_terminal_size().columns - 1]  # a second line could not be cleared
             print(text, end="\r", file=sys.stderr, flush=True)
             self._status_width = len(text)
             self._status_due = monotonic() + STATUS_SECONDS
