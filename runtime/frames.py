@@ -114,16 +114,19 @@ def read_live(source: Source, vid_stride: int = 1) -> Iterator[Event]:
         capture = _open_live(source.target)
         try:
             fps = _rate(capture) / vid_stride
+            first, count = index, capture.get(cv2.CAP_PROP_FRAME_COUNT)
             while capture.grab():
-                failures = 0
                 now = time.monotonic()
                 start = now if start is None else start
                 if index % vid_stride == 0:
                     decoded, image = capture.retrieve()
                     if not decoded:
                         break
+                    failures = 0
                     yield Frame(source, image, index, None, fps, now - start)
                 index += 1
+            if 0 < count <= index - first:  # a video after all, and this is its end
+                break
         finally:
             capture.release()
         if start is None:

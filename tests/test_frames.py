@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import threading
 from collections.abc import Iterable
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -124,6 +127,25 @@ def test_a_stream_that_is_lost_is_opened_again_and_given_up_at_last(monkeypatch:
     assert "try 2 of 2" in problems[2].text
     assert "given up" in problems[3].text
     assert isinstance(events[-1], End)
+
+
+def test_a_url_that_turns_out_to_be_a_video_ends_with_it(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip", count=8)
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        *read, end = read_live(sources_of(f"http://127.0.0.1:{server.server_port}/clip")[0])
+        server.shutdown()
+    assert brightness(read) == list(range(8))
+    assert len(read) == 8
+    assert isinstance(end, End)
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files without a word."""
+
+    def log_message(self, *arguments: object) -> None:
+        pass
 
 
 def test_a_stream_that_cannot_be_opened_is_a_problem_at_once() -> None:
