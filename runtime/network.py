@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +78,8 @@ def _load_classic(buffer: np.ndarray) -> Any:
     OpenCV 5.0 heeds the choice of an engine only when it reads a file itself; with bytes it silently takes
     the new engine. So the bytes, which differ from the model file's, are put into a file for it.
     """
+    import tempfile  # with its own imports it would delay every start by some percent
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         buffer.tofile(path)

@@ -1,0 +1,109 @@
+"""What only processes of their own can show: time from start to first boxes, whole runs, peak memory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from .detector import Detector
+from .errors import InputError
+
+REPEATS = 5
+IMPORTS = 'python -c "import cv2, numpy"'
+
+
+def time_processes(
+    names: Sequence[str], detector: Detector, images: Sequence[Path], options: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    """Run every contestant several times in a process of its own, in turns.
+
+    Contestants of free input size, other than cv2.dnn, run once more with square input, which is how they are
+    commonly used. Returns by contestant the medians: `first`, seconds from the process's start to the first
+    boxes; `all`, seconds for the whole process; `peak_memory`, bytes; and for IMPORTS only `all`.
+    """
+    arguments = _arguments(detector, images, options)
+    worker = [sys.executable, "-m", "runtime.bench_worker"]
+    commands = {name: [*worker, name, *arguments] for name in names}
+    if detector.info.dynamic:
+        squares = {f"{name}, square": [*worker, name, *arguments, "--square"] for name in names[1:]}
+        commands |= squares
+    if options.cpp:
+        commands["C++"] = [str(options.cpp.resolve()), *arguments, "--no-save"]
+    commands[IMPORTS] = [sys.executable, "-c", "import cv2, numpy"]
+
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
+    for _ in range(REPEATS):
+        for name, command in commands.items():
+            runs[name].append(_run(command))
+    return {
+        name: {
+            key: statistics.median(run[key] for run in mine) for key in mine[0] if mine[0][key] is not None
+        }
+        for name, mine in runs.items()
+    }
+
+
+def _arguments(detector: Detector, images: Sequence[Path], options: argparse.Namespace) -> list[str]:
+    return [
+        *(str(image.resolve()) for image in images),
+        *("--weights", str(detector.path.resolve()), "--threads", str(options.threads)),
+        *("--imgsz", *map(str, detector.imgsz)),
+    ]
+
+
+def _run(command: Sequence[str]) -> dict[str, Any]:
+    """Run a worker or the C++ program. Returns its times and what a worker says of its memory."""
+    root = str(Path(__file__).resolve().parent.parent)
+    start = perf_counter()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8", cwd=root
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        at_first = perf_counter() - start
+        last = (process.stdout.read().splitlines() or [""])[-1]
+    at_end = perf_counter() - start
+    if process.returncode:
+        raise InputError(f"{' '.join(command)} failed with code {process.returncode}")
+    if not first:
+        return {"all": at_end}
+    peak = json.loads(last)["peak_memory"] if last.startswith("{") else None
+    return {"first": at_first, "all": at_end, "peak_memory": peak}
+
+
+def run_cpp(
+    program: Path, detector: Detector, images: Sequence[Path], options: argparse.Namespace
+) -> dict[str, list[float]]:
+    """Run the C++ program on every image as often as there are rounds, and read the times that it prints.
+
+    The first image of each run is left out, because the first forward pass prepares the network.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copies = [images[0], *(image for _ in range(options.rounds) for image in images)]
+        paths = [Path(folder) / f"{i:05}{image.suffix}" for i, image in enumerate(copies)]
+        for image, path in zip(copies, paths, strict=True):
+            shutil.copyfile(image, path)
+        command = [str(program), *_arguments(detector, paths, options), "--no-save"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+        except OSError as error:
+            raise InputError(f"{program} cannot be run: {error.strerror or error}") from error
+    if done.returncode:
+        raise InputError(f"{program} failed with code {done.returncode}: {done.stderr.strip()[-300:]}")
+    lines = re.findall(
+        r"letterbox ([\d.]+)  forward ([\d.]+)  decode ([\d.]+)  nms ([\d.]+) ms", done.stdout + done.stderr
+    )
+    if len(lines) != len(copies):
+        raise InputError(f"{program} printed the times of {len(lines)} images instead of {len(copies)}")
+    columns = zip(*[map(float, line) for line in lines[1:]], strict=True)
+    return dict(zip(("letterbox", "forward", "decode", "nms"), map(list, columns), strict=True))

@@ -1,0 +1,81 @@
+"""The benchmark's tables and its chart."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .atomic import AtomicFile
+from .bench_processes import IMPORTS
+
+STAGES = ("read", "letterbox", "forward", "decode", "nms", "draw")
+AROUND = ("letterbox", "decode", "nms")
+
+Times = Mapping[str, Mapping[str, list[float]]]
+
+
+def print_stages(times: Times, labels: Mapping[str, str]) -> None:
+    """Print median and minimum by stage, and what follows from them."""
+    width = max(map(len, labels.values())) + 2
+    columns: tuple[tuple[str, Callable[[list[float]], float]], ...] = (
+        ("median", statistics.median),
+        ("minimum", min),
+    )
+    for title, choose in columns:
+        head = "".join(f"{stage:>11}" for stage in STAGES)
+        print(f"\n{title + ', ms':{width}}{head}   images/s  around/forward  forward/cv2.dnn")
+        best = {
+            name: {stage: choose(values) for stage, values in stages.items()}
+            for name, stages in times.items()
+        }
+        for name, stages in best.items():
+            cells = "".join(f"{stages[stage]:11.2f}" if stage in stages else f"{'-':>11}" for stage in STAGES)
+            detecting = sum(stages[stage] for stage in (*AROUND, "forward"))
+            around = sum(stages[stage] for stage in AROUND) / stages["forward"]
+            ratio = stages["forward"] / best["cv2.dnn"]["forward"]
+            print(f"{labels[name]:{width}}{cells}{1000 / detecting:11.1f}{around:16.3f}{ratio:17.3f}")
+    print("\nletterbox includes the conversion to floats; images/s counts letterbox, forward, decode and nms")
+
+
+def print_processes(processes: Mapping[str, Mapping[str, Any]], images: int) -> None:
+    """Print the times and memory of whole processes."""
+    width = max(map(len, processes)) + 2
+    whole = f"{images} image" + ("" if images == 1 else "s")
+    print(
+        f"\n{'whole process, median':{width}}  first boxes, s  /imports  {whole + ', s':>14}  peak memory, MB"
+    )
+    imports = processes[IMPORTS]["all"]
+    for name, figures in processes.items():
+        if name == IMPORTS:
+            print(f"{name:{width}}  {imports:14.3f}")
+            continue
+        peak = f"{figures['peak_memory'] / 1e6:16.0f}" if "peak_memory" in figures else f"{'-':>16}"
+        print(
+            f"{name:{width}}  {figures['first']:14.3f}  {figures['first'] / imports:8.2f}"
+            f"  {figures['all']:14.3f}  {peak}"
+        )
+
+
+def draw_chart(times: Times, labels: Mapping[str, str], title: str, path: Path) -> None:
+    """Draw a bar for each contestant, its stages one after the other, by their medians."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 1.5 + 0.6 * len(times)), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    names = list(times)
+    left = [0.0] * len(names)
+    for stage in STAGES:
+        widths = [statistics.median(times[name].get(stage) or [0]) for name in names]
+        axes.barh([labels[name] for name in names], widths, left=left, label=stage)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    axes.invert_yaxis()
+    axes.set(xlabel="milliseconds an image, median", title=title)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.25 - 0.2 / len(names)), ncols=len(STAGES), frameon=False
+    )
+    file = AtomicFile(path)
+    with file.writing():
+        figure.savefig(file.temporary, bbox_inches="tight")
+    file.commit()
