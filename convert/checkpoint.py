@@ -22,6 +22,9 @@ MAX_PARAMETERS = 1_000_000_000
 MAX_LAYER_SIZE = 64
 """Kernels, paddings and factors of upsampling beyond it are refused; YOLOv5's largest is 13."""
 
+MAX_WRAPPINGS = 8
+"""How many modules there may be around the network, each in the next."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -120,7 +123,9 @@ def _find_model(content: Any) -> DetectionModel:
                 "its model is a state_dict: weights without the network's structure; "
                 "save the model itself, as YOLOv5's train.py does"
             )
-    while isinstance(content, Ensemble | AutoShape | nn.Sequential | nn.ModuleList):
+    for _ in range(MAX_WRAPPINGS):
+        if not isinstance(content, Ensemble | AutoShape | nn.Sequential | nn.ModuleList):
+            break
         inner = list(content.children())
         if len(inner) != 1:
             raise CheckpointError(

@@ -109,6 +109,7 @@ CLASSES |= {
     "models.experimental.GhostConv": layers.GhostConv,
     "torch.nn.modules.linear.NonDynamicallyQuantizableLinear": nn.Linear,
     "torch.nn.modules.linear._LinearWithBias": nn.Linear,
+    "utils.activations.HardSwish": nn.Hardswish,
     "utils.activations.Hardswish": nn.Hardswish,
     "utils.activations.Mish": nn.Mish,
     "utils.activations.SiLU": nn.SiLU,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,7 +81,7 @@ def guess_release(model: DetectionModel, content: Any, names: set[str], legacy: 
         return "v1.0"
     if "models.yolo.DetectionModel" in names:
         return "v7.0" if isinstance(content, dict) and "git" in content else "v6.2 to v7.0"
-    if not isinstance(cast(Any, detect).__dict__.get("anchor_grid"), type(None)):
+    if detect.__dict__.get("anchor_grid") is not None:  # a list; before, it was a buffer
         return "v6.0 to v6.1"
     if layers.SPPF in kinds or (isinstance(model.model[0], layers.Conv) and _kernel(model.model[0]) == 6):
         return "v6.0 to v6.1"

@@ -140,6 +140,12 @@ CALLS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(PATHS, _path),
 }
 
+GETATTR = "builtins.getattr"
+FUSED_FORWARDS = ("forward_fuse", "fuseforward")
+"""YOLOv5's fuse() gives each convolution an attribute `forward`, one of these methods of its own; a pickle asks
+for it as getattr(layer, name). That one request is understood, and left unfulfilled: the stand-ins see by
+themselves whether they are fused. Any other use of getattr is refused."""
+
 KNOWN = CALLS.keys() | CLASSES.keys() | STORAGE_DTYPES.keys() | IGNORED
 
 
@@ -155,7 +161,7 @@ class Objects:
         """The name, if it is one of those that are understood; else CheckpointError, naming it."""
         path = f"{OLD_MODULES.get(module, module)}.{name}"
         path = OLD_NAMES.get(path, path)
-        if path not in KNOWN:
+        if path not in KNOWN and path != GETATTR:
             raise CheckpointError(refusal(path))
         self.names.add(path)
         return Name(path)
@@ -163,6 +169,10 @@ class Objects:
     def call(self, function: Any, args: tuple[Any, ...]) -> Any:
         """What the pickle would get by calling this name, built by this project's own code."""
         if isinstance(function, Name):
+            if function.path == GETATTR:
+                if len(args) == 2 and isinstance(args[0], nn.Module) and args[1] in FUSED_FORWARDS:
+                    return Ignored()
+                raise CheckpointError(refusal(GETATTR))
             if function.path in CALLS:
                 return CALLS[function.path](*args)
             if function.path in CLASSES:

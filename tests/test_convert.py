@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import types
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from convert import conversion as conversion_module  # noqa: E402
 from convert import convert  # noqa: E402
 from convert.check import picture as draw_picture  # noqa: E402
 from convert.errors import CheckError, ConvertError  # noqa: E402
+from convert.layers import Conv  # noqa: E402
 from convert.network import AutoShape, DetectionModel, Ensemble  # noqa: E402
 from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
 from convert.save import save_checkpoint, save_pickle  # noqa: E402
@@ -141,9 +143,17 @@ def test_fast_graph(kind: str, tmp_path: Path) -> None:
             assert share_of_largest(got, expected) < 3e-4
 
 
-def fused(model: DetectionModel) -> DetectionModel:
-    """The network as YOLOv5 leaves it after fuse()."""
+def fused(model: DetectionModel, method: str) -> DetectionModel:
+    """The network as YOLOv5 leaves it after fuse(): no normalisation, and `forward` a method of this name."""
+
+    def forward(self: Conv, x: Any) -> Any:
+        return self.act(self.conv(x))
+
+    forward.__name__ = method
     fold_batchnorm(model)
+    for module in model.modules():
+        if isinstance(module, Conv):
+            module.__dict__["forward"] = types.MethodType(forward, module)
     return model
 
 
@@ -188,11 +198,12 @@ def test_every_form_of_checkpoint(form: str, legacy: bool, tmp_path: Path) -> No
     assert loaded.imgsz == (64 if form == "training options" else None)
 
 
-def test_fused_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["forward_fuse", "fuseforward"])  # since v6.0, and up to v5.0
+def test_fused_checkpoint(method: str, tmp_path: Path) -> None:
     model = halved("v7.0")
     image = picture(64, 64)
     expected = run_torch(model, image)
-    save_pickle(tmp_path / "a.pt", {"model": fused(model)})
+    save_pickle(tmp_path / "a.pt", {"model": fused(model, method)})
     convert(tmp_path / "a.pt", tmp_path / "a.onnx", 64)
     assert share_of_largest(run_opencv(tmp_path / "a.onnx", image), expected) < 3e-4
 

@@ -68,10 +68,13 @@ class Evil:
 
 
 class EvilGetattr:
-    """Reaches for a function through getattr, which nothing on the allow-list may be asked for."""
+    """Reaches for a function through getattr."""
+
+    def __init__(self, *arguments: Any):
+        self.arguments = arguments
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (collections.OrderedDict, "fromkeys")
+        return getattr, self.arguments
 
 
 def plain_pickle(protocol: int) -> Callable[[Path, Any], None]:
@@ -109,7 +112,18 @@ def test_evil_pickle_behind_a_network(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    "thing", [EvilGetattr(), print, eval, __import__, pickle.loads, torch.load, Path.unlink]
+    "thing",
+    [
+        EvilGetattr(collections.OrderedDict, "fromkeys"),
+        EvilGetattr(torch.nn.ReLU(), "forward"),
+        EvilGetattr(torch.nn.ReLU, "forward_fuse"),
+        print,
+        eval,
+        __import__,
+        pickle.loads,
+        torch.load,
+        Path.unlink,
+    ],
 )
 def test_no_way_to_a_function(thing: Any, command: Command) -> None:
     save_pickle(command.file, {"model": thing})
