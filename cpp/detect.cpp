@@ -271,6 +271,16 @@ std::string quoted(const std::string& text) {
     return json + '"';
 }
 
+// Rounded to so many decimals, without zeros at the end but for the first, as Python writes it: 0.25, 12.0.
+std::string rounded(float value, int decimals) {
+    std::ostringstream stream;
+    stream.imbue(std::locale::classic());
+    stream << std::fixed << std::setprecision(decimals) << value;
+    std::string text = stream.str();
+    text.erase(std::max(text.find_last_not_of('0'), text.find('.') + 1) + 1);
+    return text;
+}
+
 // An array with an object per image or frame: file, frame of a video, width, height and detections, with their boxes
 // as x1, y1, x2, y2 in pixels.
 class JsonFile {
@@ -281,7 +291,6 @@ public:
         stream_.open(part_of(path), std::ios::binary);
         if (!stream_) throw InputError("cannot write " + yolov5_dnn::detail::utf8(path));
         stream_.imbue(std::locale::classic());
-        stream_ << std::fixed;
     }
 
     void add(const Source& source, int index, cv::Size size, const std::vector<Detection>& detections,
@@ -293,8 +302,9 @@ public:
         for (const Detection& found : detections) {
             stream_ << comma << R"({"class_id": )" << found.class_id << R"(, "name": )"
                     << quoted(names[static_cast<std::size_t>(found.class_id)]) << R"(, "score": )"
-                    << std::setprecision(6) << found.score << R"(, "box": [)" << std::setprecision(3) << found.box.x
-                    << ", " << found.box.y << ", " << found.box.br().x << ", " << found.box.br().y << "]}";
+                    << rounded(found.score, 6) << R"(, "box": [)" << rounded(found.box.x, 3) << ", "
+                    << rounded(found.box.y, 3) << ", " << rounded(found.box.br().x, 3) << ", "
+                    << rounded(found.box.br().y, 3) << "]}";
             comma = ", ";
         }
         stream_ << "]}";

@@ -169,6 +169,14 @@ P5 = ((8, 3, 20, 28), (16, 3, 10, 14), (32, 3, 5, 7))
 CASES: dict[str, dict[str, Any]] = {
     "80 classes": {"shapes": P5, "classes": 80},
     "80 classes, every label": {"shapes": P5[1:], "classes": 80, "multi_label": True, "conf": 0.95},
+    "as evaluations do": {
+        "shapes": P5[1:],
+        "classes": 20,
+        "multi_label": True,
+        "conf": 0.001,
+        "iou_thres": 0.6,
+        "max_det": 300,
+    },
     "one class": {"shapes": P5, "classes": 1},
     "two classes that suppress each other": {"shapes": P5, "classes": 2, "agnostic": True},
     "four heads": {"shapes": ((8, 3, 16, 16), (16, 3, 8, 8), (32, 3, 4, 4), (64, 3, 2, 2)), "classes": 5},

@@ -901,7 +901,12 @@ inline void decode_head(const Head& head, const Anchors& anchors, int stride, do
                 found.class_ids.push_back(class_id);
             };
             if (multi_label) {
-                for (int c = 0; c < classes; ++c) keep(c, objectness * sigmoid(at(5 + c)));
+                // Most classes are far from the threshold, and need no exponential to be ruled out: a class logit so
+                // much lower than needed is out by more than rounding could mend (above 10, σ is too flat to tell).
+                const double needed = logit(conf_thres / static_cast<double>(objectness));
+                const auto hopeless = static_cast<float>(std::min(needed, 10.0) - 0.01);
+                for (int c = 0; c < classes; ++c)
+                    if (!(at(5 + c) < hopeless)) keep(c, objectness * sigmoid(at(5 + c)));
             } else {
                 int best = 0;
                 for (int c = 1; c < classes; ++c)
