@@ -14,13 +14,13 @@ from time import perf_counter
 import cv2
 
 from .atomic import write_atomic
-from .bench_contestants import CONTESTANTS, AbsentError, enter, is_busy, version
-from .bench_processes import run_cpp, time_processes
-from .bench_report import STAGES, draw_chart, print_processes, print_stages
+from .benchmark.contestants import CONTESTANTS, AbsentError, enter, is_busy, version
+from .benchmark.processes import run_cpp, time_processes
+from .benchmark.report import STAGES, draw_chart, print_processes, print_stages
 from .detector import DEFAULT_MODEL, Detector
 from .draw import draw
 from .errors import DetectorError, InputError
-from .image_file import read_image
+from .inputs.image_file import read_image
 
 EXAMPLES = """
 examples:

@@ -17,10 +17,10 @@ from .atomic import write_atomic
 from .detector import Detector
 from .devices import DEVICES
 from .errors import DetectorError, InputError
-from .evaluate_compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, describe
-from .evaluate_data import Boxes, Dataset, Results, collect, dataset_of, read_coco, read_rows, read_yolo
-from .evaluate_figures import NAMES, coco_figures, confusion_matrix
-from .image_file import read_image
+from .evaluation.compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, describe
+from .evaluation.data import Boxes, Dataset, Results, collect, dataset_of, read_coco, read_rows, read_yolo
+from .evaluation.figures import NAMES, coco_figures, confusion_matrix
+from .inputs.image_file import read_image
 
 EXAMPLES = """
 examples:
@@ -218,7 +218,7 @@ def _report(dataset: Dataset, results: Results, folder: Path) -> None:
         shown = "-" if math.isnan(value) else f"{value:.4f}"
         print(f"{name:{width}}  {shown:6s}  {meaning}")
 
-    from .evaluate_plots import draw_confusion_matrix, draw_precision_recall  # matplotlib takes its time
+    from .evaluation.plots import draw_confusion_matrix, draw_precision_recall  # matplotlib takes its time
 
     names = list(dataset.categories.values())
     draw_precision_recall(classes, folder / "precision-recall.png")

@@ -8,9 +8,10 @@ import pytest
 
 pytest.importorskip("onnx")
 
+import onnx_models
+
 from runtime import Detector, DeviceError, InputError, ModelError
 from runtime.devices import DEVICES, available_devices
-from tests import onnx_models
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from runtime import evaluate
 from runtime.errors import InputError
-from runtime.evaluate_compare import compare
-from runtime.evaluate_data import Boxes, collect, dataset_of, read_coco, read_rows, read_yolo
-from runtime.evaluate_figures import confusion_matrix, iou, pair_up
+from runtime.evaluation.compare import compare
+from runtime.evaluation.data import Boxes, collect, dataset_of, read_coco, read_rows, read_yolo
+from runtime.evaluation.figures import confusion_matrix, iou, pair_up
 
 
 def coco(boxes: list[tuple[int, int, list[float]]], **changes: Any) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class TestDetecting:
         pytest.importorskip("onnx")
         for module in ("pycocotools", "matplotlib", "tqdm"):
             pytest.importorskip(module)
-        from tests import onnx_models
+        import onnx_models
 
         onnx_models.write(tmp_path / "red.onnx")
         (tmp_path / "images" / "sub").mkdir(parents=True)

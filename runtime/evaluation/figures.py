@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .evaluate_data import Boxes, Dataset, Results
+from .data import Boxes, Dataset, Results
 
 # in the order of pycocotools' COCOeval.stats
 NAMES = (

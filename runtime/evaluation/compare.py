@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .evaluate_data import Boxes, Dataset, Results
-from .evaluate_figures import iou, pair_up
+from .data import Boxes, Dataset, Results
+from .figures import iou, pair_up
 
 MIN_IOU = 0.99
 MAX_SCORE_DIFFERENCE = 1e-3

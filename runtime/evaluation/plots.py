@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .atomic import AtomicFile
-from .evaluate_figures import ClassFigures
+from ..atomic import AtomicFile
+from .figures import ClassFigures
 
 
 def draw_precision_recall(classes: Sequence[ClassFigures], path: Path) -> None:

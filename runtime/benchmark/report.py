@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .atomic import AtomicFile
-from .bench_processes import IMPORTS
+from ..atomic import AtomicFile
+from .processes import IMPORTS
 
 STAGES = ("read", "letterbox", "forward", "decode", "nms", "draw")
 AROUND = ("letterbox", "decode", "nms")
@@ -32,29 +33,33 @@ def print_stages(times: Times, labels: Mapping[str, str]) -> None:
         }
         for name, stages in best.items():
             cells = "".join(f"{stages[stage]:11.2f}" if stage in stages else f"{'-':>11}" for stage in STAGES)
-            detecting = sum(stages[stage] for stage in (*AROUND, "forward"))
-            around = sum(stages[stage] for stage in AROUND) / stages["forward"]
-            ratio = stages["forward"] / best["cv2.dnn"]["forward"]
-            print(f"{labels[name]:{width}}{cells}{1000 / detecting:11.1f}{around:16.3f}{ratio:17.3f}")
+            detecting = sum(stages[stage] for stage in (*AROUND, "forward")) or math.nan
+            around = sum(stages[stage] for stage in AROUND)
+            ratios = _ratio(around, stages["forward"]), _ratio(stages["forward"], best["cv2.dnn"]["forward"])
+            print(f"{labels[name]:{width}}{cells}{1000 / detecting:11.1f}{ratios[0]:>16}{ratios[1]:>17}")
     print("\nletterbox includes the conversion to floats; images/s counts letterbox, forward, decode and nms")
+
+
+def _ratio(first: float, second: float) -> str:
+    return f"{first / second:.3f}" if second else "-"  # the C++ program rounds to tenths of a millisecond
 
 
 def print_processes(processes: Mapping[str, Mapping[str, Any]], images: int) -> None:
     """Print the times and memory of whole processes."""
-    width = max(map(len, processes)) + 2
+    title = "whole process, median"
+    width = max(map(len, [title, *processes])) + 2
     whole = f"{images} image" + ("" if images == 1 else "s")
-    print(
-        f"\n{'whole process, median':{width}}  first boxes, s  /imports  {whole + ', s':>14}  peak memory, MB"
-    )
+    print(f"\n{title:{width}}  first boxes, s  /imports  {whole + ', s':>14}  peak memory, MB  boxes")
     imports = processes[IMPORTS]["all"]
     for name, figures in processes.items():
         if name == IMPORTS:
             print(f"{name:{width}}  {imports:14.3f}")
             continue
-        peak = f"{figures['peak_memory'] / 1e6:16.0f}" if "peak_memory" in figures else f"{'-':>16}"
+        peak = f"{figures['peak_memory'] / 1e6:.0f}" if "peak_memory" in figures else "-"
+        boxes = f"{figures['boxes']:.0f}" if "boxes" in figures else "-"
         print(
             f"{name:{width}}  {figures['first']:14.3f}  {figures['first'] / imports:8.2f}"
-            f"  {figures['all']:14.3f}  {peak}"
+            f"  {figures['all']:14.3f}  {peak:>15}  {boxes:>5}"
         )
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .detector import Detector
-from .image_file import read_image
+from ..detector import Detector
+from ..inputs.image_file import read_image
 
 
 def main() -> None:
     """Detect in each image, once."""
-    parser = argparse.ArgumentParser(prog="python -m runtime.bench_worker")
+    parser = argparse.ArgumentParser(prog="python -m runtime.benchmark.worker")
     parser.add_argument("contestant")
     parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("--weights")
@@ -32,7 +32,7 @@ def main() -> None:
     cv2.setNumThreads(options.threads)
     kind = Detector
     if options.contestant != "cv2.dnn":
-        from .bench_contestants import CONTESTANTS
+        from .contestants import CONTESTANTS
 
         kind = CONTESTANTS[options.contestant]
     if options.square:

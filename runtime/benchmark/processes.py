@@ -15,8 +15,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from .detector import Detector
-from .errors import InputError
+from ..detector import Detector
+from ..errors import InputError
 
 REPEATS = 5
 IMPORTS = 'python -c "import cv2, numpy"'
@@ -29,10 +29,11 @@ def time_processes(
 
     Contestants of free input size, other than cv2.dnn, run once more with square input, which is how they are
     commonly used. Returns by contestant the medians: `first`, seconds from the process's start to the first
-    boxes; `all`, seconds for the whole process; `peak_memory`, bytes; and for IMPORTS only `all`.
+    boxes; `all`, seconds for the whole process; `boxes`, how many it found in all; `peak_memory`, bytes. For
+    IMPORTS there is only `all`.
     """
     arguments = _arguments(detector, images, options)
-    worker = [sys.executable, "-m", "runtime.bench_worker"]
+    worker = [sys.executable, "-m", "runtime.benchmark.worker"]
     commands = {name: [*worker, name, *arguments] for name in names}
     if detector.info.dynamic:
         squares = {f"{name}, square": [*worker, name, *arguments, "--square"] for name in names[1:]}
@@ -62,8 +63,8 @@ def _arguments(detector: Detector, images: Sequence[Path], options: argparse.Nam
 
 
 def _run(command: Sequence[str]) -> dict[str, Any]:
-    """Run a worker or the C++ program. Returns its times and what a worker says of its memory."""
-    root = str(Path(__file__).resolve().parent.parent)
+    """Run a worker or the C++ program. Returns its times and what a worker says of itself."""
+    root = str(Path(__file__).resolve().parent.parent.parent)
     start = perf_counter()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8", cwd=root
@@ -77,8 +78,10 @@ def _run(command: Sequence[str]) -> dict[str, Any]:
         raise InputError(f"{' '.join(command)} failed with code {process.returncode}")
     if not first:
         return {"all": at_end}
-    peak = json.loads(last)["peak_memory"] if last.startswith("{") else None
-    return {"first": at_first, "all": at_end, "peak_memory": peak}
+    own = json.loads(last) if last.startswith("{") else {}
+    return {"first": at_first, "all": at_end} | {
+        key: value for key, value in own.items() if value is not None
+    }
 
 
 def run_cpp(

@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .detector import Detector
-from .errors import DetectorError
+from ..detector import Detector
+from ..errors import DetectorError
 
 Forward = Callable[[np.ndarray], list[np.ndarray]]
 

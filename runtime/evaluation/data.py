@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
-from .image_file import IMAGE_SUFFIXES, read_image
-from .image_header import read_header
+from ..errors import InputError
+from ..inputs.image_file import IMAGE_SUFFIXES, read_image
+from ..inputs.image_header import read_header
 
 MAX_JSON_BYTES = 1 << 30
 

@@ -1,0 +1,1 @@
+"""What `python -m runtime.bench` is made of."""

@@ -1,0 +1,1 @@
+"""What `python -m runtime.evaluate` is made of."""

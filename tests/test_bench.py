@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+import onnx_models
+
+from runtime import bench
+from runtime.benchmark.contestants import CONTESTANTS, AbsentError, enter
+
+
+@pytest.fixture
+def scene(tmp_path) -> Path:
+    """A model and two pictures of different shape, with four and three boxes; see onnx_models."""
+    onnx_models.write(tmp_path / "red.onnx")
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[8:24, 16:32] = (0, 0, 255)
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    cv2.imwrite(str(tmp_path / "b.png"), image[:32])
+    return tmp_path
+
+
+def read(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path))
+    assert image is not None
+    return image
+
+
+def run(scene: Path, *more: str) -> int:
+    images = [str(scene / "a.png"), str(scene / "b.png")]
+    options = ["--weights", str(scene / "red.onnx"), "--threads", "1", "--rounds", "3"]
+    return bench.main([*images, *options, *more])
+
+
+def table(printed: str, title: str) -> dict[str, list[str]]:
+    """Read a table that the command prints: by the first word of each line, the cells."""
+    lines = printed[printed.index(title) :].split("\n\n")[0].splitlines()[1:]
+    return {line.split()[0]: line.split()[1:] for line in lines}
+
+
+def test_figures_are_printed_and_written(scene, capsys):
+    assert run(scene, "--json", str(scene / "bench.json")) == 0
+    printed = capsys.readouterr().out
+    assert "red.onnx, 64x64 rectangular, 2 classes" in printed
+    content = json.loads((scene / "bench.json").read_text())
+    stages = content["stages_ms"]["cv2.dnn"]
+    assert list(stages) == ["read", "letterbox", "forward", "decode", "nms", "draw"]
+    assert all(len(values) == 3 * 2 and min(values) > 0 for values in stages.values())
+
+    for title, choose in (("median, ms", np.median), ("minimum, ms", np.min)):
+        cells = table(printed, title)["cv2.dnn"][1:]  # without the version
+        assert [float(cell) for cell in cells[:6]] == pytest.approx(
+            [choose(values) for values in stages.values()], abs=0.006
+        )
+        assert cells[8] == "1.000"
+
+    process = content["processes"]["cv2.dnn"]
+    assert 0 < content["processes"]['python -c "import cv2, numpy"']["all"] < process["all"]
+    assert 0 < process["first"] < process["all"]
+    detector = enter("cv2.dnn", scene / "red.onnx")
+    assert process["boxes"] == len(detector(read(scene / "a.png"))) + len(detector(read(scene / "b.png"))) > 0
+    if os.name == "posix" and Path("/proc").is_dir():
+        assert 1e7 < process["peak_memory"] < 1e9
+
+
+def test_absent_contestants_are_named(scene, capsys):
+    assert run(scene, "--against", "torch,ncnn") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^absent +torch: ", printed, re.M)
+    assert re.search(r"^absent +ncnn: ", printed, re.M)
+
+
+def test_chart(scene):
+    pytest.importorskip("matplotlib")
+    assert run(scene, "--chart", str(scene / "chart.png")) == 0
+    assert cv2.imread(str(scene / "chart.png")) is not None
+
+
+@pytest.mark.parametrize("name", [name for name in CONTESTANTS if name != "cv2.dnn"])
+@pytest.mark.parametrize("fold", [1, 2])
+def test_contestants_find_the_same(scene, name, fold):
+    """Otherwise their times could not be compared. Also with a Swish of the model's own."""
+    path = onnx_models.write(
+        scene / "swish.onnx", onnx_models.red_network(swish=True, fold=fold), onnx_models.metadata(fold=fold)
+    )
+    try:
+        contestant = enter(name, path, conf_thres=0.01)
+    except AbsentError as error:
+        pytest.skip(f"{name}: {error}")
+    mine = enter("cv2.dnn", path, conf_thres=0.01)
+    for image in ("a.png", "b.png"):
+        expected, found = (each(read(scene / image)) for each in (mine, contestant))
+        assert len(found) == len(expected) > 0
+        np.testing.assert_allclose(found.xyxy, expected.xyxy, atol=0.01)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+
+
+def test_cpp(scene, capsys):
+    build = os.environ.get("YOLOV5_DNN_BUILD")
+    if not build:
+        pytest.skip("needs the C++ program: set YOLOV5_DNN_BUILD to the folder where it was built")
+    program = next(path for path in Path(build).glob("yolov5-detect*") if os.access(path, os.X_OK))
+    assert run(scene, "--cpp", str(program), "--json", str(scene / "bench.json")) == 0
+    content = json.loads((scene / "bench.json").read_text())
+    assert list(content["stages_ms"]["C++"]) == ["letterbox", "forward", "decode", "nms"]
+    assert all(len(values) == 3 * 2 for values in content["stages_ms"]["C++"].values())
+    assert content["processes"]["C++"]["first"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--against", "tensorflow"], "there is no 'tensorflow'"),
+        (["--threads", "0"], "at least 1"),
+        (["--rounds", "0"], "at least 1"),
+        (["--rounds", "many"], "invalid int"),
+    ],
+)
+def test_wrong_usage(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        bench.main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_what_cannot_be_measured(scene, capsys):
+    assert bench.main([str(scene / "absent.png"), "--weights", str(scene / "red.onnx")]) == 2
+    assert "absent.png" in capsys.readouterr().err
+    assert bench.main([str(scene / "a.png"), "--weights", str(scene / "absent.onnx")]) == 2
+    assert "absent.onnx" in capsys.readouterr().err
+    assert run(scene, "--cpp", str(scene / "absent")) == 2
+    assert "absent" in capsys.readouterr().err
