@@ -14,14 +14,14 @@ import cv2
 from .detector import Detector
 from .devices import DEVICES
 from .errors import DetectorError, InputError
-from .frames import End, Event, Frame, Problem, read_files, read_live
+from .inputs.frames import End, Event, Frame, Problem, read_files, read_live
+from .inputs.sources import Kind, Source, find_sources
 from .interrupt import Interrupt
-from .output_pictures import Crops, Pictures
-from .output_tables import CsvFile, JsonFile, Labels
-from .outputs import Output, Protected, Result
+from .outputs.pictures import Crops, Pictures
+from .outputs.results import Output, Protected, Result
+from .outputs.tables import CsvFile, JsonFile, Labels
 from .pipeline import WriteBehind, newest, read_ahead
 from .report import Report
-from .sources import Kind, Source, find_sources
 
 EXAMPLES = """
 examples:

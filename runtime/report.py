@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from .detections import Detections
-from .frames import Frame
-from .sources import Source
+from .inputs.frames import Frame
+from .inputs.sources import Source
 
 STATUS_SECONDS = 0.2  # between two updates of the status line on a terminal
 LOG_SECONDS = 10.0  # and where stderr goes to a file

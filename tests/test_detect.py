@@ -19,9 +19,11 @@ import numpy as np
 import pytest
 from pictures import RED_BOX, encode, mjpeg_server, quarters, red_picture, write_video
 
-from runtime import detect, frames
+from runtime import detect
 from runtime.detector import DEFAULT_MODEL, Detector
-from runtime.image_file import read_image, write_image
+from runtime.inputs import frames
+from runtime.inputs.image_file import read_image
+from runtime.outputs.image_file import write_image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -321,7 +323,7 @@ def test_ctrl_c_completes_video_and_json(tmp_path: Path, model: str, number: sig
             text=True,
         )
         try:
-            parts = []
+            parts: list[Path] = []
             deadline = time.monotonic() + 60
             while not any(part.stat().st_size > 10_000 for part in parts) and time.monotonic() < deadline:
                 time.sleep(0.05)
@@ -402,10 +404,9 @@ def test_nothing_heavy_is_imported(tmp_path: Path, model: str) -> None:
 def test_the_embedded_model_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if not DEFAULT_MODEL.exists():
         pytest.skip(f"{DEFAULT_MODEL.name} is not there")
-    marker = (
-        cv2.aruco.generateImageMarker if hasattr(cv2.aruco, "generateImageMarker") else cv2.aruco.drawMarker
-    )
-    dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
+    aruco: Any = cv2.aruco
+    marker = aruco.generateImageMarker if hasattr(aruco, "generateImageMarker") else aruco.drawMarker
+    dictionary = aruco.getPredefinedDictionary(aruco.DICT_4X4_50)
     scene = np.full((416, 416, 3), 235, np.uint8)
     scene[130:270, 130:270] = cv2.cvtColor(marker(dictionary, 7, 140), cv2.COLOR_GRAY2BGR)
     write_image(tmp_path / "marker.png", scene)

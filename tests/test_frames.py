@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from pictures import encode, mjpeg_server, quarters, red_picture, write_video
 
-from runtime import frames
-from runtime.frames import End, Event, Frame, Problem, read_files, read_live
-from runtime.sources import Source, find_sources
+from runtime.inputs import frames
+from runtime.inputs.frames import End, Event, Frame, Problem, read_files, read_live
+from runtime.inputs.sources import Source, find_sources
 
 
 def sources_of(*arguments: str | Path) -> list[Source]:

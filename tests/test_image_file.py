@@ -15,8 +15,9 @@ import pytest
 from pictures import as_stored, encode, png_chunk, quarters, red_picture, with_exif
 
 from runtime.errors import InputError
-from runtime.image_file import MAX_FILE_BYTES, MAX_PIXELS, can_write, read_image, write_image
-from runtime.image_header import ImageHeader, read_header
+from runtime.inputs.image_file import MAX_FILE_BYTES, MAX_PIXELS, read_image
+from runtime.inputs.image_header import ImageHeader, read_header
+from runtime.outputs.image_file import can_write, write_image
 
 # 16 × 16, the left half red and the right half blue; OpenCV itself writes no CMYK.
 CMYK_JPEG = (

@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime import output_pictures
 from runtime.detections import Detections
 from runtime.draw import draw
 from runtime.errors import InputError
-from runtime.frames import Frame
-from runtime.image_file import read_image
-from runtime.output_pictures import Crops, Pictures, folder_name
-from runtime.output_tables import CsvFile, JsonFile, Labels
-from runtime.outputs import Output, Protected, Result
-from runtime.sources import Kind, Source
+from runtime.inputs.frames import Frame
+from runtime.inputs.image_file import read_image
+from runtime.inputs.sources import Kind, Source
+from runtime.outputs import pictures as output_pictures
+from runtime.outputs.pictures import Crops, Pictures, folder_name
+from runtime.outputs.results import Output, Protected, Result
+from runtime.outputs.tables import CsvFile, JsonFile, Labels
 
 NAMES = ("person", '安全帽, "quoted"')
 NOTHING = Protected([])

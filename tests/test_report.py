@@ -11,9 +11,9 @@ import pytest
 
 from runtime import report as report_module
 from runtime.detections import Detections
-from runtime.frames import Frame
+from runtime.inputs.frames import Frame
+from runtime.inputs.sources import Kind, Source
 from runtime.report import Report, describe, plural, stages
-from runtime.sources import Kind, Source
 
 CLIP = Source(Kind.VIDEO, "clip.mp4", Path("clip.mp4"), "clip")
 NAMES = ("person", "bus")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sources import Kind, Source, find_sources
+from runtime.inputs.sources import Kind, Source, find_sources
 
 
 def found(*arguments: str | Path) -> list[Source]:

@@ -1,7 +1,6 @@
-"""Reading and writing picture files, whatever their name and whatever is in them.
+"""Reading picture files, whatever their name and whatever is in them.
 
-OpenCV's own `imread` and `imwrite` take no Chinese names on Windows, so files are read and written by Python
-and only decoded and encoded by OpenCV.
+OpenCV's own `imread` takes no Chinese names on Windows, so Python reads the files and OpenCV decodes them.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .atomic import write_atomic
-from .errors import InputError
+from ..errors import InputError
 from .image_header import read_header
 
 # Whether .avif, .gif and .jp2 are decoded depends on the OpenCV build; where not, that is reported.
@@ -83,28 +81,6 @@ def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
     if orientation == 8:
         return cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE)
     return image
-
-
-def can_write(suffix: str) -> bool:
-    """Say whether this OpenCV writes pictures of that kind."""
-    try:
-        return suffix.lower() in IMAGE_SUFFIXES and bool(cv2.haveImageWriter(f"picture{suffix}"))
-    except cv2.error:
-        return False
-
-
-def write_image(path: Path, image: np.ndarray) -> None:
-    """Write a picture in the format that the suffix of `path` names.
-
-    Raises InputError if the picture does not fit the format, OSError if the file cannot be written.
-    """
-    try:
-        encoded, data = cv2.imencode(path.suffix, image)
-    except cv2.error as error:
-        raise InputError(f"cannot write {path}: {first_line(error)}") from error
-    if not encoded:
-        raise InputError(f"cannot write {path}: this OpenCV does not encode it")
-    write_atomic(path, data.data)
 
 
 def first_line(error: BaseException) -> str:

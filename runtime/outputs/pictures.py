@@ -11,12 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .atomic import AtomicFile
-from .errors import InputError
-from .frames import is_opencv_name
+from ..atomic import AtomicFile
+from ..errors import InputError
+from ..inputs.frames import is_opencv_name
+from ..inputs.sources import Kind, Source
 from .image_file import can_write, write_image
-from .outputs import Protected, Result
-from .sources import Kind, Source
+from .results import Protected, Result
 
 # MPEG-4 in MP4 plays nearly everywhere; a build without FFmpeg has only Motion JPEG, in AVI.
 VIDEO_FORMATS = (("mp4v", ".mp4"), ("MJPG", ".avi"))

@@ -1,4 +1,4 @@
-"""What becomes of detections: annotated pictures and videos, crops, label files, JSON, CSV.
+"""What every kind of output is given, and what it must not overwrite.
 
 Each kind of output is a class with `add` for every frame, `end` for a video or stream that is over, and
 `close`. Every file appears under its name only when it is complete, and no source is ever overwritten.
@@ -14,11 +14,11 @@ from typing import Protocol
 
 import numpy as np
 
-from .detections import Detections
-from .draw import draw
-from .errors import InputError
-from .frames import Frame
-from .sources import Source
+from ..detections import Detections
+from ..draw import draw
+from ..errors import InputError
+from ..inputs.frames import Frame
+from ..inputs.sources import Source
 
 
 @dataclass

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit, urlunsplit
 
-from .errors import InputError
+from ..errors import InputError
 from .image_file import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = {

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
-from .atomic import AtomicFile, write_atomic
-from .outputs import Protected, Result
-from .sources import Source
+from ..atomic import AtomicFile, write_atomic
+from ..inputs.sources import Source
+from .results import Protected, Result
 
 
 class _TextFile:

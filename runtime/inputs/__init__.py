@@ -1,0 +1,1 @@
+"""What is looked at: finding the sources and reading them frame by frame."""

@@ -1,0 +1,1 @@
+"""What becomes of detections: pictures, videos, crops, label files, JSON, CSV."""
