@@ -13,9 +13,27 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # a checkout that is not installed
 
-from runtime import Detector
+from runtime import Detections, Detector
+from runtime.nms import nms
 
 MARGIN = 0.15  # readers want the quiet zone around a code
+
+
+def find(image: np.ndarray, detectors: dict[int, Detector]) -> Detections:
+    """Detect in the whole picture at 416 and, in a larger one, nearer to its own pixels, for the small codes.
+
+    `detectors` keeps what was loaded, for the next picture.
+    """
+    found = []
+    for side in sorted({416, -(-min(1280, max(416, *image.shape[:2])) // 32) * 32}):
+        if side not in detectors:
+            detectors[side] = Detector(imgsz=side)
+        found.append(detectors[side](image))
+    xyxy, scores, class_ids = (
+        np.concatenate([getattr(each, field) for each in found]) for field in ("xyxy", "scores", "class_ids")
+    )
+    keep = nms(xyxy, scores, class_ids, iou_thres=0.45, max_det=1000, agnostic=True)
+    return Detections(xyxy[keep], scores[keep], class_ids[keep], found[0].names)
 
 
 def read_with_opencv(picture: np.ndarray) -> str:

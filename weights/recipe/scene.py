@@ -136,8 +136,8 @@ def make_scene(size: int, rng: Rng) -> Scene:
     """A random scene: a close-up, several codes on clutter, or none at all."""
     kind = rng.choice(["close", "paper", "several", "empty"], p=[0.2, 0.2, 0.38, 0.22])
     image = backgrounds.paper(size, rng) if kind == "paper" else backgrounds.background(size, rng)
-    if rng.random() < (0.6 if kind == "empty" else 0.25):
-        textures.add_textured_things(image, int(rng.integers(1, 5)), rng)
+    if rng.random() < (0.8 if kind == "empty" else 0.35):
+        textures.add_textured_things(image, int(rng.integers(1, 6)), rng)
     if rng.random() < (0.5 if kind == "empty" else 0.25):
         distract(image, int(rng.integers(1, 5)), rng)
     boxes: list[np.ndarray] = []

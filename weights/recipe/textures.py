@@ -41,9 +41,55 @@ def tiles(size: int, rng: Rng) -> np.ndarray:
     return value
 
 
+def ribs(size: int, rng: Rng) -> np.ndarray:
+    """Bent stripes: zebras, ribbed metal, palm leaves, striped cloth; float32 (size, size), 0 to 1."""
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    angle = rng.uniform(0, np.pi)
+    period = float(np.exp(rng.uniform(np.log(4), np.log(50))))
+    along = x * np.cos(angle) + y * np.sin(angle)
+    coarse = cv2.resize(rng.random((4, 4), np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+    phase = 2 * np.pi * along / period + coarse * rng.uniform(0, 0.25) * size / period * 2 * np.pi
+    return np.asarray(1 / (1 + np.exp(-np.sin(phase) * rng.uniform(1, 8) - rng.uniform(-1, 1))), np.float32)
+
+
+def emblem(image: Image, rng: Rng) -> None:
+    """Lay a sign, a badge, a framed picture or an eye over a square picture, in place."""
+    size = len(image)
+    radius = float(np.exp(rng.uniform(np.log(0.015), np.log(0.2)))) * size
+    x, y = (int(v) for v in rng.uniform(0, size, 2))
+    shades = (
+        rng.uniform(0, 255, (4, 3)) if rng.random() < 0.5 else np.repeat(rng.uniform(0, 255, (4, 1)), 3, 1)
+    )
+    ground, *inks = [tuple(float(v) for v in shade) for shade in shades]
+    half = (max(2, int(radius)), max(2, int(radius * rng.uniform(0.6, 1))))
+    if rng.random() < 0.5:
+        cv2.ellipse(image, (x, y), half, rng.uniform(0, 180), 0, 360, ground, -1, cv2.LINE_AA)
+    else:
+        cv2.rectangle(image, (x - half[0], y - half[1]), (x + half[0], y + half[1]), ground, -1)
+    for _ in range(int(rng.integers(1, 5))):
+        cx, cy = (int(v) for v in (x, y) + rng.normal(0, 0.3, 2) * radius)
+        inner = [max(1, int(v)) for v in rng.uniform(0.1, 0.6, 2) * radius]
+        ink = inks[rng.integers(3)]
+        if rng.random() < 0.4:
+            cv2.ellipse(image, (cx, cy), inner, rng.uniform(0, 180), 0, 360, ink, int(rng.choice([-1, 1, 2])))
+        else:
+            letters = "".join(chr(c) for c in rng.integers(65, 91, int(rng.integers(1, 4))))
+            thick = max(1, int(radius / rng.uniform(5, 15)))
+            cv2.putText(
+                image,
+                letters,
+                (cx - inner[0], cy),
+                int(rng.integers(0, 5)),
+                radius / 30,
+                ink,
+                thick,
+                cv2.LINE_AA,
+            )
+
+
 def texture(size: int, rng: Rng) -> Image:
     """A (size, size, 3) rough surface in two colours and what lies between."""
-    value = (noise if rng.random() < 0.7 else tiles)(size, rng)[..., None]
+    value = (noise, tiles, ribs)[rng.choice(3, p=[0.5, 0.25, 0.25])](size, rng)[..., None]
     dark, light = rng.uniform(0, 140, 3), rng.uniform(70, 255, 3)
     if rng.random() < 0.5:  # nearly of one hue, as most things are
         light = np.clip(dark * rng.uniform(1.2, 4) + rng.uniform(0, 60), 0, 255)
@@ -69,6 +115,8 @@ def outline(size: int, rng: Rng) -> Image:
 
 
 def add_textured_things(image: Image, count: int, rng: Rng) -> None:
-    """Lay `count` textured things over a square picture, in place."""
+    """Lay `count` textured things, and some emblems, over a square picture, in place."""
     for _ in range(count):
+        if rng.random() < 0.4:
+            emblem(image, rng)
         cv2.copyTo(texture(len(image), rng), outline(len(image), rng), image)

@@ -59,7 +59,7 @@ def learning_rate(step: int, steps: int, decay: int, peak: float) -> float:
 
 def average(model: DetectionModel, ema: DetectionModel, step: int) -> None:
     """Move the averaged network towards the trained one."""
-    keep = 0.9995 * (1 - np.exp(-(step + 1) / 1000))
+    keep = 0.999 * (1 - np.exp(-(step + 1) / 1000))
     with torch.no_grad():
         for mean, now in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
             if mean.is_floating_point():
