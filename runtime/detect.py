@@ -86,6 +86,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--max-det", type=_positive, default=1000, metavar="N", help="most boxes per image (default: 1000)")
     add("--classes", nargs="+", metavar="CLASS", help="look for these only, by name or number")
     add("--agnostic-nms", action="store_true", help="let boxes of different classes suppress each other")
+    add(
+        "--multi-label",
+        action="store_true",
+        help="give a box every class that scores high enough, as evaluations do, not just the best",
+    )
     add("--vid-stride", type=_positive, default=1, metavar="N", help="look at every N-th frame (default: 1)")
 
     output = parser.add_argument_group(
@@ -180,6 +185,7 @@ def detect(options: argparse.Namespace) -> int:
         max_det=options.max_det,
         classes=options.classes,
         agnostic_nms=options.agnostic_nms,
+        multi_label=options.multi_label,
     )
     with Interrupt() as interrupt:
         _run(options, sources, detector, report, interrupt)

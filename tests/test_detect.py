@@ -187,6 +187,19 @@ def test_nms_options_reach_the_detector(tmp_path: Path, model: str) -> None:
     assert counts("--iou-thres", "0.05", "--agnostic-nms") == [1, 1]
 
 
+def test_multi_label_gives_a_box_every_class(tmp_path: Path, model: str) -> None:
+    image = red_picture()
+    image[24:32, 16:24, 0] = 128  # half way between the two classes
+    write_image(tmp_path / "half.png", image)
+    found = []
+    for options in ([], ["--multi-label"]):
+        assert run("half.png", "--weights", model, "--no-save", "--json", "out.json", *options) == 0
+        (entry,) = json.loads((tmp_path / "out.json").read_text())
+        found.append(sorted(each["name"] for each in entry["detections"]))
+        assert boxes(entry)[0] == pytest.approx(RED_BOX, abs=1e-3)
+    assert found == [["bluish"], ["bluish", "plain"]]
+
+
 def test_video_options(tmp_path: Path, model: str) -> None:
     write_video(tmp_path / "clip.avi", count=9, size=(96, 64), fps=10)
     assert run("clip.avi", "--weights", model, "--vid-stride", "3", "--json", "out.json") == 0
