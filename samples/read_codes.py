@@ -48,7 +48,10 @@ def read_with_zxing(picture: np.ndarray) -> str:
     """Return the text of the code in a picture, of any class but aruco, or ""."""
     import zxingcpp
 
-    return next((result.text for result in zxingcpp.read_barcodes(picture) if result.text), "")
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    clear = cv2.createCLAHE(clipLimit=4).apply(grey)  # for codes of low contrast
+    results = (result for view in (grey, clear) for result in zxingcpp.read_barcodes(view))
+    return next((result.text for result in results if result.text), "")
 
 
 def cut_out(image: np.ndarray, box: np.ndarray) -> np.ndarray:

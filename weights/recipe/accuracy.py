@@ -93,3 +93,12 @@ def corner_and_size(box: list[float]) -> list[float]:
     """x1, y1, x2, y2 as x, y, w, h."""
     x1, y1, x2, y2 = box
     return [x1, y1, x2 - x1, y2 - y1]
+
+
+def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes (n, 4) and (m, 4), both x1, y1, x2, y2. Returns (n, m)."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    inter = np.clip(high - low, 0, None).prod(2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (first, second)]
+    return np.asarray(inter / np.maximum(areas[0][:, None] + areas[1][None] - inter, 1e-9))
