@@ -142,7 +142,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 GETATTR = "builtins.getattr"
 FUSED_FORWARDS = ("forward_fuse", "fuseforward")
-"""YOLOv5's fuse() gives each convolution an attribute `forward`, one of these methods of its own; a pickle asks
+"""YOLOv5's fuse() gives each convolution an attribute `forward`, one of these methods of its; a pickle asks
 for it as getattr(layer, name). That one request is understood, and left unfulfilled: the stand-ins see by
 themselves whether they are fused. Any other use of getattr is refused."""
 
