@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// What yolov5-detect tells on the terminal.
+
+#pragma once
+
+#include <yolov5_dnn.hpp>
+
+#include <chrono>
+#include <iomanip>
+#include <iostream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sources.hpp"
+
+namespace detect {
+
+// How many of each class: "4 person, 1 bus".
+inline std::string describe(const std::map<int, int>& counts, const std::vector<std::string>& names) {
+    std::string text;
+    for (const auto& [class_id, count] : counts)
+        text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + names[static_cast<std::size_t>(class_id)];
+    return text.empty() ? "nothing" : text;
+}
+
+inline std::string plural(int count, const std::string& noun) {
+    return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+// How long each stage took, in milliseconds, on average of so many images.
+inline std::string stages(const yolov5_dnn::Timings& timings, int images) {
+    std::ostringstream text;
+    text << std::fixed << std::setprecision(1) << "letterbox " << timings.letterbox / images << "  forward "
+         << timings.forward / images << "  decode " << timings.decode / images << "  nms " << timings.nms / images
+         << " ms";
+    return text.str();
+}
+
+// A line for each picture or video to stdout, problems to stderr, and a summary.
+class Report {
+public:
+    explicit Report(std::size_t sources) : sources_(sources) {}
+
+    // Takes the result of one picture or frame.
+    void add(const cv::Mat& image, const std::vector<yolov5_dnn::Detection>& detections,
+             const yolov5_dnn::Timings& timings) {
+        size_ = image.size();
+        ++looked_at_;
+        sum_.letterbox += timings.letterbox;
+        sum_.forward += timings.forward;
+        sum_.decode += timings.decode;
+        sum_.nms += timings.nms;
+        for (const yolov5_dnn::Detection& found : detections) ++counts_[found.class_id];
+    }
+
+    // Tells about a source that is over.
+    void end(const Source& source, const std::vector<std::string>& names) {
+        ++number_;
+        if (looked_at_ == 0) return;
+        if (sources_ > 1) std::cout << '[' << number_ << '/' << sources_ << "] ";
+        std::cout << source.name << "  " << size_.width << 'x' << size_.height << "  ";
+        if (source.kind != Kind::image) std::cout << plural(looked_at_, "frame") << "  ";
+        std::cout << describe(counts_, names) << "   " << stages(sum_, looked_at_) << std::endl;
+        (source.kind == Kind::image ? images_ : frames_) += looked_at_;
+        looked_at_ = 0;
+        sum_ = {};
+        counts_.clear();
+    }
+
+    void problem(const std::string& text) {
+        std::cerr << "error: " << text << '\n';
+        ++failed_;
+    }
+
+    void summary(const std::string& saved_in) const {
+        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
+        if (interrupted) std::cout << "interrupted after ";
+        if (images_ || !frames_) std::cout << plural(images_, "image") << (frames_ ? ", " : "");
+        if (frames_) std::cout << plural(frames_, "frame");
+        if (failed_) std::cout << ", " << failed_ << " failed";
+        std::cout << std::fixed << std::setprecision(1) << " in " << seconds.count() << " s ("
+                  << (images_ + frames_) / std::max(seconds.count(), 1e-6) << " per second)";
+        if (!saved_in.empty()) std::cout << "; saved in " << saved_in;
+        std::cout << std::endl;
+    }
+
+    int failed() const { return failed_; }
+
+private:
+    std::size_t sources_, number_ = 0;
+    int images_ = 0, frames_ = 0, failed_ = 0;
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+
+    // of the source at hand
+    int looked_at_ = 0;
+    cv::Size size_;
+    std::map<int, int> counts_;
+    yolov5_dnn::Timings sum_;
+};
+
+}  // namespace detect

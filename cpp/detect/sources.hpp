@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// What yolov5-detect looks at: pictures, videos, cameras and streams.
+
+#pragma once
+
+#include <yolov5_dnn.hpp>
+
+#include <csignal>
+#include <fstream>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/videoio.hpp>
+
+namespace detect {
+
+namespace fs = std::filesystem;
+using yolov5_dnn::InputError;
+
+// Set by Ctrl-C: everything comes to an end, and what was written is completed.
+inline volatile std::sig_atomic_t interrupted = 0;
+
+enum class Kind { image, video, live };
+
+struct Source {
+    Kind kind;
+    std::string name;  // in messages and results: as given, UTF-8
+    fs::path path;     // of a file
+    int camera = -1;   // its number
+    std::string stem;  // what its output files are called, different for each source
+};
+
+inline std::string lower(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return text;
+}
+
+inline bool has_suffix(const fs::path& path, const char* suffixes) {
+    const std::string suffix = lower(yolov5_dnn::detail::utf8(path.extension()));
+    return !suffix.empty() && (std::string(suffixes) + " ").find(suffix + " ") != std::string::npos;
+}
+
+inline bool is_image(const fs::path& path) {
+    return has_suffix(path, ".avif .bmp .dib .gif .hdr .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .ras .sr .tif "
+                            ".tiff .webp");
+}
+
+inline bool is_video(const fs::path& path) {
+    return has_suffix(path, ".3gp .asf .avi .flv .m2ts .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts "
+                            ".vob .webm .wmv");
+}
+
+// A file named by itself counts as a picture whatever its suffix: reading it will tell.
+inline Source file_source(const fs::path& given) {
+    fs::path path = given.root_path();
+    for (const fs::path& part : given.relative_path())
+        if (part != "." && !part.empty()) path /= part;
+    return {is_video(path) ? Kind::video : Kind::image, yolov5_dnn::detail::utf8(path), path, -1,
+            yolov5_dnn::detail::utf8(path.stem())};
+}
+
+inline std::string without_password(const std::string& url) {
+    const std::size_t user = url.find("://") + 3, at = url.find('@', user), colon = url.find(':', user);
+    if (at == std::string::npos || colon > at || url.find('/', user) < at) return url;
+    return url.substr(0, colon) + ":***" + url.substr(at);
+}
+
+// The sources that one argument names. Throws InputError if that is nothing.
+inline std::vector<Source> find(const std::string& argument) {
+    if (!argument.empty() && argument.find_first_not_of("0123456789") == std::string::npos) {
+        const int number = to_int(argument);
+        return {{Kind::live, "camera " + std::to_string(number), {}, number, "camera" + std::to_string(number)}};
+    }
+    if (argument.find("://") != std::string::npos)
+        return {{is_video(argument) ? Kind::video : Kind::live, without_password(argument), argument, -1, "stream"}};
+    const fs::path path(argument);
+    std::error_code error;
+    if (!fs::exists(path, error)) throw InputError(argument + ": no such file or folder");
+    if (!fs::is_directory(path, error)) return {file_source(path)};
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(path, error))
+        if ((is_image(entry.path()) || is_video(entry.path())) && entry.is_regular_file()) files.push_back(entry.path());
+    if (files.empty()) throw InputError(argument + ": no pictures or videos in this folder");
+    std::sort(files.begin(), files.end());
+    std::vector<Source> sources;
+    for (const fs::path& file : files) sources.push_back(file_source(file));
+    return sources;
+}
+
+// The sources that command-line arguments name, in order. `problems` gets a sentence for each argument that led to none.
+inline std::vector<Source> find_sources(const std::vector<std::string>& arguments, std::vector<std::string>& problems) {
+    std::vector<Source> sources;
+    std::set<std::string> stems;
+    for (const std::string& argument : arguments) {
+        try {
+            for (Source& source : find(argument)) {
+                const std::string stem = source.stem;
+                for (int count = 2; !stems.insert(lower(source.stem)).second; ++count)
+                    source.stem = stem + "-" + std::to_string(count);
+                sources.push_back(source);
+            }
+        } catch (const InputError& error) {
+            problems.emplace_back(error.what());
+        }
+    }
+    return sources;
+}
+
+inline std::string joined(const std::vector<std::string>& texts) {
+    std::string all;
+    for (const std::string& text : texts) all += (all.empty() ? "" : "; ") + text;
+    return all;
+}
+
+// One picture to look at.
+struct Frame {
+    cv::Mat image;   // 8 bits, BGR
+    int index = -1;  // in its video or stream, from 0; -1 for a picture file
+    double fps = 0;  // of its video or stream
+};
+
+// Calls `use` on each picture of a source until it returns false. Throws InputError if the source cannot be read.
+inline void read(const Source& source, const std::function<bool(const Frame&)>& use) {
+    Frame frame;
+    if (source.kind == Kind::image) {
+        // Not by imread, because that takes no Chinese names on Windows.
+        std::ifstream file(source.path, std::ios::binary);
+        const std::string data((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+        if (!data.empty()) {
+            const cv::Mat bytes(1, static_cast<int>(std::min<std::size_t>(data.size(), 1U << 29)), CV_8U,
+                                const_cast<char*>(data.data()));
+            cv::imdecode(bytes, cv::IMREAD_COLOR, &frame.image);
+        }
+        if (frame.image.empty()) throw InputError(source.name + ": not a picture, or one that this OpenCV does not decode");
+        use(frame);
+        return;
+    }
+    cv::VideoCapture capture;
+    if (source.camera >= 0) {
+        capture.open(source.camera);
+    } else {
+        capture.open(source.path.string());
+    }
+    if (!capture.isOpened()) throw InputError(source.name + ": cannot be opened as a video or stream");
+    const double fps = capture.get(cv::CAP_PROP_FPS);
+    frame.fps = fps > 0 && fps <= 1000 ? fps : 25;
+    while (!interrupted && capture.read(frame.image)) {
+        ++frame.index;
+        if (!use(frame)) return;
+    }
+    if (frame.index < 0) throw InputError(source.name + ": the video has no frame that can be read");
+}
+
+}  // namespace detect
