@@ -90,10 +90,10 @@ def letterbox(
 
     top, left = round((height - new_h) / 2 - 0.1), round((width - new_w) / 2 - 0.1)
     bottom, right = top + new_h, left + new_w
-    canvas[:top] = GREY
-    canvas[bottom:] = GREY
-    canvas[top:bottom, :left] = GREY
-    canvas[top:bottom, right:] = GREY
+    if new_h < height:
+        canvas[:top] = canvas[bottom:] = GREY
+    if new_w < width:
+        canvas[top:bottom, :left] = canvas[top:bottom, right:] = GREY
     inside = canvas[top:bottom, left:right]
     if (new_h, new_w) == (h, w) or h == w == 1:  # OpenCV 4.5.4 fails on a single pixel
         inside[:] = image
