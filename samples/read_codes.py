@@ -20,12 +20,12 @@ MARGIN = 0.15  # readers want the quiet zone around a code
 
 
 def find(image: np.ndarray, detectors: dict[int, Detector]) -> Detections:
-    """Detect in the whole picture at 416 and, in a larger one, nearer to its own pixels, for the small codes.
+    """Detect in the whole picture at once and, if it is larger, nearer to its own pixels, for small codes.
 
     `detectors` keeps what was loaded, for the next picture.
     """
     found = []
-    for side in sorted({416, -(-min(1280, max(416, *image.shape[:2])) // 32) * 32}):
+    for side in sorted({352, -(-min(1280, max(352, *image.shape[:2])) // 32) * 32}):
         if side not in detectors:
             detectors[side] = Detector(imgsz=side)
         found.append(detectors[side](image))

@@ -1,7 +1,7 @@
 """Move the objectness so that the usual confidence of 0.25 is the place to cut.
 
-Training leaves many wrong detections above it: the scenes hold more codes than the world does. One constant is
-added to every head's objectness logit; that hardly changes the order of the boxes. It is chosen on scenes that
+Training leaves many wrong detections above it: the scenes hold more codes than the world does. One constant
+is added to every objectness logit, which hardly changes the order of the boxes. It is chosen on scenes that
 were neither trained nor measured on.
 """
 
@@ -21,7 +21,7 @@ from convert.save import save_checkpoint
 from . import NAMES
 from .accuracy import Detect, box_iou, torch_detector
 from .dataset import Scenes, generate
-from .network import IMGSZ
+from .network import DEFAULT_INPUT, IMGSZ
 
 SEED = 8
 CONF = 0.25
@@ -71,17 +71,17 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="checkpoint to write")
     parser.add_argument("--scenes", type=Path, required=True, help="folder for its scenes, made if missing")
     parser.add_argument("--count", type=int, default=400, help="how many scenes (default: 400)")
-    parser.add_argument("--precision", type=float, default=0.97, help="wanted at 0.25 (default: 0.97)")
+    parser.add_argument("--precision", type=float, default=0.9, help="wanted at 0.25 (default: 0.9)")
     args = parser.parse_args()
     torch.set_num_threads(2)
     model = load_checkpoint(args.checkpoint).model.float().eval()
     model.names = list(NAMES)
     scores, right = judged_scores(
-        torch_detector(model, IMGSZ), generate(args.scenes, args.count, IMGSZ, SEED)
+        torch_detector(model, DEFAULT_INPUT), generate(args.scenes, args.count, IMGSZ, SEED)
     )
     threshold = lowest_threshold(scores, right, args.precision)
     shift_objectness(model, threshold)
-    save_checkpoint(args.output, model, opt={"imgsz": IMGSZ})
+    save_checkpoint(args.output, model, opt={"imgsz": DEFAULT_INPUT})
     wrong = len(right) - right.sum()
     print(
         f"{right.sum()} right, {wrong} wrong detections above 0.05; a score of {threshold:.3f} becomes {CONF}"

@@ -24,7 +24,7 @@ from .accuracy import average_precision, torch_detector
 from .curve import draw_curve
 from .dataset import HELD_OUT_SEED, Scenes, augment, generate, mosaic
 from .loss import yolov5_loss
-from .network import IMGSZ, build
+from .network import DEFAULT_INPUT, IMGSZ, build
 
 SIZES = (256, 320, 416)
 FINAL_SIZES = (320, 416, 416)
@@ -161,7 +161,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
                 temporary,
             )
             temporary.replace(state_file)
-            save_checkpoint(args.run / "codes.pt", ema.float(), epoch=step + 1, opt={"imgsz": IMGSZ})
+            save_checkpoint(args.run / "codes.pt", ema.float(), epoch=step + 1, opt={"imgsz": DEFAULT_INPUT})
             bar.set_postfix(mAP50=f"{score[1]:.3f}")
             parts_sum, seen, started = torch.zeros(3), 0, time.time()
     if args.processes > 1:
