@@ -43,8 +43,8 @@ class Detector:
     names, anchors, strides: replace the model file's; all three serve a file without metadata. Anchors are,
         for each output, (w, h) pairs in pixels.
 
-    A detector may be called from several threads: a lock lets one call through at a time. To use several
-    processor cores better than OpenCV does alone, give each thread its own detector.
+    A detector may be called from several threads: a lock lets one call through at a time. Threads that shall
+    detect at the same time need a detector each.
 
     Attributes: `info`, the ModelInfo; `imgsz`, (height, width) in use; `timings`, milliseconds that the last
     call spent in each stage: letterbox (with the conversion to float), forward, decode and nms.
@@ -93,7 +93,11 @@ class Detector:
         return Network(buffer, self.info, find_device(device), self.path)
 
     def warmup(self) -> None:
-        """Run once on a grey image: the first forward pass prepares the network, which can take long."""
+        """Run once on a grey image of the full input size.
+
+        The first forward pass of a size prepares the network, which takes milliseconds on a CPU and up to a
+        minute on other devices.
+        """
         self(np.full((*self.imgsz, 3), 114, np.uint8))
 
     @overload

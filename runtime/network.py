@@ -28,11 +28,13 @@ class Network:
             self._net = _load(buffer, device)
         except cv2.error as error:
             raise ModelError(f"OpenCV {cv2.__version__} cannot load {path}: {_reason(error)}") from error
-        self._outputs = list(self._net.getUnconnectedOutLayersNames())
-        if len(self._outputs) != len(info.strides):
+        found = list(self._net.getUnconnectedOutLayersNames())
+        if len(found) != len(info.strides):
             raise ModelError(
-                f"{path} has {len(self._outputs)} outputs, but strides and anchors for {len(info.strides)}"
+                f"{path} has {len(found)} outputs, but strides and anchors for {len(info.strides)}"
             )
+        named = [f"out{i}" for i in range(len(found))]
+        self._outputs = named if set(named) == set(found) else found  # OpenCV 4 lists them as the nodes come
 
     def __call__(self, blob: np.ndarray) -> list[np.ndarray]:
         """Run forward: the float32 (1, 3f², H/f, W/f) of `to_blob` to one (channels, ny, nx) per stride.

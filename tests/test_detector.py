@@ -79,6 +79,20 @@ def test_folded_input_gives_the_same(red_model, tmp_path):
     assert as_set(Detector(path)(picture(32, 64))) == as_set(Detector(red_model)(picture(32, 64))) != set()
 
 
+def test_outputs_are_told_apart_by_name(tmp_path):
+    """Whatever the order of the nodes. Both heads have the same shape, so that nothing else tells them apart."""
+    model = onnx_models.red_network(strides=(8, 8), anchors=(((10.0, 14.0),), ((30.0, 20.0),)))
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(reversed(nodes))
+    props = onnx_models.metadata(strides=[8, 8], anchors=[[[10, 14]], [[30, 20]]])
+    model.graph.initializer[3].CopyFrom(  # of the second head: finds nothing
+        onnx_models.numpy_helper.from_array(np.full(7, -50, np.float32), "bias1")
+    )
+    found = Detector(onnx_models.write(tmp_path / "reversed.onnx", model, props))(picture())
+    assert ("plain", 1.0, 15, 5, 25, 19) in as_set(found)
+
+
 def test_boxes_come_back_to_the_image(red_model):
     """Shown at twice the size, the picture is scaled down to the same canvas and its boxes up again."""
     large = cv2.resize(picture(), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
