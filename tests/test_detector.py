@@ -80,7 +80,7 @@ def test_folded_input_gives_the_same(red_model, tmp_path):
 
 
 def test_outputs_are_told_apart_by_name(tmp_path):
-    """Whatever the order of the nodes. Both heads have the same shape, so that nothing else tells them apart."""
+    """Whatever the order of the nodes. Both heads have the same shape: nothing else tells them apart."""
     model = onnx_models.red_network(strides=(8, 8), anchors=(((10.0, 14.0),), ((30.0, 20.0),)))
     nodes = list(model.graph.node)
     del model.graph.node[:]
