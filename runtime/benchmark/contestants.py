@@ -117,6 +117,8 @@ class Torch(Detector):
 class Ncnn(Detector):
     """ncnn on the CPU, with the files that its converter, `pnnx MODEL.onnx`, puts beside the model file."""
 
+    busy = True
+
     def _load(self, buffer: np.ndarray, device: str) -> Forward:
         import ncnn
 
