@@ -58,7 +58,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="threads for each (default: all cores)",
     )
-    add("--against", metavar="NAME,…", default="", help=f"further contestants: {', '.join(others)}")
+    add(
+        "--against",
+        metavar="NAME,…",
+        default="",
+        help=f"further contestants: {', '.join(others)}, or another MODEL.onnx for OpenCV",
+    )
     add("--cpp", type=Path, metavar="FILE", help="the C++ program yolov5-detect, as one more contestant")
     add("--rounds", type=int, default=20, metavar="N", help="turns of each on each image (default: 20)")
     add("--json", type=Path, metavar="FILE", help="write every figure")
@@ -67,7 +72,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     options.against = [name for name in options.against.split(",") if name]
     for name in options.against:
-        if name not in others:
+        if name not in others and not name.endswith(".onnx"):
             parser.error(f"argument --against: there is no {name!r}; choose from {', '.join(others)}")
     if options.threads < 1 or options.rounds < 1:
         parser.error("--threads and --rounds must be at least 1")
@@ -119,13 +124,13 @@ def bench(options: argparse.Namespace) -> None:
     times = take_turns(others, images, options.rounds)
     for name in busy:
         times |= take_turns({name: contestants[name]}, images, options.rounds)
-    labels = {name: f"{name} {version(name)}" + " (alone)" * is_busy(name) for name in times}
+    labels = {name: f"{name} {version(name)}".strip() + " (alone)" * is_busy(name) for name in times}
     if options.cpp:
         times["C++"] = run_cpp(options.cpp, mine, images, options)
         labels["C++"] = options.cpp.name
     print_stages(times, labels)
 
-    processes = time_processes(list(contestants), mine, images, options)
+    processes = time_processes(contestants, images, options)
     print_processes(processes, len(images))
 
     if options.json:

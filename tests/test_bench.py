@@ -78,6 +78,16 @@ def test_absent_contestants_are_named(scene, capsys):
     assert re.search(r"^absent +ncnn: ", printed, re.M)
 
 
+def test_another_model_takes_part(scene, capsys):
+    other = onnx_models.write(
+        scene / "folded.onnx", onnx_models.red_network(fold=2), onnx_models.metadata(fold=2)
+    )
+    assert run(scene, "--against", str(other), "--json", str(scene / "bench.json")) == 0
+    content = json.loads((scene / "bench.json").read_text())
+    assert list(content["stages_ms"]) == ["cv2.dnn", str(other)]
+    assert content["processes"][str(other)]["boxes"] == content["processes"]["cv2.dnn"]["boxes"]
+
+
 def test_chart(scene):
     pytest.importorskip("matplotlib")
     assert run(scene, "--chart", str(scene / "chart.png")) == 0

@@ -153,13 +153,18 @@ CONTESTANTS: dict[str, type[Detector]] = {
 
 def is_busy(name: str) -> bool:
     """Tell whether a contestant would slow down whoever comes after it."""
-    return getattr(CONTESTANTS[name], "busy", False)
+    return getattr(kind_of(name), "busy", False)
+
+
+def kind_of(name: str) -> type[Detector]:
+    """Find a contestant's class; the name of a model file stands for OpenCV with that file."""
+    return Detector if name.endswith(".onnx") else CONTESTANTS[name]
 
 
 def enter(name: str, weights: str | Path | None, **options: Any) -> Detector:
     """Make a contestant. Raises AbsentError if its package is not installed or it cannot run the model."""
     try:
-        contestant = CONTESTANTS[name](weights, **options)
+        contestant = kind_of(name)(name if name.endswith(".onnx") else weights, **options)
         if name != "cv2.dnn":
             contestant.warmup()
         return contestant
@@ -175,6 +180,8 @@ def version(name: str) -> str:
     """Tell a contestant's version."""
     if name == "cv2.dnn":
         return cv2.__version__
+    if name.endswith(".onnx"):
+        return ""
     import importlib.metadata
 
     package = name.removesuffix("-spinning")

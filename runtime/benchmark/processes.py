@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,7 +23,7 @@ IMPORTS = 'python -c "import cv2, numpy"'
 
 
 def time_processes(
-    names: Sequence[str], detector: Detector, images: Sequence[Path], options: argparse.Namespace
+    contestants: Mapping[str, Detector], images: Sequence[Path], options: argparse.Namespace
 ) -> dict[str, dict[str, Any]]:
     """Run every contestant several times in a process of its own, in turns.
 
@@ -32,14 +32,16 @@ def time_processes(
     boxes; `all`, seconds for the whole process; `boxes`, how many it found in all; `peak_memory`, bytes. For
     IMPORTS there is only `all`.
     """
-    arguments = _arguments(detector, images, options)
     worker = [sys.executable, "-m", "runtime.benchmark.worker"]
-    commands = {name: [*worker, name, *arguments] for name in names}
-    if detector.info.dynamic:
-        squares = {f"{name}, square": [*worker, name, *arguments, "--square"] for name in names[1:]}
-        commands |= squares
+    commands = {}
+    for name, detector in contestants.items():
+        kind = "cv2.dnn" if name.endswith(".onnx") else name
+        commands[name] = [*worker, kind, *_arguments(detector, images, options)]
+        if detector.info.dynamic and kind != "cv2.dnn":
+            commands[f"{name}, square"] = [*commands[name], "--square"]
     if options.cpp:
-        commands["C++"] = [str(options.cpp.resolve()), *arguments, "--no-save"]
+        mine = contestants["cv2.dnn"]
+        commands["C++"] = [str(options.cpp.resolve()), *_arguments(mine, images, options), "--no-save"]
     commands[IMPORTS] = [sys.executable, "-c", "import cv2, numpy"]
 
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
