@@ -11,7 +11,7 @@ from . import NAMES
 
 IMGSZ = 416
 """Sides of the training scenes, and the largest input in training."""
-DEFAULT_INPUT = 352
+DEFAULT_INPUT = 320
 """The input size that the model file names: of those tried, the one that found most photographed codes."""
 STRIDES = (8, 16, 32)
 ANCHORS = (  # pixels at IMGSZ: small, middle, large; square symbols and wide ones
