@@ -355,14 +355,16 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     return "".join(f"\n  {ours['file']}: {text}" for text in texts)
 
 
-@pytest.fixture(scope="module")
-def coco_model(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["portable", "fast"])
+def coco_model(
+    request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """yolov5n, converted."""
     pytest.importorskip("torch", reason="needs torch, to convert a checkpoint")
     from convert import convert
 
     path = tmp_path_factory.mktemp("model") / "yolov5n.onnx"
-    convert(shared / "checkpoints" / "yolov5n-coco-v6.0.pt", path)
+    convert(shared / "checkpoints" / "yolov5n-coco-v6.0.pt", path, target=request.param)
     return path
 
 

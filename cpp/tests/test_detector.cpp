@@ -92,6 +92,21 @@ TEST_CASE("SiLU as a Swish node runs") {
     check_box(found[0].box, 20, 14, 36, 26);
 }
 
+TEST_CASE("a network that takes its input folded finds the same") {
+    tiny::Model model;
+    model.fold = 2;
+    model.metadata["fold"] = "2";
+    const tiny::File file(tiny::bytes(model)), plain_file;
+    Detector detector(file.path), plain(plain_file.path);
+    for (const cv::Size size : {cv::Size(64, 64), cv::Size(64, 32)}) {
+        const auto found = detector.detect(with_cell(3, 2, red, size)), expected = plain.detect(with_cell(3, 2, red, size));
+        REQUIRE(found.size() == 1);
+        REQUIRE(expected.size() == 1);
+        CHECK(found[0].box == expected[0].box);
+        CHECK(found[0].score == doctest::Approx(expected[0].score).epsilon(1e-5));
+    }
+}
+
 TEST_CASE("devices other than the processor get OpenCV's classic engine, which answers the same") {
     tiny::Model model;
     model.swish = true;

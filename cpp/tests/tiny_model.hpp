@@ -46,6 +46,7 @@ private:
 struct Model {
     int classes = 2;
     std::vector<int> strides = {8, 16};
+    int fold = 1;        // the input holds squares of so many pixels as channels, as to_blob makes it
     bool swish = false;  // lets each head pass through a Swish node of a domain of its own first
     std::map<std::string, std::string> metadata = {
         {"names", R"(["red", "blue"])"},
@@ -96,7 +97,7 @@ inline std::string bytes(const Model& model = {}) {
     std::vector<Message> outputs;
     const int channels = 5 + model.classes;
     for (std::size_t head = 0; head < model.strides.size(); ++head) {
-        const int stride = model.strides[head], area = stride * stride;
+        const int stride = model.strides[head], kernel = stride / model.fold, area = stride * stride;
         const std::string number = std::to_string(head), conv = model.swish ? "conv" + number : "out" + number;
         std::vector<float> weights, biases(static_cast<std::size_t>(channels), 0.0F);
         biases[4] = -10;
@@ -104,18 +105,20 @@ inline std::string bytes(const Model& model = {}) {
             const float red = channel == 4 || channel == 5 ? 20.0F : channel == 6 ? -20.0F : 0.0F;
             const float blue = channel == 4 || channel == 6 ? 20.0F : channel == 5 ? -20.0F : 0.0F;
             const float green = channel == 4 ? -40.0F : 0.0F;
-            for (const float colour : {red, green, blue})
-                weights.insert(weights.end(), static_cast<std::size_t>(area), colour / static_cast<float>(area));
+            for (int pixel = 0; pixel < model.fold * model.fold; ++pixel)
+                for (const float colour : {red, green, blue})
+                    weights.insert(weights.end(), static_cast<std::size_t>(kernel * kernel),
+                                   colour / static_cast<float>(area));
         }
         graph.message(1, node("Conv", {"images", "w" + number, "b" + number}, conv)
-                             .message(5, ints("kernel_shape", {stride, stride}))
-                             .message(5, ints("strides", {stride, stride})));
+                             .message(5, ints("kernel_shape", {kernel, kernel}))
+                             .message(5, ints("strides", {kernel, kernel})));
         if (model.swish) graph.message(1, node("Swish", {conv}, "out" + number).bytes(7, "yolov5_dnn"));
-        graph.message(5, tensor("w" + number, {channels, 3, stride, stride}, weights));
+        graph.message(5, tensor("w" + number, {channels, 3 * model.fold * model.fold, kernel, kernel}, weights));
         graph.message(5, tensor("b" + number, {channels}, biases));
         outputs.push_back(value_info("out" + number, {1, channels, 64 / stride, 64 / stride}));
     }
-    graph.bytes(2, "tiny").message(11, value_info("images", {1, 3, 64, 64}));
+    graph.bytes(2, "tiny").message(11, value_info("images", {1, 3 * model.fold * model.fold, 64 / model.fold, 64 / model.fold}));
     for (const Message& output : outputs) graph.message(12, output);
 
     Message file;
