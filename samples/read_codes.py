@@ -25,7 +25,7 @@ def find(image: np.ndarray, detectors: dict[int, Detector]) -> Detections:
     `detectors` keeps what was loaded, for the next picture.
     """
     found = []
-    for side in sorted({352, -(-min(1280, max(352, *image.shape[:2])) // 32) * 32}):
+    for side in sorted({320, -(-min(1280, max(320, *image.shape[:2])) // 32) * 32}):
         if side not in detectors:
             detectors[side] = Detector(imgsz=side)
         found.append(detectors[side](image))

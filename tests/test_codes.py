@@ -33,7 +33,7 @@ def detector():
 
 @pytest.fixture(scope="module")
 def blob():
-    canvas, _ = letterbox(cv2.imread(str(ROOT / "samples" / "cluttered.jpg")), (352, 352), 32)
+    canvas, _ = letterbox(cv2.imread(str(ROOT / "samples" / "cluttered.jpg")), (320, 320), 32)
     return to_blob(canvas)
 
 
@@ -71,7 +71,7 @@ def test_the_checkpoint_is_a_half_precision_yolov5():
 def test_the_model_file_says_what_it_finds(detector):
     assert detector.info.names == NAMES
     assert detector.info.strides == (8, 16, 32)
-    assert detector.info.imgsz == (352, 352)
+    assert detector.info.imgsz == (320, 320)
     assert detector.info.dynamic
 
 
@@ -101,7 +101,7 @@ def test_opencv_detects_what_pytorch_detects(detector, name):
     from convert.checkpoint import load_checkpoint
 
     image = cv2.imread(str(ROOT / "samples" / name))
-    canvas, placement = letterbox(image, (352, 352), 32)
+    canvas, placement = letterbox(image, (320, 320), 32)
     checkpoint = load_checkpoint(CHECKPOINT)
     with torch.inference_mode():
         heads = [
