@@ -74,10 +74,7 @@ def main(path: str, output: str = "read.jpg") -> None:
     image = cv2.imread(path)
     if image is None:
         raise SystemExit(f"cannot read the picture {path}")
-    detector = Detector(
-        imgsz=min(1280, max(416, *image.shape[:2]))
-    )  # small codes need the picture's own pixels
-    detections = detector(image)
+    detections = find(image, {})
     drawn = detections.draw(image)
     for box, score, class_id in zip(detections.xyxy, detections.scores, detections.class_ids, strict=True):
         text = read(cut_out(image, box))
