@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real checkpoints, reference outputs and photographs beside the checkout, if there is one."""
+    """The folder of real checkpoints, reference outputs and photographs beside the checkout."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip(f"needs the reference data in {folder.parent.name}/ beside the checkout, which is not there")
+        pytest.skip("needs the reference data in shared/data beside the checkout, which is not there")
     return folder

@@ -16,6 +16,7 @@ import pytest
 
 from runtime import Detector
 from runtime.decode import decode
+from runtime.inputs.image_file import read_image
 from runtime.letterbox import letterbox, to_blob, unletterbox
 from runtime.nms import nms
 
@@ -33,7 +34,7 @@ def detector():
 
 @pytest.fixture(scope="module")
 def blob():
-    canvas, _ = letterbox(cv2.imread(str(ROOT / "samples" / "cluttered.jpg")), (320, 320), 32)
+    canvas, _ = letterbox(read_image(ROOT / "samples" / "cluttered.jpg"), (320, 320), 32)
     return to_blob(canvas)
 
 
@@ -100,7 +101,7 @@ def test_opencv_detects_what_pytorch_detects(detector, name):
     torch = pytest.importorskip("torch")
     from convert.checkpoint import load_checkpoint
 
-    image = cv2.imread(str(ROOT / "samples" / name))
+    image = read_image(ROOT / "samples" / name)
     canvas, placement = letterbox(image, (320, 320), 32)
     checkpoint = load_checkpoint(CHECKPOINT)
     with torch.inference_mode():
@@ -119,7 +120,7 @@ def test_opencv_detects_what_pytorch_detects(detector, name):
 
 @pytest.mark.parametrize("name", sorted(LABELS))
 def test_the_sample_pictures_hold_what_was_drawn_into_them(detector, name):
-    found = detector(cv2.imread(str(ROOT / "samples" / name)))
+    found = detector(read_image(ROOT / "samples" / name))
     labels = LABELS[name]
     assert Counter(NAMES[i] for i in found.class_ids) == Counter(label["name"] for label in labels)
     boxes = np.array([label["box"] for label in labels], np.float32)
@@ -136,7 +137,7 @@ def test_read_codes_reads_the_sample(tmp_path):
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     (line,) = run.stdout.splitlines()
     assert line.startswith("barcode")
-    assert cv2.imread(str(picture)).shape == cv2.imread(str(ROOT / "samples" / "parcel.jpg")).shape
+    assert read_image(picture).shape == read_image(ROOT / "samples" / "parcel.jpg").shape
     pytest.importorskip("zxingcpp")
     assert LABELS["parcel.jpg"][0]["text"] in line
 

@@ -72,7 +72,12 @@ def test_names_that_the_platform_does_not_take_get_another(
     opened = []
     capture = cv2.VideoCapture
     monkeypatch.setattr(frames, "is_opencv_name", str.isascii)  # as on Windows
-    monkeypatch.setattr(cv2, "VideoCapture", lambda name: opened.append(name) or capture(name))
+
+    def recorded(name: str) -> cv2.VideoCapture:
+        opened.append(name)
+        return capture(name)
+
+    monkeypatch.setattr(cv2, "VideoCapture", recorded)
     assert brightness(read_files(sources_of(path))) == [0, 1, 2]
     assert len(opened) == 1
     assert opened[0].isascii()
