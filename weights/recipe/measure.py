@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,8 @@ import numpy as np
 import zxingcpp
 from tqdm import tqdm
 
-from .accuracy import Detect, average_precision, file_detector
-from .dataset import HELD_OUT_SEED, generate
+from .accuracy import Detect, average_precision, box_iou, file_detector
+from .dataset import HELD_OUT_SEED, Scenes, generate
 from .network import IMGSZ
 
 CONF = 0.25
@@ -101,6 +102,24 @@ def print_recall(detect: Detect, root: Path) -> None:
     print("not found:", ", ".join(f"{p.parent.name}/{p.name}" for p in missed) or "none")
 
 
+def print_recall_by_size(detect: Detect, scenes: Scenes, count: int) -> None:
+    """How many labels a detection of the right class meets with IoU 0.5, by the label's size in the scene."""
+    sizes, hits = [], []
+    for index in range(count):
+        image, labels = scenes[index]
+        boxes, _, class_ids = detect(image, CONF)
+        for class_id, *box in labels:
+            sizes.append(float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))))
+            same = boxes[class_ids == class_id]
+            hits.append(bool(len(same)) and bool(box_iou(np.array([box]), same).max() >= 0.5))
+    bounds = (0, 24, 48, 96, 192, IMGSZ + 1)
+    for low, high in itertools.pairwise(bounds):
+        inside = [hit for size, hit in zip(sizes, hits, strict=True) if low <= size < high]
+        print(
+            f"codes of {low} to {high - 1} pixels: {sum(inside)} of {len(inside)} found at confidence {CONF}"
+        )
+
+
 def main() -> None:
     """Measure the embedded model, or another one with the same classes, on what is given."""
     parser = argparse.ArgumentParser(
@@ -133,6 +152,7 @@ def main() -> None:
         overall, at_half, by_class = average_precision(detect, scenes, args.count)
         print(f"\nheld-out scenes: {len(scenes)}, mAP50-95 {overall:.3f}, mAP50 {at_half:.3f}")
         print("AP50: " + ", ".join(f"{name} {value:.3f}" for name, value in by_class.items()))
+        print_recall_by_size(detect, scenes, args.count)
 
 
 if __name__ == "__main__":
