@@ -88,8 +88,8 @@ inline Arguments parse(const std::vector<std::string>& words) {
         };
         const auto positive = [&] {
             const int number = to_int(value());
-            if (number < 1) throw yolov5_dnn::InputError("argument " + option + ": " + std::to_string(number) + " is less than 1");
-            return number;
+            if (number >= 1) return number;
+            throw yolov5_dnn::InputError("argument " + option + ": " + std::to_string(number) + " is less than 1");
         };
         if (option == "--weights") {
             arguments.weights = value();

@@ -69,7 +69,8 @@ public:
              const std::vector<std::string>& names) {
         stream_ << separator_ << R"({"file": )" << quoted(source.name);
         if (frame.index >= 0) stream_ << R"(, "frame": )" << frame.index;
-        stream_ << R"(, "width": )" << frame.image.cols << R"(, "height": )" << frame.image.rows << R"(, "detections": [)";
+        stream_ << R"(, "width": )" << frame.image.cols << R"(, "height": )" << frame.image.rows;
+        stream_ << R"(, "detections": [)";
         const char* comma = "";
         for (const Detection& found : detections) {
             stream_ << comma << R"({"class_id": )" << found.class_id << R"(, "name": )"

@@ -83,7 +83,7 @@ inline std::vector<Source> find(const std::string& argument) {
     if (!fs::is_directory(path, error)) return {file_source(path)};
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(path, error))
-        if ((is_image(entry.path()) || is_video(entry.path())) && entry.is_regular_file()) files.push_back(entry.path());
+        if ((is_image(entry) || is_video(entry)) && entry.is_regular_file()) files.push_back(entry);
     if (files.empty()) throw InputError(argument + ": no pictures or videos in this folder");
     std::sort(files.begin(), files.end());
     std::vector<Source> sources;
@@ -91,7 +91,8 @@ inline std::vector<Source> find(const std::string& argument) {
     return sources;
 }
 
-// The sources that command-line arguments name, in order. `problems` gets a sentence for each argument that led to none.
+// The sources that command-line arguments name, in order. `problems` gets a sentence for each argument that led to
+// none.
 inline std::vector<Source> find_sources(const std::vector<std::string>& arguments, std::vector<std::string>& problems) {
     std::vector<Source> sources;
     std::set<std::string> stems;
@@ -135,7 +136,8 @@ inline void read(const Source& source, const std::function<bool(const Frame&)>& 
                                 const_cast<char*>(data.data()));
             cv::imdecode(bytes, cv::IMREAD_COLOR, &frame.image);
         }
-        if (frame.image.empty()) throw InputError(source.name + ": not a picture, or one that this OpenCV does not decode");
+        if (frame.image.empty())
+            throw InputError(source.name + ": not a picture, or one that this OpenCV does not decode");
         use(frame);
         return;
     }

@@ -745,8 +745,10 @@ inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int stride, cv:
     const int left = detail::round((size.width - inner.width) / 2.0 - 0.1);
     const int bottom = top + inner.height, right = left + inner.width;
     const auto pad = [&canvas](cv::Range rows, cv::Range columns) {
-        for (int y = rows.start; y < rows.end; ++y)
-            std::fill(canvas.ptr<unsigned char>(y) + 3 * columns.start, canvas.ptr<unsigned char>(y) + 3 * columns.end, grey);
+        for (int y = rows.start; y < rows.end; ++y) {
+            unsigned char* const row = canvas.ptr<unsigned char>(y);
+            std::fill(row + 3 * columns.start, row + 3 * columns.end, grey);
+        }
     };
     pad({0, top}, {0, size.width});
     pad({bottom, size.height}, {0, size.width});
@@ -951,7 +953,8 @@ inline float iou(const cv::Vec4f& a, const cv::Vec4f& b) {
 
 // Chooses boxes greedily by score; suppresses those whose IoU with a chosen one is above `iou_thres`. A box
 // suppresses others of its own class only, or of all classes if `agnostic`. Equal scores are taken in the order
-// given. The IoU of floats is compared with the threshold as a double, as torchvision does it. Writes the indices of the chosen ones to `kept`, best first, at most `max_det`.
+// given. The IoU of floats is compared with the threshold as a double, as torchvision does it. Writes the indices of
+// the chosen ones to `kept`, best first, at most `max_det`.
 inline void nms(const Candidates& candidates, double iou_thres, int max_det, bool agnostic, std::vector<int>& kept) {
     const std::vector<cv::Vec4f>& xyxy = candidates.xyxy;
     const std::vector<float>& scores = candidates.scores;
@@ -1225,7 +1228,8 @@ inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
         return std::to_string(each.height) + between + std::to_string(each.width);
     };
     throw InputError("this model takes " + text(info.imgsz, " × ") + " only, not " + text(size, " × ") +
-                     "; convert its checkpoint with --imgsz " + text(size, " ") + ", or with --focus conv for a free size");
+                     "; convert its checkpoint with --imgsz " + text(size, " ") +
+                     ", or with --focus conv for a free size");
 }
 
 }  // namespace detail
