@@ -127,9 +127,10 @@ def main() -> None:
         description=main.__doc__,
         epilog="A photograph counts if zxing-cpp reads it. It is found if a detection of the right class "
         f"(confidence {CONF}) overlaps the place where it was read, and its crop with "
-        f"{MARGIN * 100:.0f} %% margin reads the same.",
+        f"{MARGIN * 100:.0f} % margin reads the same.",
     )
     parser.add_argument("--model", type=Path, help="model file (default: the embedded one)")
+    parser.add_argument("--imgsz", type=int, help="size to scale pictures to (default: the model's own)")
     parser.add_argument("--photographs", type=Path, help="folder with a folder of photographs per symbology")
     parser.add_argument("--without-codes", type=Path, help="folder of pictures without codes")
     parser.add_argument(
@@ -139,7 +140,7 @@ def main() -> None:
     args = parser.parse_args()
     if not (args.photographs or args.without_codes or args.scenes):
         parser.error("nothing to measure on: give --photographs, --without-codes or --scenes")
-    detect = file_detector(args.model)
+    detect = file_detector(args.model, args.imgsz)
     if args.photographs:
         print_recall(detect, args.photographs)
     if args.without_codes:
