@@ -22,6 +22,7 @@ from .outputs.results import Output, Protected, Result
 from .outputs.tables import CsvFile, JsonFile, Labels
 from .pipeline import WriteBehind, newest, read_ahead
 from .report import Report
+from .terminal import print_any_name
 
 EXAMPLES = """
 examples:
@@ -135,9 +136,7 @@ def _positive(text: str) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = parse(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names may have letters that the terminal has not
-            stream.reconfigure(errors="backslashreplace")
+    print_any_name()
     _silence_opencv()
     try:
         return detect(options)

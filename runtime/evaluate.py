@@ -21,6 +21,7 @@ from .evaluation.compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, describe
 from .evaluation.data import Boxes, Dataset, Results, collect, dataset_of, read_coco, read_rows, read_yolo
 from .evaluation.figures import NAMES, coco_figures, confusion_matrix
 from .inputs.image_file import read_image
+from .terminal import print_any_name
 
 EXAMPLES = """
 examples:
@@ -82,9 +83,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = parse(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names may have letters that the terminal has not
-            stream.reconfigure(errors="backslashreplace")
+    print_any_name()
     try:
         return evaluate(options)
     except DetectorError as error:
