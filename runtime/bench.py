@@ -33,7 +33,7 @@ machine does slows all of them; those whose threads stay busy between runs come 
 runs in a process of its own, for the time from its start to the first boxes, the time for all images, and the
 most memory it needed.
 
-exit codes: 0 done; 2 wrong usage, model or images.
+exit codes: 0 done; 2 wrong usage, model or images; 130 interrupted.
 """
 SAMPLE = DEFAULT_MODEL.parent.parent / "samples" / "cluttered.jpg"
 
@@ -88,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
     else:
         return 0
     return 2

@@ -3,6 +3,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -65,6 +68,8 @@ def test_figures_are_printed_and_written(scene, capsys):
     process = content["processes"]["cv2.dnn"]
     assert 0 < content["processes"]['python -c "import cv2, numpy"']["all"] < process["all"]
     assert 0 < process["first"] < process["all"]
+    command = content["processes"]["cv2.dnn, runtime.detect"]
+    assert 0 < command["first"] < command["all"]
     detector = enter("cv2.dnn", scene / "red.onnx")
     assert process["boxes"] == len(detector(read(scene / "a.png"))) + len(detector(read(scene / "b.png"))) > 0
     if os.name == "posix" and Path("/proc").is_dir():
@@ -94,23 +99,59 @@ def test_chart(scene):
     assert cv2.imread(str(scene / "chart.png")) is not None
 
 
-@pytest.mark.parametrize("name", [name for name in CONTESTANTS if name != "cv2.dnn"])
-@pytest.mark.parametrize("fold", [1, 2])
-def test_contestants_find_the_same(scene, name, fold):
-    """Otherwise their times could not be compared. Also with a Swish of the model's own."""
-    path = onnx_models.write(
-        scene / "swish.onnx", onnx_models.red_network(swish=True, fold=fold), onnx_models.metadata(fold=fold)
-    )
+def same(name: str, path: Path, images: list[Path], conf_thres: float) -> None:
+    """Check that a contestant finds what OpenCV finds; otherwise their times could not be compared."""
     try:
-        contestant = enter(name, path, conf_thres=0.01)
+        contestant = enter(name, path, conf_thres=conf_thres)
     except AbsentError as error:
-        pytest.skip(f"{name}: {error}")
-    mine = enter("cv2.dnn", path, conf_thres=0.01)
-    for image in ("a.png", "b.png"):
-        expected, found = (each(read(scene / image)) for each in (mine, contestant))
+        if "not installed" in str(error):
+            pytest.skip(f"{name}: {error}")
+        raise
+    mine = enter("cv2.dnn", path, conf_thres=conf_thres)
+    for image in images:
+        expected, found = (each(read(image)) for each in (mine, contestant))
         assert len(found) == len(expected) > 0
         np.testing.assert_allclose(found.xyxy, expected.xyxy, atol=0.01)
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "onnxruntime-spinning"])
+def test_onnxruntime_runs_the_fast_graph(scene, name):
+    path = onnx_models.write(
+        scene / "fast.onnx", onnx_models.red_network(swish=True, fold=2), onnx_models.metadata(fold=2)
+    )
+    same(name, path, [scene / "a.png", scene / "b.png"], 0.01)
+
+
+@pytest.mark.parametrize("name", [name for name in CONTESTANTS if name != "cv2.dnn"])
+def test_contestants_find_the_same(scene, name, monkeypatch):
+    """On a converted network with its checkpoint, and what pnnx makes for ncnn, beside it."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxsim")
+    import networks
+
+    from convert.conversion import convert
+    from convert.save import save_checkpoint
+
+    save_checkpoint(scene / "small.pt", networks.build("v7.0"))
+    convert(scene / "small.pt", scene / "small.onnx", imgsz=64)
+    if name == "ncnn":
+        pnnx = shutil.which("pnnx", path=Path(sys.executable).parent)
+        if not pnnx:
+            pytest.skip("ncnn: pnnx is not installed")
+        arguments = ["small.onnx", "inputshape=[1,3,64,64]f32", "fp16=0"]
+        subprocess.run([pnnx, *arguments], cwd=scene, check=True, capture_output=True)
+    same(name, scene / "small.onnx", [scene / "a.png", scene / "b.png"], 0.001)
+
+
+def test_why_a_contestant_is_absent_is_told(scene):
+    path = onnx_models.write(scene / "swish.onnx", onnx_models.red_network(swish=True))
+    with pytest.raises(AbsentError, match=r"checkpoint .* is not there"):
+        enter("torch", path)
+    with pytest.raises(AbsentError, match=r"not installed|swish\.ncnn\.param"):
+        enter("ncnn", path)
+    with pytest.raises(AbsentError, match=r"not installed|Swish"):
+        enter("openvino", path)  # it knows no functions
 
 
 def test_cpp(scene, capsys):

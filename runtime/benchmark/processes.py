@@ -27,17 +27,20 @@ def time_processes(
 ) -> dict[str, dict[str, Any]]:
     """Run every contestant several times in a process of its own, in turns.
 
-    Contestants of free input size, other than cv2.dnn, run once more with square input, which is how they are
-    commonly used. Returns by contestant the medians: `first`, seconds from the process's start to the first
-    boxes; `all`, seconds for the whole process; `boxes`, how many it found in all; `peak_memory`, bytes. For
-    IMPORTS there is only `all`.
+    OpenCV's run once more as the command `runtime.detect`, which divides many images among threads. Others of
+    free input size run once more with square input, as they are commonly used. Returns by contestant the
+    medians: `first`, seconds from the process's start to the first boxes; `all`, seconds for the whole
+    process; `boxes`, how many it found in all; `peak_memory`, bytes. For IMPORTS there is only `all`.
     """
     worker = [sys.executable, "-m", "runtime.benchmark.worker"]
     commands = {}
     for name, detector in contestants.items():
         kind = "cv2.dnn" if name.endswith(".onnx") else name
         commands[name] = [*worker, kind, *_arguments(detector, images, options)]
-        if detector.info.dynamic and kind != "cv2.dnn":
+        if kind == "cv2.dnn":
+            command = [sys.executable, "-m", "runtime.detect", *_arguments(detector, images, options)]
+            commands[f"{name}, runtime.detect"] = [*command, "--no-save"]
+        elif detector.info.dynamic:
             commands[f"{name}, square"] = [*commands[name], "--square"]
     if options.cpp:
         mine = contestants["cv2.dnn"]
