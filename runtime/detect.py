@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import cv2
 
 from .detector import Detector
-from .devices import DEVICES
 from .errors import DetectorError, InputError
 from .inputs.frames import End, Event, Frame, Problem, read_files, read_live
 from .inputs.sources import Kind, Source, find_sources
 from .interrupt import Interrupt
+from .options import add_box_options, add_model_options, make_detector, positive
 from .outputs.pictures import Crops, Pictures
 from .outputs.results import Output, Protected, Result
 from .outputs.tables import CsvFile, JsonFile, Labels
-from .pipeline import WriteBehind, newest, read_ahead
+from .pipeline import WriteBehind, in_order, newest, read_ahead
 from .report import Report
+from .team import team
 from .terminal import print_any_name
 
 EXAMPLES = """
@@ -57,34 +59,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="a picture, video, folder, glob pattern, camera number or stream URL",
     )
 
-    model = parser.add_argument_group("model")
-    add = model.add_argument
-    add(
-        "--weights",
-        metavar="FILE",
-        help="model file made by `python -m convert` (default: one that finds printed codes)",
-    )
-    add(
-        "--imgsz",
-        type=_whole,
-        nargs="+",
-        metavar="N",
-        help="size to scale images to, N or H W (default: the model's own)",
-    )
-    add("--device", default="cpu", metavar="NAME", help=f"{', '.join(DEVICES)} (default: cpu)")
-    add("--threads", type=_positive, metavar="N", help="processor threads to use (default: all cores)")
-
+    add_model_options(parser.add_argument_group("model"))
     boxes = parser.add_argument_group("boxes")
+    add_box_options(boxes, conf_thres=0.25, iou_thres=0.45, max_det=1000)
     add = boxes.add_argument
-    add("--conf-thres", type=float, default=0.25, metavar="X", help="lowest score, 0 to 1 (default: 0.25)")
-    add(
-        "--iou-thres",
-        type=float,
-        default=0.45,
-        metavar="X",
-        help="of boxes that overlap more, the best one stays, 0 to 1 (default: 0.45)",
-    )
-    add("--max-det", type=_positive, default=1000, metavar="N", help="most boxes per image (default: 1000)")
     add("--classes", nargs="+", metavar="CLASS", help="look for these only, by name or number")
     add("--agnostic-nms", action="store_true", help="let boxes of different classes suppress each other")
     add(
@@ -92,7 +70,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="give a box every class that scores high enough, as evaluations do, not just the best",
     )
-    add("--vid-stride", type=_positive, default=1, metavar="N", help="look at every N-th frame (default: 1)")
+    add("--vid-stride", type=positive, default=1, metavar="N", help="look at every N-th frame (default: 1)")
 
     output = parser.add_argument_group(
         "output", "Sources are never overwritten: a picture in the output folder gets another name."
@@ -113,24 +91,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--save-conf", action="store_true", help="append the score to each label line; implies --save-txt")
     add("--save-crop", action="store_true", help="save what was found to DIR/crops/CLASS")
 
-    options = parser.parse_args(argv)
-    if options.imgsz and len(options.imgsz) > 2:
-        parser.error("argument --imgsz: give one number or two, height and width")
-    return options
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-
-
-def _positive(text: str) -> int:
-    value = _whole(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -175,19 +136,18 @@ def detect(options: argparse.Namespace) -> int:
         report.problem(text)
     if options.threads:
         cv2.setNumThreads(options.threads)
-    detector = Detector(
-        options.weights,
-        device=options.device,
-        imgsz=options.imgsz,
-        conf_thres=options.conf_thres,
-        iou_thres=options.iou_thres,
-        max_det=options.max_det,
-        classes=options.classes,
-        agnostic_nms=options.agnostic_nms,
-        multi_label=options.multi_label,
-    )
+
+    def make() -> Detector:
+        return make_detector(
+            options,
+            classes=options.classes,
+            agnostic_nms=options.agnostic_nms,
+            multi_label=options.multi_label,
+        )
+
+    detector = make()
     with Interrupt() as interrupt:
-        _run(options, sources, detector, report, interrupt)
+        _run(options, sources, _look(options, sources, detector, make, interrupt), report, interrupt)
     uses_folder = not options.no_save or options.save_txt or options.save_conf or options.save_crop
     report.summary(str(options.output) if uses_folder else None, interrupt.requested)
     if interrupt.requested:
@@ -198,11 +158,11 @@ def detect(options: argparse.Namespace) -> int:
 def _run(
     options: argparse.Namespace,
     sources: Sequence[Source],
-    detector: Detector,
+    events: Generator[Result | Problem | End, None, None],
     report: Report,
     interrupt: Interrupt,
 ) -> None:
-    """Read, detect and write until the sources end or the user wants no more."""
+    """Report and write what is found until the sources end or the user wants no more."""
     with (
         ExitStack() as stack
     ):  # closes in reverse order: reading stops, writing catches up, files are completed
@@ -229,7 +189,6 @@ def _run(
 
         writer = WriteBehind(write)
         stack.callback(writer.close)
-        events = _read(sources, options.vid_stride, interrupt)
         stack.callback(events.close)
 
         for event in events:
@@ -239,13 +198,11 @@ def _run(
                 report.end(event.source)
                 writer.put(event)
             else:
-                result = Result(event, detector(event.image))
-                report.result(event, result.detections, detector.timings)
-                shown = (
-                    result.picture if window else event.image
-                )  # drawn here, before the writer wants it, too
-                writer.put(result)
-                if window and not window.show(shown, event.index is None, interrupt):
+                report.result(event)
+                # drawn here, before the writer wants it, too
+                shown = event.picture if window else event.frame.image
+                writer.put(event)
+                if window and not window.show(shown, event.frame.index is None, interrupt):
                     break
 
 
@@ -263,8 +220,14 @@ def _open_outputs(options: argparse.Namespace, sources: Sequence[Source]) -> Ite
         yield Pictures(options.output, protected)
 
 
-def _read(sources: Sequence[Source], vid_stride: int, interrupt: Interrupt) -> Generator[Event, None, None]:
-    """Give the events of all sources: files one after the other, then live sources all together."""
+def _look(
+    options: argparse.Namespace,
+    sources: Sequence[Source],
+    detector: Detector,
+    make: Callable[[], Detector],
+    interrupt: Interrupt,
+) -> Generator[Result | Problem | End, None, None]:
+    """Look at all sources: files one after the other, then live sources all together."""
     files = [source for source in sources if source.kind is not Kind.LIVE]
     live = [source for source in sources if source.kind is Kind.LIVE]
 
@@ -272,10 +235,27 @@ def _read(sources: Sequence[Source], vid_stride: int, interrupt: Interrupt) -> G
         return interrupt.requested
 
     if files:
-        yield from read_ahead(read_files(files, vid_stride), stopped=stopped)
+        images = math.inf if any(source.kind is Kind.VIDEO for source in files) else len(files)
+        with (
+            team(detector, make, images) as detectors,
+            closing(read_ahead(read_files(files, options.vid_stride), stopped=stopped)) as events,
+        ):
+            yield from in_order([_worker(each) for each in detectors], events)
     if live and not stopped():
-        streams: list[Iterator[Event]] = [read_live(source, vid_stride) for source in live]
-        yield from newest(streams, lambda event: isinstance(event, Frame), stopped)
+        streams: list[Iterator[Event]] = [read_live(source, options.vid_stride) for source in live]
+        with closing(newest(streams, lambda event: isinstance(event, Frame), stopped)) as events:
+            yield from map(_worker(detector), events)
+
+
+def _worker(detector: Detector) -> Callable[[Event], Result | Problem | End]:
+    """Make a function that finds what is in a frame, and leaves other events as they are."""
+
+    def work(event: Event) -> Result | Problem | End:
+        if not isinstance(event, Frame):
+            return event
+        return Result(event, detector(event.image), detector.timings)
+
+    return work
 
 
 if __name__ == "__main__":

@@ -46,8 +46,9 @@ class Detector:
     A detector may be called from several threads: a lock lets one call through at a time. Threads that shall
     detect at the same time need a detector each.
 
-    Attributes: `info`, the ModelInfo; `imgsz`, (height, width) in use; `timings`, milliseconds that the last
-    call spent in each stage: letterbox (with the conversion to float), forward, decode and nms.
+    Attributes: `path`, the model file; `info`, the ModelInfo; `device`, its name; `imgsz`, (height, width) in
+    use; `timings`, milliseconds that the last call spent in each stage: letterbox (with the conversion to
+    float), forward, decode and nms.
 
     Raises ModelError for the file, DeviceError for the device, InputError for any other argument.
     """
@@ -84,6 +85,7 @@ class Detector:
         self.imgsz = _input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
         self._stride = max(self.info.strides) if self.info.dynamic else None
         self._bytes, self._floats = np.empty((2, 0), np.uint8), np.empty(0, np.float32)
+        self.device = device
         self._network = self._load(buffer, device)
         self._lock = threading.Lock()
         self.timings: dict[str, float] = {}

@@ -7,20 +7,23 @@ import importlib
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from .atomic import write_atomic
+from .detections import Detections
 from .detector import Detector
-from .devices import DEVICES
 from .errors import DetectorError, InputError
 from .evaluation.compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, describe
 from .evaluation.data import Boxes, Dataset, Results, collect, dataset_of, read_coco, read_rows, read_yolo
 from .evaluation.figures import NAMES, coco_figures, confusion_matrix
 from .inputs.image_file import read_image
+from .options import add_box_options, add_model_options, make_detector
+from .pipeline import in_order
+from .team import team
 from .terminal import print_any_name
 
 EXAMPLES = """
@@ -33,7 +36,7 @@ examples:
 Detections are read, and compared, in COCO's results format or as `runtime.detect --json` writes them.
 
 exit codes: 0 all done; 1 some images could not be read, or less than 99.9 % of the boxes agree with those of
---against; 2 nothing done: wrong usage, files or model.
+--against; 2 nothing done: wrong usage, files or model; 130 interrupted.
 """
 ENOUGH = 0.999  # of the boxes, both ways, must agree
 NO_BOXES = Boxes(np.empty((0, 4)), np.empty(0), np.empty(0, np.int64))
@@ -63,14 +66,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="folder for the two pictures, precision over recall and confusions (default: runs/evaluate)",
     )
     model = parser.add_argument_group("model", "The defaults are the setting in which YOLOv5 is evaluated.")
-    add = model.add_argument
-    add("--weights", metavar="FILE", help="model file made by `python -m convert` (default: printed codes)")
-    add("--imgsz", type=int, nargs="+", metavar="N", help="N or H W (default: the model's own)")
-    add("--device", default="cpu", metavar="NAME", help=f"{', '.join(DEVICES)} (default: cpu)")
-    add("--threads", type=int, metavar="N", help="processor threads to use (default: all cores)")
-    add("--conf-thres", type=float, default=0.001, metavar="X", help="lowest score (default: 0.001)")
-    add("--iou-thres", type=float, default=0.6, metavar="X", help="threshold of NMS (default: 0.6)")
-    add("--max-det", type=int, default=300, metavar="N", help="most boxes per image (default: 300)")
+    add_model_options(model)
+    add_box_options(model, conf_thres=0.001, iou_thres=0.6, max_det=300)
 
     options = parser.parse_args(argv)
     if not options.results and not (options.images and options.annotations):
@@ -90,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
     return 2
 
 
@@ -106,17 +105,14 @@ def evaluate(options: argparse.Namespace) -> int:
         dataset = _read_dataset(options, None) if options.annotations else dataset_of([*rows, *others])
         results = collect(rows, dataset)
     else:
-        detector = Detector(
-            options.weights,
-            device=options.device,
-            imgsz=options.imgsz,
-            conf_thres=options.conf_thres,
-            iou_thres=options.iou_thres,
-            max_det=options.max_det,
-            multi_label=True,
-        )
+
+        def make() -> Detector:
+            return make_detector(options, multi_label=True)
+
+        detector = make()
         dataset = _read_dataset(options, detector.info.names)
-        results, unread = _detect(detector, dataset, options.images)
+        with team(detector, make, len(dataset.files)) as detectors:
+            results, unread = _detect(detectors, dataset, options.images)
     if options.json:
         _write_json(results, options.json)
     if options.annotations:
@@ -151,11 +147,11 @@ def _read_dataset(options: argparse.Namespace, names: Sequence[str] | None) -> D
     return present
 
 
-def _detect(detector: Detector, dataset: Dataset, folder: Path) -> tuple[Results, int]:
-    """Run the detector over a dataset. Returns the results and how many images could not be read."""
+def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tuple[Results, int]:
+    """Run detectors over a dataset. Returns the results and how many images could not be read."""
     from tqdm import tqdm
 
-    names = detector.info.names
+    names = detectors[0].info.names
     categories = [dataset.category_of(class_id, name) for class_id, name in enumerate(names)]
     unknown = [name for name, category in zip(names, categories, strict=True) if category is None]
     if len(unknown) == len(names):
@@ -167,19 +163,30 @@ def _detect(detector: Detector, dataset: Dataset, folder: Path) -> tuple[Results
     category_ids = np.array([UNKNOWN if category is None else category for category in categories])
     results, unread = {}, 0
     stages = dict.fromkeys(("letterbox", "forward", "decode", "nms"), 0.0)
-    for image_id, file in tqdm(dataset.files.items(), "detecting", unit="image", disable=None):
-        try:
-            found = detector(read_image(folder / file))
-        except InputError as error:
-            tqdm.write(f"error: {error}", file=sys.stderr)
+
+    def worker(detector: Detector) -> Callable[[str], tuple[Detections, dict[str, float]] | InputError]:
+        def work(file: str) -> tuple[Detections, dict[str, float]] | InputError:
+            try:
+                return detector(read_image(folder / file)), detector.timings
+            except InputError as error:
+                return error
+
+        return work
+
+    outcomes = in_order([worker(each) for each in detectors], dataset.files.values())
+    progress = tqdm(outcomes, "detecting", len(dataset.files), unit="image", disable=None)
+    for image_id, outcome in zip(dataset.files, progress, strict=True):
+        if isinstance(outcome, InputError):
+            tqdm.write(f"error: {outcome}", file=sys.stderr)
             results[image_id], unread = NO_BOXES, unread + 1
             continue
+        found, timings = outcome
         mine = category_ids[found.class_ids]
         known = mine != UNKNOWN
         results[image_id] = Boxes(
             found.xyxy[known].astype(float), found.scores[known].astype(float), mine[known]
         )
-        for stage, milliseconds in detector.timings.items():
+        for stage, milliseconds in timings.items():
             stages[stage] += milliseconds
     read = len(results) - unread
     if read:

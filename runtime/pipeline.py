@@ -1,9 +1,9 @@
-"""Reading, detecting and writing at the same time, each in a thread of its own.
+"""Reading, detecting and writing at the same time, each in threads of its own.
 
-Order is kept. At most one item waits between two stages: with the one that each stage has in hand, that keeps
-all of them busy, and pictures are large. An error in one stage comes out in the main thread, and all threads
-end when the main thread stops. OpenCV lets go of Python's global lock while it works, so that threads are
-enough.
+Order is kept. At most one item waits between two stages: with the one that each thread has in hand, that
+keeps all of them busy, and pictures are large. An error in one stage comes out in the main thread, and all
+threads end when the main thread stops. OpenCV lets go of Python's global lock while it works, so that threads
+are enough.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 POLL_SECONDS = 0.1  # how often a waiting thread looks whether it should stop
 PATIENCE_SECONDS = 2.0  # how long to wait for a thread that hangs in a camera or a stream
@@ -32,7 +33,9 @@ def never() -> bool:
     return False
 
 
-def read_ahead(items: Iterable[T], depth: int = 1, stopped: Callable[[], bool] = never) -> Iterator[T]:
+def read_ahead(
+    items: Iterable[T], depth: int = 1, stopped: Callable[[], bool] = never
+) -> Generator[T, None, None]:
     """Give the items in order while a thread takes them from `items`, at most `depth` ahead.
 
     An exception of `items` is raised here, after the items before it. Ends early, and its thread with it,
@@ -79,7 +82,7 @@ def read_ahead(items: Iterable[T], depth: int = 1, stopped: Callable[[], bool] =
 
 def newest(
     streams: Sequence[Iterable[T]], replaceable: Callable[[T], bool], stopped: Callable[[], bool] = never
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """Merge streams that go on by themselves, each read by a thread: of each only the newest item waits.
 
     A `replaceable` item is dropped when another one of its stream arrives before it is taken; other items are
@@ -137,6 +140,42 @@ def newest(
         stop.set()
         for thread in threads:
             thread.join(PATIENCE_SECONDS)
+
+
+def in_order(workers: Sequence[Callable[[T], R]], items: Iterable[T]) -> Iterator[R]:
+    """Give what the workers make of the items, in order, each worker at work on another item.
+
+    Each worker has a thread of its own; a single one runs in this thread, when its result is asked for. At
+    most one item more than there are workers has been taken and not given. An error of a worker or of `items`
+    is raised here and ends it.
+    """
+    if len(workers) == 1:
+        yield from map(workers[0], items)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor  # would delay the start where it isn't needed
+
+    free = list(workers)
+    mine = threading.local()
+
+    def start() -> None:
+        mine.worker = free.pop()
+
+    def work(item: T) -> R:
+        result: R = mine.worker(item)
+        return result
+
+    begun: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(len(workers), "detect", start) as pool:
+        try:
+            for item in items:
+                begun.append(pool.submit(work, item))
+                if len(begun) > len(workers):
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for future in begun:
+                future.cancel()
 
 
 class WriteBehind(Generic[T]):

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from .detections import Detections
-from .inputs.frames import Frame
 from .inputs.sources import Source
+from .outputs.results import Result
 
 STATUS_SECONDS = 0.2  # between two updates of the status line on a terminal
 LOG_SECONDS = 10.0  # and where stderr goes to a file
@@ -33,8 +33,9 @@ class Report:
         self._status_due = self._start + (STATUS_SECONDS if sys.stderr.isatty() else LOG_SECONDS)
         self._status_width = 0
 
-    def result(self, frame: Frame, detections: Detections, timings: Mapping[str, float]) -> None:
+    def result(self, result: Result) -> None:
         """Report one picture or frame."""
+        frame, detections, timings = result.frame, result.detections, result.timings
         source = frame.source
         height, width = frame.image.shape[:2]
         if frame.index is None:

@@ -124,6 +124,36 @@ def test_many_sources_with_bad_ones_among_them(
     assert lines[-1].startswith("2 images, 4 frames, 2 failed in ")
 
 
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_many_pictures_and_a_video_come_in_order(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], threads: str
+) -> None:
+    """With several threads they are divided among detectors."""
+    expected = []
+    for number in range(24):
+        path = tmp_path / "in" / f"{number:02}.png"
+        if number in (5, 23):
+            path.write_bytes(b"not a picture")
+            continue
+        shift = 8 * (number % 3)
+        write_image(path, np.roll(red_picture(), shift, axis=1))
+        expected.append((path.name, RED_BOX[0] + shift))
+    write_video(tmp_path / "in" / "video.avi", count=7)
+    assert run("in", "--weights", model, "--json", "out.json", "--threads", threads) == 1
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert [(Path(entry["file"]).name, boxes(entry)[0][0]) for entry in found[:-7]] == [
+        (name, pytest.approx(left, abs=1e-3)) for name, left in expected
+    ]
+    assert [entry["frame"] for entry in found[-7:]] == list(range(7))
+    assert len(files(tmp_path / "runs")) == 23
+    output = capsys.readouterr()
+    assert [line.split()[0] for line in output.out.splitlines()[:-1]] == [
+        f"[{number + 1}/25]" for number in range(25) if number not in (5, 23)
+    ]
+    assert output.err.count("error: ") == 2
+    assert cv2.getNumThreads() == int(threads)
+
+
 def test_the_sources_stay_when_they_lie_in_the_output_folder(tmp_path: Path, model: str) -> None:
     write_image(tmp_path / "red.png", red_picture())
     assert run(".", "--weights", model, "--output", ".") == 0

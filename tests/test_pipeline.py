@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runtime import pipeline
 from runtime.interrupt import Interrupt
-from runtime.pipeline import WriteBehind, newest, read_ahead
+from runtime.pipeline import WriteBehind, in_order, newest, read_ahead
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -144,6 +144,82 @@ def test_live_streams_stop_when_told_even_if_nothing_comes(monkeypatch: pytest.M
     stop = threading.Event()
     threading.Timer(0.2, stop.set).start()
     assert list(newest([Taps()], is_number, stop.is_set)) == []
+
+
+class Worker:
+    """Gives numbers back with its own name; knows its threads, and refuses to be called twice at once."""
+
+    def __init__(self, name: str, seconds: Callable[[int], float] = lambda number: 0.0):
+        self.name, self._seconds = name, seconds
+        self.threads: set[threading.Thread] = set()
+        self.done: list[int] = []
+        self._busy = threading.Lock()
+
+    def __call__(self, number: int) -> tuple[int, str]:
+        assert self._busy.acquire(blocking=False), "called again before it was through"
+        self.threads.add(threading.current_thread())
+        time.sleep(self._seconds(number))
+        if number < 0:
+            raise ValueError(f"{number} is negative")
+        self.done.append(number)
+        self._busy.release()
+        return number, self.name
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 4))
+def test_in_order_keeps_everything_in_order(milliseconds: list[int], count: int) -> None:
+    workers = [Worker(str(i), lambda number: milliseconds[number] / 1000) for i in range(count)]
+    results = list(in_order(workers, range(len(milliseconds))))
+    assert [number for number, _ in results] == list(range(len(milliseconds)))
+    for worker in workers:
+        assert worker.done == [number for number, name in results if name == worker.name]
+        assert len(worker.threads) <= 1
+
+
+def test_workers_work_at_the_same_time_each_in_its_own_thread() -> None:
+    meeting = threading.Barrier(3, timeout=30)
+
+    def together(number: int) -> threading.Thread:
+        meeting.wait()  # goes on only if two others are here as well
+        return threading.current_thread()
+
+    workers: list[Callable[[int], threading.Thread]] = [together] * 3
+    threads = list(in_order(workers, range(9)))
+    assert len(set(threads)) == 3
+    assert threading.current_thread() not in threads
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_in_order_takes_no_more_than_it_must() -> None:
+    numbers = Numbers(100)
+    results = in_order([Worker("a"), Worker("b")], numbers)
+    assert next(results)[0] == 0
+    time.sleep(0.1)
+    assert numbers.taken == 3, "one given, and one for each worker"
+
+
+def test_a_single_worker_holds_nothing_back() -> None:
+    numbers = Numbers(100)
+    worker = Worker("a")
+    results = in_order([worker], numbers)
+    assert [next(results), next(results)] == [(0, "a"), (1, "a")]
+    assert numbers.taken == 2
+    assert worker.threads == {threading.current_thread()}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_an_error_of_a_worker_comes_out_in_its_place(count: int) -> None:
+    results = in_order([Worker(str(i)) for i in range(count)], [0, 1, 2, -1, 4, 5, 6, 7])
+    assert [next(results)[0] for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="-1 is negative"):
+        next(results)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("detect")]
+
+
+def test_an_error_in_what_is_worked_on_comes_out() -> None:
+    with pytest.raises(OSError, match="cable"):
+        list(in_order([Worker("a"), Worker("b")], Numbers(1, OSError("cable"))))
 
 
 def test_write_behind_keeps_order_and_finishes_on_close() -> None:

@@ -13,6 +13,7 @@ from runtime import report as report_module
 from runtime.detections import Detections
 from runtime.inputs.frames import Frame
 from runtime.inputs.sources import Kind, Source
+from runtime.outputs.results import Result
 from runtime.report import Report, describe, plural, stages
 
 CLIP = Source(Kind.VIDEO, "clip.mp4", Path("clip.mp4"), "clip")
@@ -36,7 +37,7 @@ def found(*class_ids: int) -> Detections:
 def watch(report: Report, count: int) -> None:
     for index in range(count):
         frame = Frame(CLIP, np.zeros((48, 64, 3), np.uint8), index, 10, 25.0)
-        report.result(frame, found(0, 0, 1), {**TIMINGS, "forward": 20.0 + index})
+        report.result(Result(frame, found(0, 0, 1), {**TIMINGS, "forward": 20.0 + index}))
 
 
 def test_words() -> None:
@@ -85,7 +86,7 @@ def test_a_log_file_gets_a_line_now_and_then(
 def test_the_summary_counts_pictures_frames_and_failures(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report([CLIP])
     watch(report, 2)
-    report.result(Frame(CLIP, np.zeros((48, 64, 3), np.uint8)), found(), TIMINGS)
+    report.result(Result(Frame(CLIP, np.zeros((48, 64, 3), np.uint8)), found(), TIMINGS))
     report.problem("a.jpg: torn")
     report.problem("clip.mp4: cut short", fatal=False)
     report.summary("out", interrupted=True)

@@ -6,8 +6,8 @@ Each kind of output is a class with `add` for every frame, `end` for a video or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -23,10 +23,11 @@ from ..inputs.sources import Source
 
 @dataclass
 class Result:
-    """A frame and what was found in it."""
+    """A frame and what was found in it; `timings` are the detector's, milliseconds by stage."""
 
     frame: Frame
     detections: Detections
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def picture(self) -> np.ndarray:

@@ -1,0 +1,101 @@
+"""The options that commands have in common: which model, on what, and which boxes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .detector import Detector
+from .devices import DEVICES
+
+
+def add_model_options(group: argparse._ArgumentGroup) -> None:
+    """Add --weights, --imgsz, --device and --threads."""
+    add = group.add_argument
+    add(
+        "--weights",
+        metavar="FILE",
+        help="model file made by `python -m convert` (default: one that finds printed codes)",
+    )
+    add(
+        "--imgsz",
+        type=whole,
+        nargs="+",
+        action=_OneOrTwo,
+        metavar="N",
+        help="size to scale images to, N or H W (default: the model's own)",
+    )
+    add("--device", default="cpu", metavar="NAME", help=f"{', '.join(DEVICES)} (default: cpu)")
+    add("--threads", type=positive, metavar="N", help="processor threads to use (default: all cores)")
+
+
+def add_box_options(
+    group: argparse._ArgumentGroup, conf_thres: float, iou_thres: float, max_det: int
+) -> None:
+    """Add --conf-thres, --iou-thres and --max-det with these defaults."""
+    add = group.add_argument
+    add(
+        "--conf-thres",
+        type=float,
+        default=conf_thres,
+        metavar="X",
+        help="lowest score, 0 to 1 (default: %(default)s)",
+    )
+    add(
+        "--iou-thres",
+        type=float,
+        default=iou_thres,
+        metavar="X",
+        help="of boxes that overlap more, the best one stays, 0 to 1 (default: %(default)s)",
+    )
+    add(
+        "--max-det",
+        type=positive,
+        default=max_det,
+        metavar="N",
+        help="most boxes per image (default: %(default)s)",
+    )
+
+
+def make_detector(options: argparse.Namespace, **more: Any) -> Detector:
+    """Make the Detector that the options ask for. Raises what it raises."""
+    return Detector(
+        options.weights,
+        device=options.device,
+        imgsz=options.imgsz,
+        conf_thres=options.conf_thres,
+        iou_thres=options.iou_thres,
+        max_det=options.max_det,
+        **more,
+    )
+
+
+def whole(text: str) -> int:
+    """Read a whole number, for argparse."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1, for argparse."""
+    value = whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+class _OneOrTwo(argparse.Action):
+    """Takes one value or two."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option: str | None = None,
+    ) -> None:
+        if len(values) > 2:
+            raise argparse.ArgumentError(self, "give one number or two, height and width")
+        setattr(namespace, self.dest, values)

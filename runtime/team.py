@@ -1,0 +1,41 @@
+"""Many images on one processor: a network for each core, instead of one network on all cores.
+
+Cores that share a network wait for each other after every layer, and longest when other work takes one of
+them away for a moment. With a network each they don't (figures in `runtime/SPEED.md`). What it costs is
+memory, and time until the first result: so it is for many images, and for models that are not large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import cv2
+
+from .detector import Detector
+
+IMAGES_EACH = 4  # so many images, at least, make up for loading a further network
+MAX_BYTES = (
+    256_000_000  # of all model files together; in memory a network takes about twice its file and more
+)
+
+
+@contextmanager
+def team(first: Detector, make: Callable[[], Detector], images: float) -> Iterator[list[Detector]]:
+    """Give the detectors that so many images are divided among, each to be used by one thread at a time.
+
+    There are as many as OpenCV may use threads: `first`, and others like it that `make` makes. Until this is
+    left, OpenCV uses one thread for each. For few images, a large model or another device than the CPU it is
+    `first` alone, with all threads.
+    """
+    threads = cv2.getNumThreads()
+    small = threads * first.path.stat().st_size <= MAX_BYTES
+    if threads < 2 or first.device != "cpu" or images < IMAGES_EACH * threads or not small:
+        yield [first]
+        return
+    detectors = [first, *(make() for _ in range(threads - 1))]
+    cv2.setNumThreads(1)
+    try:
+        yield detectors
+    finally:
+        cv2.setNumThreads(threads)
