@@ -14,7 +14,7 @@ import cv2
 
 from .detector import Detector
 
-IMAGES_EACH = 4  # so many images, at least, make up for loading a further network
+IMAGES_EACH = 6  # with fewer, loading further networks takes what they save
 MAX_BYTES = (
     256_000_000  # of all model files together; in memory a network takes about twice its file and more
 )

@@ -36,7 +36,7 @@ def _threads_as_before() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("threads", "images", "count"),
-    [(3, math.inf, 3), (3, 12, 3), (3, 11, 1), (2, 8, 2), (2, 1, 1), (1, math.inf, 1)],
+    [(3, math.inf, 3), (3, 18, 3), (3, 17, 1), (2, 12, 2), (2, 1, 1), (1, math.inf, 1)],
 )
 def test_many_images_get_a_detector_for_each_thread(
     model: Path, threads: int, images: float, count: int
