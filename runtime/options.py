@@ -26,7 +26,13 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
         help="size to scale images to, N or H W (default: the model's own)",
     )
     add("--device", default="cpu", metavar="NAME", help=f"{', '.join(DEVICES)} (default: cpu)")
-    add("--threads", type=positive, metavar="N", help="processor threads to use (default: all cores)")
+    add(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="processor threads to use; many images are divided among networks of one thread each, "
+        "and each needs memory (default: all cores)",
+    )
 
 
 def add_box_options(
