@@ -5,6 +5,7 @@
 #include <yolov5_dnn.hpp>
 
 #include <functional>
+#include <memory>
 #include <thread>
 
 #include "tiny_model.hpp"
@@ -269,21 +270,30 @@ TEST_CASE("several images give what each gives alone") {
     CHECK(detector.detect(std::vector<cv::Mat>()).empty());
 }
 
-TEST_CASE("threads may share a detector") {
+TEST_CASE("threads may share a detector, or have one each") {
     const tiny::File file;
-    Detector detector(file.path);
-    std::array<int, 4> right{};
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t)
-        threads.emplace_back([&detector, &right, t] {
-            const cv::Mat image = with_cell(2 + t, 3, t % 2 ? blue : red, t < 2 ? cv::Size(64, 64) : cv::Size(64, 32));
-            for (int round = 0; round < 20; ++round) {
-                const auto found = detector.detect(image);
-                right[static_cast<std::size_t>(t)] += found.size() == 1 && found[0].class_id == t % 2;
-            }
-        });
-    for (auto& thread : threads) thread.join();
-    CHECK(right == std::array<int, 4>{20, 20, 20, 20});
+    Detector shared(file.path);
+    const int before = cv::getNumThreads();
+    for (const bool each : {false, true}) {
+        CAPTURE(each);
+        cv::setNumThreads(each ? 1 : before);
+        std::array<int, 4> right{};
+        std::vector<std::thread> threads;
+        for (int t = 0; t < 4; ++t)
+            threads.emplace_back([&, t] {
+                const auto own = each ? std::make_unique<Detector>(file.path) : nullptr;
+                Detector& detector = own ? *own : shared;
+                const cv::Size size = t < 2 ? cv::Size(64, 64) : cv::Size(64, 32);
+                const cv::Mat image = with_cell(2 + t, 3, t % 2 ? blue : red, size);
+                for (int round = 0; round < 20; ++round) {
+                    const auto found = detector.detect(image);
+                    right[static_cast<std::size_t>(t)] += found.size() == 1 && found[0].class_id == t % 2;
+                }
+            });
+        for (auto& thread : threads) thread.join();
+        CHECK(right == std::array<int, 4>{20, 20, 20, 20});
+    }
+    cv::setNumThreads(before);
 }
 
 TEST_CASE("timings tell where the time went") {
