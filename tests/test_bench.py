@@ -116,15 +116,17 @@ def same(name: str, path: Path, images: list[Path], conf_thres: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "onnxruntime-spinning"])
-def test_onnxruntime_runs_the_fast_graph(scene, name):
+@pytest.mark.parametrize("fold", [1, 2])
+def test_onnxruntime_runs_the_fast_graph(scene, name, fold):
+    """A Swish of the model's own, and folded input or not."""
     path = onnx_models.write(
-        scene / "fast.onnx", onnx_models.red_network(swish=True, fold=2), onnx_models.metadata(fold=2)
+        scene / "swish.onnx", onnx_models.red_network(swish=True, fold=fold), onnx_models.metadata(fold=fold)
     )
     same(name, path, [scene / "a.png", scene / "b.png"], 0.01)
 
 
 @pytest.mark.parametrize("name", [name for name in CONTESTANTS if name != "cv2.dnn"])
-def test_contestants_find_the_same(scene, name, monkeypatch):
+def test_contestants_find_the_same(scene, name):
     """On a converted network with its checkpoint, and what pnnx makes for ncnn, beside it."""
     pytest.importorskip("torch")
     pytest.importorskip("onnxsim")
