@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -136,18 +137,16 @@ def detect(options: argparse.Namespace) -> int:
         report.problem(text)
     if options.threads:
         cv2.setNumThreads(options.threads)
-
-    def make() -> Detector:
-        return make_detector(
-            options,
-            classes=options.classes,
-            agnostic_nms=options.agnostic_nms,
-            multi_label=options.multi_label,
-        )
-
+    make = partial(
+        make_detector,
+        options,
+        classes=options.classes,
+        agnostic_nms=options.agnostic_nms,
+        multi_label=options.multi_label,
+    )
     detector = make()
     with Interrupt() as interrupt:
-        _run(options, sources, _look(options, sources, detector, make, interrupt), report, interrupt)
+        _run(options, sources, _look_at_all(options, sources, detector, make, interrupt), report, interrupt)
     uses_folder = not options.no_save or options.save_txt or options.save_conf or options.save_crop
     report.summary(str(options.output) if uses_folder else None, interrupt.requested)
     if interrupt.requested:
@@ -220,7 +219,7 @@ def _open_outputs(options: argparse.Namespace, sources: Sequence[Source]) -> Ite
         yield Pictures(options.output, protected)
 
 
-def _look(
+def _look_at_all(
     options: argparse.Namespace,
     sources: Sequence[Source],
     detector: Detector,
@@ -240,22 +239,18 @@ def _look(
             team(detector, make, images) as detectors,
             closing(read_ahead(read_files(files, options.vid_stride), stopped=stopped)) as events,
         ):
-            yield from in_order([_worker(each) for each in detectors], events)
+            yield from in_order([partial(_look_at, each) for each in detectors], events)
     if live and not stopped():
         streams: list[Iterator[Event]] = [read_live(source, options.vid_stride) for source in live]
         with closing(newest(streams, lambda event: isinstance(event, Frame), stopped)) as events:
-            yield from map(_worker(detector), events)
+            yield from map(partial(_look_at, detector), events)
 
 
-def _worker(detector: Detector) -> Callable[[Event], Result | Problem | End]:
-    """Make a function that finds what is in a frame, and leaves other events as they are."""
-
-    def work(event: Event) -> Result | Problem | End:
-        if not isinstance(event, Frame):
-            return event
-        return Result(event, detector(event.image), detector.timings)
-
-    return work
+def _look_at(detector: Detector, event: Event) -> Result | Problem | End:
+    """Find what is in a frame; leave other events as they are."""
+    if not isinstance(event, Frame):
+        return event
+    return Result(event, detector(event.image), detector.timings)
 
 
 if __name__ == "__main__":

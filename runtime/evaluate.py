@@ -7,7 +7,8 @@ import importlib
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -105,10 +106,7 @@ def evaluate(options: argparse.Namespace) -> int:
         dataset = _read_dataset(options, None) if options.annotations else dataset_of([*rows, *others])
         results = collect(rows, dataset)
     else:
-
-        def make() -> Detector:
-            return make_detector(options, multi_label=True)
-
+        make = partial(make_detector, options, multi_label=True)
         detector = make()
         dataset = _read_dataset(options, detector.info.names)
         with team(detector, make, len(dataset.files)) as detectors:
@@ -164,16 +162,13 @@ def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tu
     results, unread = {}, 0
     stages = dict.fromkeys(("letterbox", "forward", "decode", "nms"), 0.0)
 
-    def worker(detector: Detector) -> Callable[[str], tuple[Detections, dict[str, float]] | InputError]:
-        def work(file: str) -> tuple[Detections, dict[str, float]] | InputError:
-            try:
-                return detector(read_image(folder / file)), detector.timings
-            except InputError as error:
-                return error
+    def look_at(detector: Detector, file: str) -> tuple[Detections, dict[str, float]] | InputError:
+        try:
+            return detector(read_image(folder / file)), detector.timings
+        except InputError as error:
+            return error
 
-        return work
-
-    outcomes = in_order([worker(each) for each in detectors], dataset.files.values())
+    outcomes = in_order([partial(look_at, each) for each in detectors], dataset.files.values())
     progress = tqdm(outcomes, "detecting", len(dataset.files), unit="image", disable=None)
     for image_id, outcome in zip(dataset.files, progress, strict=True):
         if isinstance(outcome, InputError):

@@ -27,8 +27,8 @@ def team(first: Detector, make: Callable[[], Detector], images: float) -> Iterat
     `first` alone, with all threads.
     """
     threads = cv2.getNumThreads()
-    small = threads * first.path.stat().st_size <= MAX_BYTES
-    if threads < 2 or first.device != "cpu" or images < IMAGES_EACH * threads or not small:
+    many = threads > 1 and images >= IMAGES_EACH * threads
+    if not many or first.device != "cpu" or threads * first.path.stat().st_size > MAX_BYTES:
         yield [first]
         return
     detectors = [first, *(make() for _ in range(threads - 1))]
