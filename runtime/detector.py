@@ -82,6 +82,9 @@ class Detector:
         self.path = DEFAULT_MODEL if path is None else Path(path)
         buffer, metadata = read_model(self.path)
         self.info: ModelInfo = read_info(metadata, self.path, names, anchors, strides)
+        if not isinstance(self.info.head, BoxTask):
+            raise ModelError(f"{self.path} is no model to detect with; it is for {self.info.head.user}")
+        self._task = self.info.head
         self.conf_thres = _share(conf_thres, "conf_thres")
         self.iou_thres = _share(iou_thres, "iou_thres")
         if isinstance(max_det, bool) or not isinstance(max_det, int) or max_det < 1:
@@ -90,10 +93,6 @@ class Detector:
         self.classes = _class_ids(classes, self.info.names)
         self.agnostic_nms = agnostic_nms
         self.multi_label = multi_label
-
-        if not isinstance(self.info.head, BoxTask):
-            raise ModelError(f"{self.path} is no model to detect with; it is for {self.info.head.user}")
-        self._task = self.info.head
 
         has_metadata = "imgsz" in metadata
         self.imgsz = _input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
