@@ -99,12 +99,6 @@ def random_heads(
     return heads
 
 
-def layout_of(heads: Sequence[Head]) -> Layout:
-    """Tell that a head's channels are classes from the sixth on, with nothing extra."""
-    end = heads[0].maps.shape[1] // len(heads[0].anchors)
-    return Layout(slice(5, end), slice(end, end))
-
-
 def python_boxes(
     heads: Sequence[Head],
     image: int,
@@ -114,15 +108,15 @@ def python_boxes(
     multi_label: bool,
     agnostic: bool,
 ) -> Boxes:
-    found = decode(
+    candidates = decode(
         [head.maps[image] for head in heads],
         [head.anchors for head in heads],
         [head.stride for head in heads],
-        layout_of(heads),
+        Layout(classes=slice(5, heads[0].maps.shape[1] // len(heads[0].anchors))),
         conf,
         multi_label,
     )
-    kept = found[nms(found, iou_thres, max_det, agnostic)]
+    kept = candidates[nms(candidates, iou_thres, max_det, agnostic)]
     return Boxes(kept.class_ids, kept.scores, kept.xyxy)
 
 
