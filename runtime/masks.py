@@ -73,7 +73,9 @@ class Masks:
     def of_array(cls, masks: np.ndarray) -> Masks:
         """Make Masks of an array, bool (n, h, w)."""
         masks = np.asarray(masks, bool)
-        return cls([(0, 0, mask) for mask in masks], Placement(1.0, 0.0, 0.0), (masks.shape[1], masks.shape[2]))
+        return cls(
+            [(0, 0, mask) for mask in masks], Placement(1.0, 0.0, 0.0), (masks.shape[1], masks.shape[2])
+        )
 
     @classmethod
     def concatenate(cls, parts: Sequence[Masks]) -> Masks:
@@ -132,11 +134,27 @@ class Masks:
             return 0, 0, np.zeros((0, 0), bool)
         if (scale, pad_x, pad_y) == (1, 0, 0):
             return x1, y1, bitmap[y1 - top : y2 - top, x1 - left : x2 - left]
-        shift_x = (x1 + 0.5) * scale + pad_x - 0.5 - left
-        shift_y = (y1 + 0.5) * scale + pad_y - 0.5 - top
+        # Around the bitmap it is 0, but past the image's own edge, which rounding may have moved by a pixel of
+        # the canvas, it is as it is there.
+        bordered = np.pad(bitmap.astype(np.uint8) * 255, 1)
+        if left < pad_x + 1:
+            bordered[:, 0] = bordered[:, 1]
+        if left + bitmap.shape[1] > width * scale + pad_x - 1:
+            bordered[:, -1] = bordered[:, -2]
+        if top < pad_y + 1:
+            bordered[0] = bordered[1]
+        if top + bitmap.shape[0] > height * scale + pad_y - 1:
+            bordered[-1] = bordered[-2]
+        shift_x = (x1 + 0.5) * scale + pad_x - 0.5 - (left - 1)
+        shift_y = (y1 + 0.5) * scale + pad_y - 0.5 - (top - 1)
         matrix = np.array([[scale, 0, shift_x], [0, scale, shift_y]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        grey = cv2.warpAffine(bitmap.astype(np.uint8) * 255, matrix, (x2 - x1, y2 - y1), flags=flags)
+        grey = cv2.warpAffine(
+            bordered,
+            matrix,
+            (x2 - x1, y2 - y1),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
         return x1, y1, grey > 127
 
 

@@ -23,7 +23,9 @@ def encode(mask: np.ndarray, left: int, top: int, image_hw: tuple[int, int]) -> 
     """
     height, width = image_hw
     rows, columns = mask.shape
-    padded = np.zeros((columns, rows + 2), np.int8)  # a column of the mask is a row here, with a 0 at each end
+    padded = np.zeros(
+        (columns, rows + 2), np.int8
+    )  # a column of the mask is a row here, with a 0 at each end
     padded[:, 1:-1] = mask.T
     steps = np.diff(padded, axis=1)
     column, row = np.nonzero(steps)  # a run begins at one, ends before the next: column by column, in pairs
