@@ -6,7 +6,7 @@ With the cell (column, row) of a head of stride s, and for each side the distanc
     x2 = (column + 0.5 + d_right) · s   y2 = (row + 0.5 + d_bottom) · s
     score = σ(t_class)
 
-Distribution focal loss, https://arxiv.org/abs/2006.04388 (section 3.2), without a bin's own weights: bin k is k.
+Distribution focal loss, https://arxiv.org/abs/2006.04388 (section 3.2): bin k stands for the distance k.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def decode_anchor_free(
         if np.isnan(classes.max(initial=-np.inf)):
             raise ModelError("the network's output is not a number: on a 16-bit device, try the 32-bit one")
         if multi_label:
-            cell, class_id = np.nonzero(classes.T > threshold)
+            cell, class_id = np.nonzero(threshold < classes.T)
         else:
             cell = np.flatnonzero(classes.max(axis=0) > threshold)
             class_id = classes[:, cell].argmax(axis=0)

@@ -3,16 +3,17 @@
 A mask is σ(coefficients · prototypes), cut to its box, scaled up to the canvas and compared with a half:
 https://github.com/ultralytics/yolov5/blob/v7.0/utils/segment/general.py (`process_mask`).
 
-Only what lies within a mask's box is ever computed, one mask after the other, and kept at the resolution of the
-canvas, a byte a pixel: n masks take at most n · H · W bytes for a network input of H × W, whatever the image's
-size (300 masks at 640 × 640: 123 MB, if each of them fills the picture). The image's own pixels are made when
-they are asked for, mask by mask.
+Only what lies within a mask's box is ever computed, one mask after the other, and kept at the resolution of
+the canvas, a byte a pixel: n masks take at most n · H · W bytes for a network input of H × W, whatever the
+image's size (300 masks at 640 × 640: 123 MB, if each of them fills the picture). The image's own pixels are
+made when they are asked for, mask by mask.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import cv2
 import numpy as np
@@ -61,7 +62,7 @@ class Masks:
     all of it, while `masks[1:]`, `masks[[0, 3]]` and `masks[scores > 0.5]` are Masks again. What it holds is
     smaller, see the module.
 
-    bitmaps: of each mask, on the canvas; placement: of the image on the canvas; image_hw: its (height, width).
+    bitmaps: of each mask, on the canvas; placement: of the image there; image_hw: its (height, width).
     """
 
     def __init__(self, bitmaps: Sequence[Bitmap], placement: Placement, image_hw: tuple[int, int]):
@@ -126,39 +127,39 @@ class Masks:
         """Give the part of the image that holds a mask: left, top, bool (h, w); the rest is outside it."""
         left, top, bitmap = self._bitmaps[index]
         scale, pad_x, pad_y = self._placement
-        height, width = self._image_hw
-        # Along each axis: canvas = image · scale + pad for edges, so a pixel's centre lies half a pixel further.
-        x1, x2 = _covered(left, bitmap.shape[1], scale, pad_x, width)
-        y1, y2 = _covered(top, bitmap.shape[0], scale, pad_y, height)
-        if x1 >= x2 or y1 >= y2:
+        columns = _Reach.of(left, bitmap.shape[1], scale, pad_x, self._image_hw[1])
+        rows = _Reach.of(top, bitmap.shape[0], scale, pad_y, self._image_hw[0])
+        size = max(columns.end - columns.start, 0), max(rows.end - rows.start, 0)
+        if not bitmap.size or not all(size):
             return 0, 0, np.zeros((0, 0), bool)
-        if (scale, pad_x, pad_y) == (1, 0, 0):
-            return x1, y1, bitmap[y1 - top : y2 - top, x1 - left : x2 - left]
-        # Around the bitmap it is 0, but past the image's own edge, which rounding may have moved by a pixel of
-        # the canvas, it is as it is there.
+        # Around the bitmap it is 0, but past the image's own edge it goes on as it is there.
         bordered = np.pad(bitmap.astype(np.uint8) * 255, 1)
-        if left < pad_x + 1:
-            bordered[:, 0] = bordered[:, 1]
-        if left + bitmap.shape[1] > width * scale + pad_x - 1:
-            bordered[:, -1] = bordered[:, -2]
-        if top < pad_y + 1:
-            bordered[0] = bordered[1]
-        if top + bitmap.shape[0] > height * scale + pad_y - 1:
-            bordered[-1] = bordered[-2]
-        shift_x = (x1 + 0.5) * scale + pad_x - 0.5 - (left - 1)
-        shift_y = (y1 + 0.5) * scale + pad_y - 0.5 - (top - 1)
-        matrix = np.array([[scale, 0, shift_x], [0, scale, shift_y]])
-        grey = cv2.warpAffine(
-            bordered,
-            matrix,
-            (x2 - x1, y2 - y1),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return x1, y1, grey > 127
+        for side, beside, touches in ((0, 1, columns.first), (-1, -2, columns.last)):
+            bordered[:, side] = bordered[:, beside] * touches
+        for side, beside, touches in ((0, 1, rows.first), (-1, -2, rows.last)):
+            bordered[side] = bordered[beside] * touches
+        matrix = np.array([[scale, 0, columns.offset], [0, scale, rows.offset]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        grey = cv2.warpAffine(bordered, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return columns.start, rows.start, grey > 127
 
 
-def _covered(start: int, length: int, scale: float, pad: float, side: int) -> tuple[int, int]:
-    """Give the range of image pixels that a range of canvas pixels reaches, along one axis."""
-    first, last = (start - pad) / scale, (start + length - pad) / scale
-    return int(np.clip(np.floor(first), 0, side)), int(np.clip(np.ceil(last), 0, side))
+class _Reach(NamedTuple):
+    """What of an image a bitmap of the canvas reaches, along one axis."""
+
+    start: int  # the pixels of the image from here …
+    end: int  # … to here
+    first: bool  # whether the bitmap touches the image's first pixel
+    last: bool  # and its last
+    offset: float  # where the centre of the pixel `start` lies in the bitmap, with a border of one
+
+    @classmethod
+    def of(cls, bitmap_start: int, length: int, scale: float, pad: float, side: int) -> _Reach:
+        """Compute it. canvas = image · scale + pad holds for edges; a pixel's centre is half a pixel further.
+
+        The picture on the canvas was rounded to whole pixels there, so its edge is meant within one of them.
+        """
+        first, last = bitmap_start < pad + 1, bitmap_start + length > side * scale + pad - 1
+        start = 0 if first else max(math.floor((bitmap_start - pad) / scale), 0)
+        end = side if last else min(math.ceil((bitmap_start + length - pad) / scale), side)
+        return cls(start, end, first, last, (start + 0.5) * scale + pad - 0.5 - (bitmap_start - 1))

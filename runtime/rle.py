@@ -1,9 +1,9 @@
 """Masks as COCO writes them: run lengths down the columns, in a short text.
 
-https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c documents the format: the lengths of runs of 0
-and 1 in turn, beginning with 0, column by column. From the third on, each is written as its difference from
-the one before the last; then in groups of five bits, lowest first, a sixth bit telling that more follow, each
-group a letter from "0" on.
+https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c documents the format: the lengths of runs
+of 0 and 1 in turn, beginning with 0, column by column. From the fourth on, each is written as its difference
+from the one before the last; then in groups of five bits, lowest first, a sixth bit telling that more follow,
+each group a letter from "0" on.
 """
 
 from __future__ import annotations
