@@ -52,7 +52,7 @@ def decode_anchor_free(
 
     Raises ModelError if a class logit is not a number, as when 16-bit arithmetic overflowed.
     """
-    threshold = np.float32(logit(conf_thres))
+    threshold = np.nextafter(np.float32(logit(conf_thres)), np.float32(-np.inf))  # none is lost to rounding
     boxes, scores, class_ids = [], [], []
     for head, stride in zip(heads, strides, strict=True):
         channels, _, nx = head.shape
@@ -72,5 +72,6 @@ def decode_anchor_free(
         boxes.append(decode_distances(bins, grid, np.float32(stride)))
         scores.append(sigmoid(classes[class_id, cell]))
         class_ids.append(class_id.astype(np.int32))
-    found = Candidates(np.concatenate(boxes), np.concatenate(scores), np.concatenate(class_ids))
+    joined = np.concatenate(boxes), np.concatenate(scores), np.concatenate(class_ids)
+    found = Candidates(*joined, extra=np.empty((len(joined[0]), 0), np.float32))
     return found[found.scores > conf_thres]

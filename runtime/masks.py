@@ -55,7 +55,7 @@ def make_bitmaps(
     return bitmaps
 
 
-class Masks:
+class Masks(np.lib.mixins.NDArrayOperatorsMixin):
     """The masks of one image's detections.
 
     It goes for an array, bool (n, h, w) in the image's pixels: `masks[2]` is bool (h, w), `np.asarray(masks)`
@@ -91,6 +91,9 @@ class Masks:
             bitmaps += [part.window(i) for i in range(len(part))]
         return cls(bitmaps, Placement(1.0, 0.0, 0.0), first._image_hw)
 
+    dtype = np.dtype(bool)
+    ndim = 3
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(n, h, w) of the array that this goes for."""
@@ -123,6 +126,10 @@ class Masks:
             masks[i] = mask
         return masks if dtype is None else masks.astype(dtype)
 
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        arrays = [np.asarray(each) if isinstance(each, Masks) else each for each in inputs]
+        return getattr(ufunc, method)(*arrays, **options)
+
     def window(self, index: int) -> Bitmap:
         """Give the part of the image that holds a mask: left, top, bool (h, w); the rest is outside it."""
         left, top, bitmap = self._bitmaps[index]
@@ -142,6 +149,14 @@ class Masks:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         grey = cv2.warpAffine(bordered, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return columns.start, rows.start, grey > 127
+
+    def polygon(self, index: int) -> np.ndarray:
+        """Give the outline of a mask's largest part: int32 (m, 2), x y in the image's pixels; m may be 0."""
+        left, top, mask = self.window(index)
+        contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        if not contours:
+            return np.empty((0, 2), np.int32)
+        return np.asarray(max(contours, key=cv2.contourArea).reshape(-1, 2) + (left, top), np.int32)
 
 
 class _Reach(NamedTuple):
