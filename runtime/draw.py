@@ -145,7 +145,7 @@ def _draw_labels(
     fitted = [_fit(text, image_hw, pad) for text in texts]
     sizes = [(extent.width + 2 * pad, extent.ascent + extent.descent + pad) for _, extent, _ in fitted]
     half = line // 2  # of a line lies outside its box
-    edges = np.array(boxes, int).reshape(-1, 4) + (-half, -half, half + 1, half + 1)
+    edges = np.array(boxes, int).reshape(-1, 4) + np.array([-half, -half, half + 1, half + 1])
     for place, label_size, (text, extent, size), colour in zip(
         place_labels(edges, sizes, image_hw), sizes, fitted, colours, strict=True
     ):
@@ -157,7 +157,7 @@ def _draw_labels(
 
 
 def _fit(text: str, image_hw: tuple[int, int], pad: int) -> tuple[str, Extent, int]:
-    """Make a text small enough, and if need be short enough, for the image. Returns also its letters' size."""
+    """Make a text small enough, and if need be short enough, for the image. Gives also its letters' size."""
     size = text_size(image_hw)
     extent = measure(text, size)
     while size > 8 and extent.width + 2 * pad > image_hw[1]:

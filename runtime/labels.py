@@ -18,10 +18,11 @@ def place_labels(
 ) -> list[tuple[int, int] | None]:
     """Find a place for the label of each box.
 
-    boxes: int (n, 4), x1 y1 x2 y2, in the order in which labels choose; sizes: (width, height) of each label.
-    A label is tried above its box, below it, within its upper and its lower edge, at the box's left, its right
-    and its middle, and beside it. Of the places that lie in the image and meet no label placed before, it
-    takes the one that hides least of all boxes, counted in shares of each box; of equals, the first.
+    boxes: int (n, 4), x1 y1 x2 y2, in the order in which labels choose; sizes: (width, height) of each one's.
+    A label is tried above its box, below it, within its upper and its lower edge, at the box's left, its
+    right and its middle, and beside it, moved into the image where its box reaches out of it. Of the places
+    that lie in the image and meet no label placed before, it takes the one that hides least of all boxes,
+    counted in shares of each box; of equals, the first.
 
     Returns (left, top) of each label, or None where every place is taken.
     """
@@ -33,7 +34,7 @@ def place_labels(
     places: list[tuple[int, int] | None] = []
     for box, (label_w, label_h) in zip(boxes.tolist(), sizes, strict=True):
         corners = np.array(_corners(box, label_w, label_h, image_hw), np.int64)
-        rects = np.concatenate((corners, corners + (label_w, label_h)), axis=1)
+        rects = np.concatenate((corners, corners + np.array([label_w, label_h])), axis=1)
         inside = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= (width, height)).all(axis=1)
         free = inside & ~(_intersections(rects, taken) > 0).any(axis=1)
         if not free.any():
@@ -51,9 +52,9 @@ def _corners(
 ) -> list[tuple[int, int]]:
     """Name the upper left corners that a label may have, in the order of preference."""
     x1, y1, x2, y2 = box
-    last = max(image_hw[1] - label_w, 0)  # further to the right the label would leave the image
-    lefts = [min(max(left, 0), last) for left in (x1, x2 - label_w, (x1 + x2 - label_w) // 2)]
-    tops = (y1 - label_h, y2, y1, y2 - label_h)
+    last_top, last_left = max(image_hw[0] - label_h, 0), max(image_hw[1] - label_w, 0)
+    lefts = [min(max(left, 0), last_left) for left in (x1, x2 - label_w, (x1 + x2 - label_w) // 2)]
+    tops = [y1 - label_h, y2, *(min(max(top, 0), last_top) for top in (y1, y2 - label_h))]
     corners = [(left, top) for left in lefts[:1] for top in tops]
     corners += [(left, top) for top in tops for left in lefts[1:]]
     corners += [(x2, y1), (x1 - label_w, y1), (x2, y2 - label_h), (x1 - label_w, y2 - label_h)]

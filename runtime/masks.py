@@ -156,7 +156,7 @@ class Masks(np.lib.mixins.NDArrayOperatorsMixin):
         contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         if not contours:
             return np.empty((0, 2), np.int32)
-        return np.asarray(max(contours, key=cv2.contourArea).reshape(-1, 2) + (left, top), np.int32)
+        return np.asarray(max(contours, key=cv2.contourArea).reshape(-1, 2) + np.array([left, top]), np.int32)
 
 
 class _Reach(NamedTuple):
