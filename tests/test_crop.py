@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from runtime.classification import Classification, softmax
 from runtime.crop import crop_shorter_side, crop_square, to_classifier_blob
+from runtime.inputs.image_file import read_image
 
 
 @pytest.mark.parametrize("picture", ["bus", "zidane"])
 def test_the_square_is_that_of_release_7(shared: Path, picture: str) -> None:
     reference = np.load(shared / "reference" / "random-v7.0-n-cls.npz")
-    image = cv2.imread(str(shared / "images" / f"{picture}.jpg"))
+    image = read_image(shared / "images" / f"{picture}.jpg")
     expected = reference[f"{picture}_crop_u8"][0]
     crop = crop_square(image, expected.shape[1])[:, :, ::-1].transpose(2, 0, 1)
     if cv2.__version__ >= "5":
@@ -28,7 +29,7 @@ def test_the_square_is_that_of_release_7(shared: Path, picture: str) -> None:
 @pytest.mark.parametrize("picture", ["bus", "zidane"])
 def test_the_shorter_side_is_that_of_release_6_2(shared: Path, picture: str) -> None:
     reference = np.load(shared / "reference" / "random-v6.2-n-cls.npz")
-    image = cv2.imread(str(shared / "images" / f"{picture}.jpg"))
+    image = read_image(shared / "images" / f"{picture}.jpg")
     expected = reference[f"{picture}_preprocessed"]
     blob = to_classifier_blob(image, expected.shape[2], "shorter-side", reference["mean"], reference["std"])
     assert blob.shape == expected.shape

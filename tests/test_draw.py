@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from runtime import text as text_module
 from runtime.detections import Detections
 from runtime.draw import class_colour, line_width, text_colour, text_size
+from runtime.inputs.image_file import read_image
 from runtime.labels import place_labels
+from runtime.masks import Masks
 from runtime.text import measure, printable, put_text
 
 NAMES = ("person", "安全帽", "a name that is much longer than any label should be", "Ñandú", "g")
@@ -162,7 +164,7 @@ def test_a_mask_is_tinted_and_points_are_dotted() -> None:
     mask = np.zeros((1, 300, 400), bool)
     mask[0, 120:230, 70:180] = True
     points = np.array([[[80, 130], [170, 130], [125, 170], [80, 220], [170, 220]]], np.float32)
-    masked = replace(found, masks=mask).draw(image, hide_labels=True)
+    masked = replace(found, masks=Masks.of_array(mask)).draw(image, hide_labels=True)
     expected = [round(0.6 * 90 + 0.4 * channel) for channel in class_colour(0)]
     assert np.abs(masked[175, 125].astype(int) - expected).max() <= 1
     assert (masked[110, 60:190] == 90).all()
@@ -197,8 +199,7 @@ def test_labels_cover_no_label_and_stay_in_the_image(
 
 @pytest.mark.parametrize("name", ["bus.jpg", "zidane.jpg"])
 def test_labels_of_real_boxes_are_all_there(shared: Path, name: str) -> None:
-    image = cv2.imread(str(shared / "images" / name))
-    height, width = image.shape[:2]
+    height, width = read_image(shared / "images" / name).shape[:2]
     rng = np.random.default_rng(3)
     corners = rng.uniform(0, 0.7, (25, 2))
     boxes = np.concatenate((corners, corners + rng.uniform(0.1, 0.3, (25, 2))), axis=1)

@@ -27,7 +27,7 @@ class Detect(BoxTask):
             raise ValueError(
                 f"there are {len(self.strides)} strides for {len(self.anchors)} outputs with anchors"
             )
-        self.outputs = tuple(f"out{i}" for i in range(len(self.strides)))
+        self.outputs: tuple[str, ...] = tuple(f"out{i}" for i in range(len(self.strides)))
         self.layout = Layout(classes=slice(5, 5 + len(self.names)))
 
     @property
