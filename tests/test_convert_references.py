@@ -91,9 +91,10 @@ def test_head_maps_of_the_fast_graph(name: str, shared: Path, tmp_path: Path) ->
     assert_close([head[None] for head in network(to_blob(image, info.fold))], heads, name)
 
 
-def test_list_is_complete(shared: Path) -> None:
+def test_the_checkpoints_are_there(shared: Path) -> None:
+    """All that are listed here; others may lie beside them."""
     found = {path.stem for path in (shared / "checkpoints").glob("*.pt")}
-    assert found == RELEASES.keys() | {"random-v7.0-n-seg"}
+    assert found >= RELEASES.keys()
 
 
 def test_segmentation_is_refused(shared: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -77,4 +78,6 @@ def test_the_best_classes_come_first() -> None:
     found = Classification(np.array([0.1, 0.4, 0.1, 0.4], np.float32), ("a", "b", "c", "d"))
     assert [guess.name for guess in found.top(3)] == ["b", "d", "a"]
     assert [guess.class_id for guess in found.top(9)] == [1, 3, 0, 2]
-    assert found.to_dict(1) == [{"class_id": 1, "name": "b", "probability": pytest.approx(0.4)}]
+    assert replace(found, shown=1).to_dict() == [
+        {"class_id": 1, "name": "b", "probability": pytest.approx(0.4)}
+    ]

@@ -1,104 +1,122 @@
-"""What each task makes of a network's outputs: the answers of the releases' own code."""
+"""The seam: a new task is one class and one row in the table, and everything else works with it."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from runtime.letterbox import Placement
-from runtime.nms import nms
-from runtime.tasks import TASKS, BoxTask, find_task
+pytest.importorskip("onnx")
 
-WHOLE = Placement(1.0, 0.0, 0.0)
+import onnx_models
 
-
-def heads(reference: Any) -> list[np.ndarray]:
-    """Give the raw maps as a network gives them: anchors and their channels in one axis."""
-    raw = [reference[f"raw{i}"][0] for i in range(len(reference["strides"]))]
-    return [
-        each if each.ndim == 3 else each.transpose(0, 3, 1, 2).reshape(-1, *each.shape[1:3]) for each in raw
-    ]
-
-
-def task_of(name: str, reference: Any, **more: Any) -> BoxTask:
-    """Make the task that a model file of this checkpoint would name."""
-    values = {
-        "names": [str(each) for each in reference["names"]],
-        "strides": [int(stride) for stride in reference["strides"]],
-        **more,
-    }
-    if "anchors_pixels" in reference:
-        values["anchors"] = list(reference["anchors_pixels"])
-    task = find_task(name, values)(values)
-    assert isinstance(task, BoxTask)
-    return task
+from runtime import Detector, ModelError, tasks
+from runtime.candidates import Candidates
+from runtime.decode import Layout, Picked, decode
+from runtime.detections import Detections
+from runtime.letterbox import unletterbox
+from runtime.model_file import read_info
+from runtime.tasks import Task, find_task
+from runtime.tasks.anchor_free import AnchorFree
+from runtime.tasks.detect import Detect
+from runtime.tasks.metadata import whole
 
 
-def find(task: BoxTask, outputs: list[np.ndarray], reference: Any, iou_thres: float) -> Any:
-    """Decode, suppress, and give the detections in the network's input."""
-    size = reference["input_u8"].shape[2:]
-    for output, shape in zip(outputs, task.output_shapes(*size), strict=True):
-        assert all(want in (None, side) for side, want in zip(output.shape, shape, strict=True))
-    candidates = task.decode(outputs, float(reference["conf_thres"]), False)
-    kept = candidates[nms(candidates, iou_thres, 1000)]
-    return kept, task.detections(kept, outputs, WHOLE, size)
+class Corner(Detect):
+    """Boxes with one point each, that lies anywhere: what keypoints will be."""
+
+    name = "corner"
+    needs = (*Detect.needs, "keypoints")
+
+    def __init__(self, values):
+        super().__init__(values)
+        self.points = whole(values["keypoints"], "keypoints")
+        end = 5 + 2 * self.points
+        self.layout = Layout(classes=slice(end, end + len(self.names)), extra=slice(5, end))
+
+    def decode(self, outputs, conf_thres, multi_label):
+        def points(picked: Picked) -> np.ndarray:
+            raw = picked.logits[:, self.layout.extra].reshape(-1, self.points, 2)
+            points = raw * picked.anchors[:, None] + (picked.grid * picked.strides)[:, None]
+            return points.reshape(-1, 2 * self.points)
+
+        return decode(outputs, self.anchors, self.strides, self.layout, conf_thres, multi_label, points)
+
+    def detections(self, kept: Candidates, outputs, placement, image_hw):
+        found = super().detections(kept, outputs, placement, image_hw)
+        corners = unletterbox(np.tile(kept.extra, 2), placement, image_hw)
+        found.keypoints = corners[:, :2].reshape(-1, 1, 2)
+        return found
 
 
-def same_boxes(kept: Any, expected: np.ndarray, class_column: int) -> np.ndarray:
-    """Check boxes, scores and classes, in any order of equal scores; give the order of ours."""
-    assert len(kept) == len(expected) > 5
-    distance = np.abs(kept.xyxy[:, None] - expected[None, :, :4]).max(axis=2)
-    order = distance.argmin(axis=0)
-    assert len(set(order.tolist())) == len(expected)
-    assert np.abs(kept.xyxy[order] - expected[:, :4]).max() < 0.01
-    assert np.abs(kept.scores[order] - expected[:, 4]).max() < 1e-5
-    assert np.array_equal(kept.class_ids[order], expected[:, class_column].astype(int))
-    return order
+class Whole(Task):
+    """A task without boxes, as classification is."""
+
+    name = "whole"
+    needs = ("names",)
+    user = "Guesser"
+    outputs = ("out0",)
+    facts = "one output"
+
+    def __init__(self, values):
+        self.names = tuple(values["names"])
+
+    def output_shapes(self, height, width):
+        return [(len(self.names),)]
 
 
-@pytest.mark.parametrize("name", ["random-v7.0-n-seg-6c", "random-v7.0-n-seg-nm16"])
-def test_segmentation(shared: Path, name: str) -> None:
-    reference = np.load(shared / "reference" / f"{name}.npz")
-    task = task_of("segment", reference, masks=int(reference["nm"]))
-    outputs = [*heads(reference), reference["proto"][0]]
-    expected = reference["detections_xyxy_conf_cls_coeffs"]
-    kept, found = find(task, outputs, reference, float(reference["iou_thres"]))
-    order = same_boxes(kept, expected, 5)
-    assert np.abs(kept.extra[order] - expected[:, 6:]).max() < 1e-4
-    masks, truth = np.asarray(found.masks)[order], reference["masks"].astype(bool)
-    assert (masks != truth).sum() <= 0.001 * truth.sum()
+@pytest.fixture(autouse=True)
+def _more_tasks(monkeypatch):
+    monkeypatch.setattr(tasks, "TASKS", (*tasks.TASKS, Corner, Whole))
 
 
-@pytest.mark.parametrize("name", ["random-face-n-0.5", "random-face-s"])
-def test_keypoints(shared: Path, name: str) -> None:
-    reference = np.load(shared / "reference" / f"{name}.npz")
-    task = task_of("keypoints", reference, keypoints=5)
-    expected = reference["detections_xyxy_conf_landmarks_cls"]
-    kept, found = find(task, heads(reference), reference, float(reference["iou_thres"]))
-    order = same_boxes(kept, expected, 15)
-    assert np.abs(kept.extra[order] - expected[:, 5:15]).max() < 0.1
-    assert found.keypoints.shape == (len(expected), 5, 2)
+def test_a_new_task_goes_all_the_way(tmp_path):
+    """Of the red network's classes the first two become a point: logits of 10 and −10 on plain red."""
+    props = onnx_models.metadata(task="corner", names=["red"], keypoints=1)
+    model = onnx_models.red_network(classes=3)
+    detector = Detector(onnx_models.write(tmp_path / "corner.onnx", model, props), conf_thres=0.3)
+    assert detector.info.task == "corner"
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[8:16, 16:24] = (0, 0, 255)
+    image[40:48, 40:48] = (0, 0, 128)  # half as red: objectness σ(0), class σ(0), a score of 0.25
+    found = detector(image)
+    assert isinstance(found, Detections)
+    (one,) = found
+    assert one.box == pytest.approx((15, 5, 25, 19))
+    assert one.score == pytest.approx(0.5, abs=1e-3)
+    # 10 · 10 + 2 · 8 and −10 · 14 + 1 · 8, clipped to the image
+    assert one.keypoints is not None
+    assert one.keypoints.tolist() == [[64, 0]]
+    assert found.to_dict()[0]["keypoints"] == [[64, 0]]
+    assert len(detector(np.zeros((64, 64, 3), np.uint8))) == 0
 
 
-@pytest.mark.parametrize("iou_thres", [0.7, 0.45])
-def test_without_anchors(shared: Path, iou_thres: float) -> None:
-    reference = np.load(shared / "reference" / "random-yolov5nu.npz")
-    task = task_of("detect", reference, reg_max=int(reference["reg_max"]))
-    key = "detections_xyxy_conf_cls" if iou_thres == 0.7 else "detections_iou45_xyxy_conf_cls"
-    kept, _ = find(task, heads(reference), reference, iou_thres)
-    same_boxes(kept, reference[key], 5)
-    everything = task.decode(heads(reference), 0.0, False)
-    cx, cy, w, h = reference["decoded"][0, :4]
-    boxes = np.stack((cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2), axis=1)
-    assert np.abs(everything.xyxy - boxes).max() < 0.01
+def test_networks_of_one_task_are_told_apart_by_their_metadata():
+    plain = read_info(onnx_models.metadata(), "a.onnx")
+    other = read_info(onnx_models.metadata(anchors=None, reg_max=16), "b.onnx")
+    assert (type(plain.head), type(other.head)) == (Detect, AnchorFree)
+    assert plain.task == other.task == "detect"
+    with pytest.raises(ModelError, match="lacks the metadata anchors"):
+        read_info(onnx_models.metadata(anchors=None), "c.onnx")
 
 
-def test_every_task_has_a_row_and_a_way_to_be_told_from_the_others() -> None:
-    assert {task.name for task in TASKS} == {"detect", "segment", "keypoints", "classify"}
-    for task in TASKS:
-        assert find_task(task.name, task.needs) is task
-    with pytest.raises(ValueError, match="'pose'"):
+def test_a_task_checks_its_own_metadata():
+    with pytest.raises(ModelError, match=r"d\.onnx lacks the metadata keypoints; convert"):
+        read_info(onnx_models.metadata(task="corner"), "d.onnx")
+    with pytest.raises(ModelError, match=r"unusable metadata: keypoints must be whole numbers"):
+        read_info(onnx_models.metadata(task="corner", keypoints=-1), "d.onnx")
+    with pytest.raises(ModelError, match=r"damaged metadata: keypoints is not JSON"):
+        read_info({**onnx_models.metadata(task="corner"), "keypoints": "{"}, "d.onnx")
+
+
+def test_a_task_without_boxes_is_none_for_the_detector(tmp_path):
+    props = {"task": '"whole"', "names": '["a", "b"]', "imgsz": "[50, 70]"}
+    info = read_info(props, "whole.onnx")
+    assert (info.strides, info.anchors, info.size_multiple) == ((), (), 1)
+    path = onnx_models.write(tmp_path / "whole.onnx", props=props)
+    with pytest.raises(ModelError, match=r"whole\.onnx is no model to detect with; it is for Guesser"):
+        Detector(path)
+
+
+def test_what_is_in_no_row_is_refused():
+    with pytest.raises(ValueError, match="the task is 'pose', and only 'detect' .* or 'corner' or 'whole'"):
         find_task("pose", ())
