@@ -225,7 +225,7 @@ def test_controls(red_model):
         ({"conf_thres": float("nan")}, "conf_thres"),
         ({"conf_thres": "high"}, "conf_thres"),
         ({"iou_thres": 1.1}, "iou_thres"),
-        ({"iou_thres": None}, "iou_thres"),
+        ({"iou_thres": "much"}, "iou_thres"),
         ({"max_det": 0}, "max_det"),
         ({"max_det": 2.5}, "max_det"),
         ({"classes": ["dog"]}, "there is no class 'dog'; the model has 0 to 1: plain, bluish"),

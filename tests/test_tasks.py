@@ -118,5 +118,5 @@ def test_a_task_without_boxes_is_none_for_the_detector(tmp_path):
 
 
 def test_what_is_in_no_row_is_refused():
-    with pytest.raises(ValueError, match="the task is 'pose', and only 'detect' .* or 'corner' or 'whole'"):
+    with pytest.raises(ValueError, match=r"the task is 'pose', and only 'detect' .* or 'corner' or 'whole'"):
         find_task("pose", ())
