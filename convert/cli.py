@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from .conversion import Report
 
 DESCRIPTION = """\
-Convert a trained YOLOv5 detection checkpoint (.pt, any release from v1.0 to v7.0) to one ONNX file that
-OpenCV runs by itself. The file holds class names, anchors and strides too; nothing else is needed beside it.
+Convert a trained YOLOv5 checkpoint (.pt, any release from v1.0 to v7.0; detection, segmentation, classification),
+or one of yolov5-face, yolov5u or YOLOv8, to one ONNX file that OpenCV runs by itself. The file holds class names,
+anchors and strides too; nothing else is needed beside it.
 
 The checkpoint is read as data and never executed. The finished file is run by OpenCV on a picture and
 compared with PyTorch before it gets its name: a file that is there is a file that works.
@@ -76,6 +77,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "rearranges the pixels, which fixes the input size (default); conv is one equal 6x6 convolution, "
         "which leaves it free",
     )
+    add(
+        "--crop",
+        choices=("square", "shorter-side"),
+        help="how a classifier's pictures are cut: square, as release v7.0 does it (default), or shorter-side, "
+        "as v6.2 did; no checkpoint says which one it was trained with",
+    )
     add("--version", action="version", version=f"yolov5-dnn {__version__}")
     argv = sys.argv[1:] if argv is None else argv
     if not argv:  # show what there is
@@ -120,7 +127,7 @@ def _convert(options: argparse.Namespace) -> int:
     from .conversion import convert
 
     size = options.imgsz if options.imgsz is None else (options.imgsz[0], options.imgsz[-1])
-    report = convert(options.checkpoint, options.output, size, options.focus, options.target, progress)
+    report = convert(options.checkpoint, options.output, size, options.focus, options.target, options.crop, progress)
     progress("done")
     print(summary(report, time.perf_counter() - start))
     return 0
@@ -141,10 +148,11 @@ def summary(report: Report, seconds: float) -> str:
         if report.dynamic
         else f"{height}x{width}, fixed"
     )
-    anchors = "; ".join(" ".join(f"{w:g},{h:g}" for w, h in head) for head in checkpoint.anchors)
+    anchors = "; ".join(" ".join(f"{w:g},{h:g}" for w, h in level) for level in checkpoint.anchors)
     rows = {
         "checkpoint": f"{checkpoint.path}",
         "release": checkpoint.release,
+        "task": checkpoint.model.head.task,
         "classes": f"{len(checkpoint.names)}: {names}",
         "strides": " ".join(map(str, checkpoint.strides)),
         "anchors": anchors,
@@ -156,4 +164,5 @@ def summary(report: Report, seconds: float) -> str:
         "model": f"{report.output} ({report.size / 1e6:.2f} MB)",
         "seconds": f"{seconds:.1f}",
     }
+    rows = {key: text for key, text in rows.items() if text}
     return "\n".join(f"{key:<12}{value}" for key, value in rows.items())

@@ -183,10 +183,12 @@ class SPPF(nn.Module):
         self.m = nn.MaxPool2d(kernel_size=k, stride=1, padding=k // 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        # the package ultralytics keeps the number of pools, and may add the input
         maps = [self.cv1(x)]
-        for _ in range(3):
+        for _ in range(self.__dict__.get("n", 3)):
             maps.append(self.m(maps[-1]))
-        return self.cv2(torch.cat(maps, 1))
+        y = self.cv2(torch.cat(maps, 1))
+        return x + y if self.__dict__.get("add", False) else y
 
 
 class GhostConv(nn.Module):
