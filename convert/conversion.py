@@ -12,8 +12,8 @@ from typing import Literal
 
 import onnx
 
-from runtime.atomic import AtomicFile
 from runtime.errors import InputError
+from runtime.outputs.atomic import AtomicFile
 
 from .check import Difference, check_model
 from .checkpoint import Checkpoint, load_checkpoint
@@ -29,8 +29,8 @@ Target = Literal["portable", "fast"]
 project's runtimes: SiLU as OpenCV's own layer, and an input of 2×2 squares that the caller has folded."""
 
 Crop = Literal["square", "shorter-side"]
-"""How a classifier wants its picture cut: the middle square, scaled (v7.0), or the middle of the picture scaled
-by its shorter side (v6.2)."""
+"""How a classifier wants its picture cut: the middle square, scaled (v7.0), or the middle of the picture
+scaled by its shorter side (v6.2)."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from convert.errors import CheckError, ConvertError  # noqa: E402
 from convert.layers import AutoShape, Conv, DetectionModel, Ensemble  # noqa: E402
 from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
 from convert.sizes import size_multiple  # noqa: E402
-from runtime.devices import find_device  # noqa: E402
 from runtime.letterbox import to_blob  # noqa: E402
 from runtime.model_file import read_info, read_model  # noqa: E402
 from runtime.network import Network  # noqa: E402
@@ -134,7 +133,7 @@ def test_fast_graph(kind: str, tmp_path: Path) -> None:
     buffer, properties = read_model(tmp_path / "a.onnx")
     info = read_info(properties, tmp_path / "a.onnx")
     assert info.fold == (1 if kind == "yolov3" else 2)
-    network = Network(buffer, info, find_device("cpu"), tmp_path / "a.onnx")
+    network = Network(buffer, info, "cpu", tmp_path / "a.onnx")
     for size in [(128, 64), (64, 192)][: 2 if report.dynamic else 1]:
         image = draw_picture(*size)
         expected = run_torch(model, to_blob(image))

@@ -30,6 +30,12 @@ def activation(act: bool | nn.Module) -> nn.Module:
     return nn.SiLU() if act else nn.Identity()
 
 
+def halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Split the channels in two: as one operator, where `chunk` becomes two."""
+    first, second = x.split(x.shape[1] // 2, 1)
+    return first, second
+
+
 class Conv(nn.Module):
     """Convolution, batch normalisation, activation. A fused layer has no `bn` any more."""
 

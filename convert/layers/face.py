@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .blocks import Conv
+from .blocks import Conv, halves
 
 
 class StemBlock(nn.Module):
@@ -57,7 +57,7 @@ class ShuffleV2Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        first, second = (x, x) if len(self.branch1) else x.chunk(2, 1)
+        first, second = (x, x) if len(self.branch1) else halves(x)
         first, second = self.branch1(first), self.branch2(second)
         # the rows of one branch below those of the other are, in memory, alternating channels
         _, c, _, w = (int(value) for value in first.shape)

@@ -59,6 +59,10 @@ class Head(nn.Module):
         """Give what the model file says about the outputs, as values for JSON."""
         raise NotImplementedError
 
+    def normalise(self, blob: np.ndarray) -> np.ndarray:
+        """Turn RGB values, float32 (N, 3, H, W), 0 to 1, into the network's input."""
+        return blob
+
 
 class LevelHead(Head):
     """What the heads have that find boxes on several levels, each a map of one stride.
@@ -318,6 +322,11 @@ class Classify(Head):
     def output_shapes(self, height: int, width: int) -> Shapes:
         """Give the logits, whatever the size."""
         return {"out0": (1, self.classes())}
+
+    def normalise(self, blob: np.ndarray) -> np.ndarray:
+        """Take the mean off each colour, and divide by its deviation."""
+        mean, std = (np.float32(values).reshape(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        return (blob - mean) / std
 
     def metadata(self) -> dict[str, Any]:
         """Give how a picture becomes the input: v7.0's crop unless told otherwise, mean and deviation."""

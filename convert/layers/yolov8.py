@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .blocks import C3, Bottleneck, Conv
+from .blocks import C3, Bottleneck, Conv, halves
 
 
 class C2f(nn.Module):
@@ -25,7 +25,7 @@ class C2f(nn.Module):
         return Bottleneck(c, c, shortcut, g, e=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = list(self.cv1(x).chunk(2, 1))
+        maps = list(halves(self.cv1(x)))
         for block in self.m:
             maps.append(block(maps[-1]))
         return self.cv2(torch.cat(maps, 1))
@@ -90,5 +90,5 @@ class C2PSA(nn.Module):
         self.m = nn.Sequential(*(PSABlock(hidden, num_heads) for _ in range(n)))
 
     def forward(self, x: Tensor) -> Tensor:
-        first, second = self.cv1(x).chunk(2, 1)
+        first, second = halves(self.cv1(x))
         return self.cv2(torch.cat((first, self.m(second)), 1))
