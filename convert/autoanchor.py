@@ -84,9 +84,8 @@ def find_anchors(sizes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     best_fitness = _fitness(sizes, best)
     random = np.random.default_rng(seed)
     for _ in range(GENERATIONS):
-        factors = 1 + (random.random(best.shape) < MUTATED) * random.random() * random.normal(
-            0, SPREAD, best.shape
-        )
+        mutates = random.random(best.shape) < MUTATED
+        factors = 1 + mutates * random.random() * random.normal(0, SPREAD, best.shape)
         changed = np.maximum(best * np.clip(factors, 0.3, 3), MIN_SIDE)
         fitness = _fitness(sizes, changed)
         if fitness > best_fitness:
