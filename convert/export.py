@@ -158,11 +158,10 @@ def write_metadata(
 
     `crop` replaces a classifier's own.
     """
-    head = checkpoint.model.head
     values = {
-        "task": head.task,
+        "task": checkpoint.model.head.task,
         "names": checkpoint.names,
-        **head.metadata(),
+        **checkpoint.metadata,
         "imgsz": list(imgsz),
         "dynamic": dynamic,
         "source": {"file": readable(checkpoint.path.name), "sha256": checkpoint.sha256},
