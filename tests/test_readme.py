@@ -28,7 +28,6 @@ if shutil.which("git") is None or not (ROOT / ".git").exists():
     pytest.skip("needs a git checkout, to list the pages", allow_module_level=True)
 
 NOT_HERE = {
-    "sudo apt install": "installs Debian's packages; the first step of .ci/run does it",
     "python -m pytest": "would run this test in this test; .ci/run python does it",
     ".ci/run": "would run this test in this test",
     "pre-commit": "would change this repository's hooks",
@@ -85,7 +84,11 @@ class Reader:
         self._bring_own_files()
         programs = self._environment(folder / "environment") if ALL else self._stand_ins(folder / "bin")
         self.variables = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "YOLOV5_DNN"))},
+            **{
+                key: value
+                for key, value in os.environ.items()
+                if not key.startswith(("PYTHON", "YOLOV5_DNN"))
+            },
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "CMAKE_BUILD_PARALLEL_LEVEL": "2",
@@ -187,7 +190,9 @@ def test_page(page):
         target = (ROOT / page).parent / file if file else ROOT / page
         assert target.exists(), f"{page} links to {file}, which is not there"
         if heading:
-            assert heading in readmes.headings(target.read_text(encoding="utf-8")), f"{page} links to #{heading}"
+            assert heading in readmes.headings(target.read_text(encoding="utf-8")), (
+                f"{page} links to #{heading}"
+            )
 
 
 def test_front_page_is_short():

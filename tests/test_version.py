@@ -31,7 +31,9 @@ def test_latest_release_in_the_changelog():
     assert written("CHANGELOG.md", r"^## (\d[\d.]*)") == runtime.__version__
 
 
-@pytest.mark.parametrize("module", ["runtime.command.cli", "runtime.detect", "runtime.evaluate", "runtime.bench", "convert"])
+@pytest.mark.parametrize(
+    "module", ["runtime.command.cli", "runtime.detect", "runtime.evaluate", "runtime.bench", "convert"]
+)
 def test_commands_say_it(module):
     command = [sys.executable, "-m", module, "--version"]
     said = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
