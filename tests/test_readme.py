@@ -89,6 +89,8 @@ class Reader:
                 for key, value in os.environ.items()
                 if not key.startswith(("PYTHON", "YOLOV5_DNN"))
             },
+            "HOME": str(folder / "home"),
+            "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "CMAKE_BUILD_PARALLEL_LEVEL": "2",
