@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Report", "convert"]
+if TYPE_CHECKING:
+    from .checkpoint import load_checkpoint, save_checkpoint
+    from .conversion import convert
+
+__all__ = ["convert", "load_checkpoint", "save_checkpoint"]
+
+try:
+    __version__ = version("yolov5-dnn")
+except PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "0"
+
+_ROOMS = {
+    "convert": "conversion",
+    "load_checkpoint": "checkpoint",
+    "save_checkpoint": "checkpoint",
+}
 
 
 def __getattr__(name: str) -> Any:
     # PyTorch takes seconds to import; `python -m convert --help` and a wrong path should not wait for it
-    if name in __all__:
-        from . import conversion
-
-        return getattr(conversion, name)
+    if name in _ROOMS:
+        return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

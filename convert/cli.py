@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import __version__
 from .errors import CheckError, ConvertError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ The checkpoint is read as data and never executed. The finished file is run by O
 compared with PyTorch before it gets its name: a file that is there is a file that works.
 """
 
-EPILOG = """\
+EXAMPLES = """
 examples:
   python -m convert best.pt                        writes weights/best.onnx
   python -m convert best.pt --imgsz 384 640        for input of that height and width
@@ -36,30 +37,31 @@ exit codes: 0 converted; 1 the finished model failed its check, no file written;
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    p = argparse.ArgumentParser(
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; exits with code 2 and a message if it is wrong."""
+    parser = argparse.ArgumentParser(
         prog="python -m convert",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.pt", help="the checkpoint to convert")
-    p.add_argument(
+    add = parser.add_argument
+    add("checkpoint", type=Path, metavar="CHECKPOINT.pt", help="the checkpoint to convert")
+    add(
         "--output",
         type=Path,
         metavar="MODEL.onnx",
         help="the file to write, or replace (default: weights/NAME.onnx, after the checkpoint's name)",
     )
-    p.add_argument(
+    add(
         "--imgsz",
         type=int,
         nargs="+",
         metavar=("H", "W"),
-        help="input height and width, or one side of a square; multiples of the network's largest stride, "
+        help="input height and width, or one side of a square; multiples of what the network pools down to, "
         "usually 32 (default: what the checkpoint was trained for if it says so, else 640)",
     )
-    p.add_argument(
+    add(
         "--target",
         choices=("portable", "fast"),
         default="portable",
@@ -67,19 +69,24 @@ def parser() -> argparse.ArgumentParser:
         "network arranged for OpenCV's CPU code, any version of it; it wants its input folded and its SiLU "
         "recognised, which this project's Python and C++ runtimes do by themselves",
     )
-    p.add_argument(
+    add(
         "--focus",
         choices=("permute", "conv"),
         help="how the portable graph writes the Focus layer that releases up to v5.0 begin with: permute "
         "rearranges the pixels, which fixes the input size (default); conv is one equal 6x6 convolution, "
         "which leaves it free",
     )
-    return p
+    add("--version", action="version", version=f"yolov5-dnn {__version__}")
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv:  # show what there is
+        parser.print_help()
+        parser.exit()
+    return parser.parse_args(argv)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    options = parser().parse_args(arguments)
+    options = parse(argv)
     if options.imgsz is not None and len(options.imgsz) > 2:
         return _fail(f"--imgsz takes a height and a width, not {len(options.imgsz)} numbers")
     # these are found out before PyTorch is imported, which takes seconds
@@ -115,7 +122,7 @@ def _convert(options: argparse.Namespace) -> int:
     size = options.imgsz if options.imgsz is None else (options.imgsz[0], options.imgsz[-1])
     report = convert(options.checkpoint, options.output, size, options.focus, options.target, progress)
     progress("done")
-    print(describe(report, time.perf_counter() - start))
+    print(summary(report, time.perf_counter() - start))
     return 0
 
 
@@ -124,21 +131,20 @@ def _fail(message: str, code: int = 2) -> int:
     return code
 
 
-def describe(report: Report, seconds: float) -> str:
-    """The report in a few aligned lines."""
+def summary(report: Report, seconds: float) -> str:
+    """Write the report in a few aligned lines."""
     checkpoint = report.checkpoint
     names = ", ".join(checkpoint.names[:8]) + (", …" if len(checkpoint.names) > 8 else "")
     height, width = report.imgsz
-    stride = max(checkpoint.strides)
     size = (
-        f"{height}x{width}, or any other with multiples of {stride}, in any batch"
+        f"{height}x{width}, or any other with multiples of {report.size_multiple}, in any batch"
         if report.dynamic
         else f"{height}x{width}, fixed"
     )
     anchors = "; ".join(" ".join(f"{w:g},{h:g}" for w, h in head) for head in checkpoint.anchors)
     rows = {
         "checkpoint": f"{checkpoint.path}",
-        "release": f"YOLOv5 {checkpoint.release}, by its build",
+        "release": checkpoint.release,
         "classes": f"{len(checkpoint.names)}: {names}",
         "strides": " ".join(map(str, checkpoint.strides)),
         "anchors": anchors,

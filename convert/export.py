@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import warnings
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 import onnx
@@ -14,8 +13,9 @@ import onnxsim
 import torch
 from torch import nn
 
+from . import __version__
 from .checkpoint import Checkpoint
-from .describe import readable
+from .checkpoint.facts import readable
 from .errors import ConvertError, first_line
 
 OPSET = 12
@@ -26,10 +26,10 @@ FIXED_SIZE_OPERATORS = {"Reshape", "Expand", "Slice", "Flatten", "Gemm"}
 """Operators whose constants the exporter computes from the size of the example input."""
 
 
-def export_network(model: nn.Module, shape: tuple[int, int, int], heads: int) -> onnx.ModelProto:
+def export_network(model: nn.Module, shape: tuple[int, int, int], outputs: list[str]) -> onnx.ModelProto:
     """Export to ONNX at opset 12 and simplify. The only place that calls PyTorch's exporter.
 
-    `shape` is the input's, (channels, height, width); `heads` the number of outputs.
+    `shape` is the input's, (channels, height, width); `outputs` the names of its outputs, in order.
     Raises ConvertError if the network cannot be exported, or comes out at another opset.
     """
     buffer = io.BytesIO()
@@ -46,7 +46,7 @@ def export_network(model: nn.Module, shape: tuple[int, int, int], heads: int) ->
                 dynamo=False,  # the new exporter writes opset 18, whatever is asked for
                 opset_version=OPSET,
                 input_names=["images"],
-                output_names=[f"out{i}" for i in range(heads)],
+                output_names=outputs,
             )
     except Exception as error:  # the exporter raises all sorts, and none of them is the user's doing
         raise ConvertError(
@@ -97,47 +97,38 @@ def free_batch(model: onnx.ModelProto) -> bool:
 
 
 def _resizes_to_size(node: onnx.NodeProto) -> bool:
-    """Whether this is a Resize to a size instead of by a factor."""
+    """Tell whether this is a Resize to a size instead of by a factor."""
     return node.op_type == "Resize" and len(node.input) > 3 and bool(node.input[3])
 
 
-def describe(
-    model: onnx.ModelProto, checkpoint: Checkpoint, imgsz: tuple[int, int], dynamic: bool, fold: int = 1
+def write_metadata(
+    model: onnx.ModelProto,
+    checkpoint: Checkpoint,
+    imgsz: tuple[int, int],
+    size_multiple: int,
+    dynamic: bool,
+    fold: int = 1,
 ) -> None:
-    """Write into the model what the runtime needs to know: names, strides, anchors, size."""
+    """Write into the model what the runtime needs to know: task, names, size, and what its outputs mean."""
+    head = checkpoint.model.detect
+    values = {
+        "task": head.task,
+        "names": checkpoint.names,
+        **head.metadata(),
+        "imgsz": list(imgsz),
+        "dynamic": dynamic,
+        "source": {"file": readable(checkpoint.path.name), "sha256": checkpoint.sha256},
+    }
+    if size_multiple != max(checkpoint.strides, default=0):
+        values["size_multiple"] = size_multiple
+    if fold > 1:
+        values["fold"] = fold
     model.producer_name = "yolov5-dnn"
-    model.producer_version = package_version()
+    model.producer_version = __version__
     model.graph.name = "yolov5"
     del model.metadata_props[:]
-    onnx.helper.set_model_props(
-        model,
-        {
-            key: json.dumps(value, ensure_ascii=False)
-            for key, value in {
-                "names": checkpoint.names,
-                "strides": checkpoint.strides,
-                "anchors": [_plain(anchors) for anchors in checkpoint.anchors],
-                "imgsz": list(imgsz),
-                "task": "detect",
-                "dynamic": dynamic,
-                **({"fold": fold} if fold > 1 else {}),
-                "source": {"file": readable(checkpoint.path.name), "sha256": checkpoint.sha256},
-            }.items()
-        },
-    )
-
-
-def _plain(anchors: Any) -> list[list[float]]:
-    """float32 values as the shortest numbers that read back the same; whole ones without a fraction."""
-    return [[int(v) if v == int(v) else float(str(v)) for v in pair] for pair in anchors]
-
-
-def package_version() -> str:
-    """This project's version, or "0" in a checkout that is not installed."""
-    try:
-        return version("yolov5-dnn")
-    except PackageNotFoundError:
-        return "0"
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+    onnx.helper.set_model_props(model, texts)
 
 
 def check_onnx(model: onnx.ModelProto) -> None:

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that everyone knows it by
 from torch import Tensor, nn
 
-from .activations import FReLU, MemoryEfficientMish, MemoryEfficientSwish
-from .layers import BottleneckCSP, Conv, MixConv2d
+from .layers import BottleneckCSP, Conv, FReLU, MemoryEfficientMish, MemoryEfficientSwish, MixConv2d
 
 
 class Swish(nn.Module):
@@ -99,7 +98,7 @@ def fold_batchnorm(model: nn.Module) -> None:
 
 
 def _scale_and_shift(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """The factor and summand by channel, float64, that this normalisation comes to."""
+    """Give the factor and summand by channel, float64, that this normalisation comes to."""
     mean, var = cast(Tensor, bn.running_mean).double(), cast(Tensor, bn.running_var).double()
     scale = torch.rsqrt(var + bn.eps)
     if bn.affine:

@@ -95,7 +95,7 @@ class Torch(Detector):
     def _load(self, buffer: np.ndarray, device: str) -> Forward:
         import torch
 
-        from convert.checkpoint import load_checkpoint
+        from convert import load_checkpoint
 
         source = self.info.source or {}
         name = source.get("file")

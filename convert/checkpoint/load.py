@@ -1,4 +1,4 @@
-"""Open a YOLOv5 checkpoint of any release as data: its network, ready to run, and what describes it."""
+"""Open a YOLOv5 checkpoint of any release as data: its network, ready to run, and the facts about it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from .describe import anchors_in_pixels, class_names, guess_release, strides, trained_size
-from .errors import CheckpointError, first_line
-from .network import AutoShape, Detect, DetectionModel, Ensemble
+from ..errors import CheckpointError, first_line
+from ..layers import AutoShape, Detect, DetectionModel, Ensemble
+from .facts import class_names, release_of, trained_size
 from .torch_file import read_torch_file
 
 MAX_PARAMETERS = 1_000_000_000
@@ -28,7 +28,7 @@ MAX_WRAPPINGS = 8
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A detection network and its description.
+    """A network and the facts about it.
 
     `anchors` holds one float32 array (na, 2) of (width, height) in input pixels per head; heads are in the
     network's own order, which is coarse to fine in v1.0. `imgsz` is the size it was trained for, if the file
@@ -46,7 +46,7 @@ class Checkpoint:
 
     @property
     def parameters(self) -> int:
-        """The number of weights."""
+        """Count the weights."""
         return sum(p.numel() for p in self.model.parameters())
 
 
@@ -70,10 +70,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             path=path,
             sha256=sha256,
             model=model,
-            release=guess_release(model, content, names, legacy),
+            release=release_of(model, content, names, legacy),
             names=class_names(model),
-            strides=strides(model.detect),
-            anchors=anchors_in_pixels(model.detect),
+            strides=model.detect.level_strides(),
+            anchors=model.detect.level_anchors(),
             imgsz=trained_size(content),
         )
     except FileNotFoundError as error:
@@ -107,7 +107,7 @@ def _sha256(path: Path) -> str:
 
 
 def _find_model(content: Any) -> DetectionModel:
-    """The network in what a checkpoint holds: by itself, in a dictionary, or wrapped in this or that."""
+    """Find the network in what a checkpoint holds: by itself, in a dictionary, or wrapped in this or that."""
     if isinstance(content, dict):
         if content and all(isinstance(value, torch.Tensor) for value in content.values()):
             raise CheckpointError(

@@ -1,15 +1,4 @@
-"""YOLOv5's building blocks: one class per layer, under YOLOv5's own class and attribute names.
-
-A checkpoint's pickle holds the structure: which sub-modules a layer has, their attributes and weights. What
-it does not hold is code, and these classes supply it. They serve three purposes:
-
-* `convert.checkpoint` fills them from a pickle without ever calling their constructors,
-* their constructors build new networks (the training recipe, the tests),
-* their `forward` methods are written in the form that exports to operators `cv2.dnn` runs.
-
-Every `forward` takes and returns float tensors of shape (N, C, H, W), unless it says otherwise.
-`convert.network` holds the Detect head and the network as a whole.
-"""
+"""The building blocks of YOLOv5's networks, a class each (see `convert.layers`)."""
 
 # ruff: noqa: D102 - every forward maps (N, C, H, W) to (N, C, H, W), unless its class says otherwise
 
