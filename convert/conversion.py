@@ -11,8 +11,8 @@ from typing import Literal
 
 import onnx
 
-from runtime.atomic import AtomicFile
 from runtime.errors import InputError
+from runtime.outputs.atomic import AtomicFile
 
 from .check import Difference, check_model
 from .checkpoint import Checkpoint, load_checkpoint

@@ -13,7 +13,6 @@ from time import perf_counter
 
 import cv2
 
-from .atomic import write_atomic
 from .benchmark.contestants import CONTESTANTS, AbsentError, enter, is_busy, version
 from .benchmark.processes import run_cpp, time_processes
 from .benchmark.report import STAGES, draw_chart, print_processes, print_stages
@@ -21,6 +20,7 @@ from .detector import DEFAULT_MODEL, Detector
 from .draw import draw
 from .errors import DetectorError, InputError
 from .inputs.image_file import read_image
+from .outputs.atomic import write_atomic
 
 EXAMPLES = """
 examples:

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import cv2
 
+from .command.interrupt import Interrupt
+from .command.options import add_box_options, add_model_options, make_detector, positive
+from .command.pipeline import WriteBehind, in_order, newest, read_ahead
+from .command.report import Report
+from .command.team import team
+from .command.terminal import print_any_name
 from .detector import Detector
 from .errors import DetectorError, InputError
 from .inputs.frames import End, Event, Frame, Problem, read_files, read_live
 from .inputs.sources import Kind, Source, find_sources
-from .interrupt import Interrupt
-from .options import add_box_options, add_model_options, make_detector, positive
 from .outputs.pictures import Crops, Pictures
 from .outputs.results import Output, Protected, Result
 from .outputs.tables import CsvFile, JsonFile, Labels
-from .pipeline import WriteBehind, in_order, newest, read_ahead
-from .report import Report
-from .team import team
-from .terminal import print_any_name
 
 EXAMPLES = """
 examples:
@@ -171,7 +171,7 @@ def _run(
             stack.callback(output.close)
         window = None
         if options.show:
-            from .window import Window
+            from .command.window import Window
 
             window = Window()
             stack.callback(window.close)

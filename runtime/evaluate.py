@@ -14,7 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .atomic import write_atomic
+from .command.options import add_box_options, add_model_options, make_detector
+from .command.pipeline import in_order
+from .command.team import team
+from .command.terminal import print_any_name
 from .detections import Detections
 from .detector import Detector
 from .errors import DetectorError, InputError
@@ -22,10 +25,7 @@ from .evaluation.compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, describe
 from .evaluation.data import Boxes, Dataset, Results, collect, dataset_of, read_coco, read_rows, read_yolo
 from .evaluation.figures import NAMES, coco_figures, confusion_matrix
 from .inputs.image_file import read_image
-from .options import add_box_options, add_model_options, make_detector
-from .pipeline import in_order
-from .team import team
-from .terminal import print_any_name
+from .outputs.atomic import write_atomic
 
 EXAMPLES = """
 examples:

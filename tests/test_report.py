@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime import report as report_module
+from runtime.command import report as report_module
+from runtime.command.report import Report, describe, plural, stages
 from runtime.detections import Detections
 from runtime.inputs.frames import Frame
 from runtime.inputs.sources import Kind, Source
 from runtime.outputs.results import Result
-from runtime.report import Report, describe, plural, stages
 
 CLIP = Source(Kind.VIDEO, "clip.mp4", Path("clip.mp4"), "clip")
 NAMES = ("person", "bus")

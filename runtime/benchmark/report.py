@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..atomic import AtomicFile
+from ..outputs.atomic import AtomicFile
 from .processes import IMPORTS
 
 STAGES = ("read", "letterbox", "forward", "decode", "nms", "draw")

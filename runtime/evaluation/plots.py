@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..atomic import AtomicFile
+from ..outputs.atomic import AtomicFile
 from .figures import ClassFigures
 
 

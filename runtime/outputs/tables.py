@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..atomic import AtomicFile, write_atomic
 from ..inputs.sources import Source
+from .atomic import AtomicFile, write_atomic
 from .results import Protected, Result
 
 

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
-from .detections import Detections
-from .inputs.sources import Source
-from .outputs.results import Result
+from ..detections import Detections
+from ..inputs.sources import Source
+from ..outputs.results import Result
 
 STATUS_SECONDS = 0.2  # between two updates of the status line on a terminal
 LOG_SECONDS = 10.0  # and where stderr goes to a file

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .detector import Detector
-from .devices import DEVICES
+from ..detector import Detector
+from ..devices import DEVICES
 
 
 def add_model_options(group: argparse._ArgumentGroup) -> None:
