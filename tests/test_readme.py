@@ -28,8 +28,8 @@ if shutil.which("git") is None or not (ROOT / ".git").exists():
     pytest.skip("needs a git checkout, to list the pages", allow_module_level=True)
 
 NOT_HERE = {
-    "python -m pytest": "would run this test in this test; .ci/run python does it",
-    ".ci/run": "would run this test in this test",
+    "python -m pytest": ".ci/run python does it; this test in this test would not end",
+    ".ci/run": "this test in this test would not end",
     "pre-commit": "would change this repository's hooks",
     "WITH_CUDA": "needs the CUDA toolkit and OpenCV's sources",
     "opencv-build": "needs the CUDA toolkit and OpenCV's sources",
