@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from runtime import __version__
 
 if TYPE_CHECKING:
     from .checkpoint import load_checkpoint, save_checkpoint
     from .conversion import convert
 
-__all__ = ["convert", "load_checkpoint", "save_checkpoint"]
-
-try:
-    __version__ = version("yolov5-dnn")
-except PackageNotFoundError:  # a checkout that is not installed
-    __version__ = "0"
+__all__ = ["__version__", "convert", "load_checkpoint", "save_checkpoint"]
 
 _ROOMS = {
     "convert": "conversion",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from .swish import use_swish
 Target = Literal["portable", "fast"]
 """portable: for any program that reads ONNX, on any device. fast: for OpenCV's CPU code, through this
 project's runtimes: SiLU as OpenCV's own layer, and an input of 2×2 squares that the caller has folded."""
+
+Crop = Literal["square", "shorter-side"]
+"""How a classifier wants its picture cut: the middle square, scaled (v7.0), or the middle of the picture
+scaled by its shorter side (v6.2)."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +59,17 @@ def convert(
     imgsz: int | tuple[int, int] | None = None,
     focus: Literal["permute", "conv"] | None = None,
     target: Target = "portable",
+    crop: Crop | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Report:
-    """Convert a YOLOv5 checkpoint to an ONNX file for `cv2.dnn`, and check that it gives the same head maps.
+    """Convert a YOLOv5 checkpoint to an ONNX file for `cv2.dnn`, and check that it gives what PyTorch gives.
 
     `output` defaults to weights/NAME.onnx in the working folder. `imgsz`, a side or (height, width), must be
     a multiple of what the network pools down to, usually its largest stride; it defaults to the size that the
     checkpoint says it was trained for, else 640. `focus` chooses how the portable graph writes the Focus
     layer of releases up to v5.0: as "permute", the default, which fixes the input size, or as "conv", one
-    equal convolution. `progress` is called with a few words before each step.
+    equal convolution. `crop`, for a classifier, is how its pictures are cut: as v7.0 does it unless told
+    otherwise; no checkpoint says it. `progress` is called with a few words before each step.
 
     Raises CheckpointError, CheckError or another ConvertError, with one sentence, and then leaves no file.
     """
@@ -71,19 +78,23 @@ def convert(
         raise ConvertError(
             "focus is for the portable graph; the fast one has its own way to write that layer"
         )
-    stem: Stem = "fold" if target == "fast" else focus or "permute"
     path = Path(path)
     output = Path("weights") / f"{path.stem}.onnx" if output is None else Path(output)
     progress("reading the checkpoint")
     checkpoint = load_checkpoint(path)
+    if crop is not None and checkpoint.model.head.task != "classify":
+        raise ConvertError(f"crop is for classifiers, and {path} is none")
     multiple = size_multiple(checkpoint)
+    stem: Stem = focus or "permute"
+    if target == "fast" and checkpoint.strides:  # pictures for a classifier are not folded
+        stem, multiple = "fold", math.lcm(multiple, 2)
     size = choose_size(imgsz, checkpoint, multiple)
     if output.exists() and output.samefile(path):
         raise ConvertError(f"{output}: the output would overwrite the checkpoint")
     try:
         file = AtomicFile(output)
         try:
-            model, dynamic = _make_model(checkpoint, size, multiple, stem, target, progress)
+            model, dynamic = _make_model(checkpoint, size, multiple, stem, target, crop, progress)
             file.temporary.write_bytes(model.SerializeToString())
             progress("comparing OpenCV with PyTorch")
             sizes = [size, trial_size(multiple)] if dynamic else [size]
@@ -114,6 +125,7 @@ def _make_model(
     multiple: int,
     stem: Stem,
     target: Target,
+    crop: Crop | None,
     progress: Callable[[str], None],
 ) -> tuple[onnx.ModelProto, bool]:
     """Make the ONNX model; tell, too, whether its input size is free."""
@@ -128,11 +140,11 @@ def _make_model(
         raise ConvertError(f"{checkpoint.path}: {reason}") from error
     progress("exporting to ONNX")
     shape = (3 * fold * fold, size[0] // fold, size[1] // fold)
-    outputs = list(checkpoint.model.detect.output_shapes(*size))
+    outputs = list(checkpoint.model.head.output_shapes(*size))
     model = export_network(network, shape, outputs)
     if target == "fast":
         use_swish(model)
     dynamic = free_batch(model)
-    write_metadata(model, checkpoint, size, multiple, dynamic, fold)
+    write_metadata(model, checkpoint, size, multiple, dynamic, fold, crop)
     check_onnx(model)
     return model, dynamic

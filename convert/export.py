@@ -8,6 +8,7 @@ import logging
 import warnings
 from typing import Any, cast
 
+import numpy as np
 import onnx
 import onnxsim
 import torch
@@ -64,6 +65,7 @@ def export_network(model: nn.Module, shape: tuple[int, int, int], outputs: list[
     except Exception as error:
         raise ConvertError(f"onnxsim cannot simplify this network: {first_line(error)}") from error
     simplified.ir_version = IR_VERSION
+    _free_shuffles(simplified)
     _order_outputs(simplified.graph)
     del simplified.graph.value_info[:]
     return simplified
@@ -87,13 +89,54 @@ def free_batch(model: onnx.ModelProto) -> bool:
     Only N becomes a symbol: with symbols for H and W, OpenCV 4.6 to 4.12 fail at the first Concat when they
     read the file, while they run a graph of stated H and W at any other size as well.
     """
-    free = not any(
-        node.op_type in FIXED_SIZE_OPERATORS or _resizes_to_size(node) for node in model.graph.node
-    )
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    pooled: set[str] = set()  # what has one size, whatever the input's
+    free = True
+    for node in model.graph.node:
+        inputs = [name for name in node.input if name and name not in constants]
+        if node.op_type == "GlobalAveragePool" or (inputs and pooled.issuperset(inputs)):
+            pooled.update(node.output)
+        if node.op_type in FIXED_SIZE_OPERATORS and not (
+            node.op_type in ("Flatten", "Gemm") and pooled.issuperset(inputs)
+        ):
+            free &= node.op_type == "Reshape" and _copies_dims(constants.get(node.input[1]))
+        elif _resizes_to_size(node):
+            free = False
     if free:
         for value in [*model.graph.input, *model.graph.output]:
             value.type.tensor_type.shape.dim[0].dim_param = "N"
     return free
+
+
+def _copies_dims(shape: onnx.TensorProto | None) -> bool:
+    """Tell whether a Reshape to this shape takes N and W as they come, and whatever is left as H."""
+    sizes = [] if shape is None else onnx.numpy_helper.to_array(shape).tolist()
+    return len(sizes) == 4 and [sizes[0], *sizes[2:]] == [0, -1, 0]
+
+
+def _free_shuffles(model: onnx.ModelProto) -> None:
+    """Write the shapes of channel shuffles (`convert.layers.ShuffleV2Block`) so that they hold for any size.
+
+    They are the only Reshapes of two maps joined by their rows, to (N, twice the channels, H, W).
+    """
+    graph = model.graph
+    rows = {
+        node.output[0]
+        for node in graph.node
+        if node.op_type == "Concat" and any(a.name == "axis" and a.i == 2 for a in node.attribute)
+    }
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for i, node in enumerate(graph.node):
+        shape = constants.get(node.input[1]) if node.op_type == "Reshape" and node.input[0] in rows else None
+        sizes = [] if shape is None else onnx.numpy_helper.to_array(shape).tolist()
+        if len(sizes) == 4:
+            node.input[1] = f"shuffle{i}"
+            graph.initializer.append(
+                onnx.numpy_helper.from_array(np.array([0, sizes[1], -1, 0], np.int64), node.input[1])
+            )
+            read = {name for other in graph.node for name in other.input}
+            if shape is not None and shape.name not in read:
+                graph.initializer.remove(shape)
 
 
 def _resizes_to_size(node: onnx.NodeProto) -> bool:
@@ -108,9 +151,13 @@ def write_metadata(
     size_multiple: int,
     dynamic: bool,
     fold: int = 1,
+    crop: str | None = None,
 ) -> None:
-    """Write into the model what the runtime needs to know: task, names, size, and what its outputs mean."""
-    head = checkpoint.model.detect
+    """Write into the model what the runtime needs to know: task, names, size, and what its outputs mean.
+
+    `crop` replaces a classifier's own.
+    """
+    head = checkpoint.model.head
     values = {
         "task": head.task,
         "names": checkpoint.names,
@@ -119,8 +166,10 @@ def write_metadata(
         "dynamic": dynamic,
         "source": {"file": readable(checkpoint.path.name), "sha256": checkpoint.sha256},
     }
-    if size_multiple != max(checkpoint.strides, default=0):
+    if size_multiple != max(checkpoint.strides, default=1):
         values["size_multiple"] = size_multiple
+    if crop is not None:
+        values["crop"] = crop
     if fold > 1:
         values["fold"] = fold
     model.producer_name = "yolov5-dnn"

@@ -8,6 +8,7 @@ Every step works on the network in place and is exact up to float32 rounding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -92,9 +93,21 @@ def fold_batchnorm(model: nn.Module) -> None:
             convs = cast(list[nn.Conv2d], list(module.m))
             _fold_joined(convs, module.bn)
             del module.bn
+        elif isinstance(module, nn.Sequential):
+            _fold_neighbours(module)
         elif isinstance(module, BottleneckCSP) and not isinstance(module.bn, nn.Identity):
             _fold_joined([module.cv3, module.cv2], module.bn)
             module.bn = nn.Identity()  # type: ignore[assignment]
+
+
+def _fold_neighbours(chain: nn.Sequential) -> None:
+    """Fold each normalisation that follows a bare convolution in a chain; the layers keep their numbers."""
+    layers = list(chain.children())
+    for i, (conv, bn) in enumerate(pairwise(layers)):
+        # where layers say what they read, a neighbour need not be the one
+        if isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d) and "f" not in bn.__dict__:
+            _fold(conv, *_scale_and_shift(bn))
+            chain[i + 1] = nn.Identity()
 
 
 def _scale_and_shift(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

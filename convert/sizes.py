@@ -9,9 +9,8 @@ from torch.func import functional_call
 
 from .checkpoint import Checkpoint
 from .errors import ConvertError, first_line
-from .layers import DetectionModel
+from .layers import BaseModel
 
-DEFAULT_SIZE = 640
 MAX_SIZE = 8192
 
 MAX_FACTOR = 16
@@ -45,7 +44,7 @@ def trial_size(multiple: int) -> tuple[int, int]:
     return factor * multiple, (factor + 1) * multiple
 
 
-def _misfit(network: DetectionModel, size: tuple[int, int]) -> str | None:
+def _misfit(network: BaseModel, size: tuple[int, int]) -> str | None:
     """Tell what is wrong with the network at this size, if anything is."""
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     shapes_only = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
@@ -55,10 +54,11 @@ def _misfit(network: DetectionModel, size: tuple[int, int]) -> str | None:
             shapes = [tuple(output.shape) for output in outputs]
     except Exception as error:  # whatever a foreign network does wrong
         return f"its network does not run ({first_line(error)})"
-    expected = list(network.detect.output_shapes(*size).values())
+    expected = list(network.head.output_shapes(*size).values())
     if shapes != expected:
         return (
-            f"its head gives maps of shapes {shapes}, where its strides, anchors and classes make {expected}"
+            f"its head gives outputs of shapes {shapes}, where its strides, anchors and classes make "
+            f"{expected}"
         )
     return None
 
@@ -68,7 +68,7 @@ def choose_size(
 ) -> tuple[int, int]:
     """Choose the input size (height, width). Raises ConvertError if the one asked for is impossible."""
     if imgsz is None:
-        side = math.ceil((checkpoint.imgsz or DEFAULT_SIZE) / multiple) * multiple
+        side = math.ceil((checkpoint.imgsz or checkpoint.model.head.default_size) / multiple) * multiple
         return side, side
     height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
     for side in (height, width):
@@ -79,6 +79,10 @@ def choose_size(
         if side % multiple:
             below, above = side // multiple * multiple, math.ceil(side / multiple) * multiple
             nearest = f"the nearest are {below} and {above}" if below else f"the nearest is {above}"
-            what = "the largest stride" if multiple == max(checkpoint.strides) else "the deepest downsampling"
+            what = (
+                "the largest stride"
+                if multiple == max(checkpoint.strides, default=0)
+                else "the deepest downsampling"
+            )
             raise ConvertError(f"an image size of {side} is not a multiple of {what}, {multiple}; {nearest}")
     return height, width

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 
-from .layers import Conv, DetectionModel, Focus
+from .layers import BaseModel, Conv, Focus
 from .rewrite import replace
 
 Stem = Literal["permute", "conv", "fold"]
@@ -24,7 +24,7 @@ stays free. fold: the first layer, of either kind, becomes a convolution over fo
 folds (`runtime.letterbox.to_blob`)."""
 
 
-def rewrite_stem(model: DetectionModel, stem: Stem) -> int:
+def rewrite_stem(model: BaseModel, stem: Stem) -> int:
     """Write the first layer in this form; batch normalisation must be folded into its convolution.
 
     Returns how many pixels wide the squares are that the network wants folded: 2, or 1 for none.

@@ -79,6 +79,8 @@ class Reader:
         for name in readmes.tracked():
             (self.home / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, self.home / name)
+        subprocess.run(["git", "init", "--quiet"], cwd=self.home, check=True)
+        subprocess.run(["git", "add", "--all"], cwd=self.home, check=True)
         if SHARED.is_dir():
             (folder / "shared").symlink_to(SHARED)
         self._bring_own_files()

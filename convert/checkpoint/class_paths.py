@@ -44,58 +44,86 @@ TORCH_MODULES: dict[str, tuple[type[nn.Module], ...]] = {
     "torch.nn.modules.upsampling": (nn.Upsample, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d),
 }
 
-# YOLOv5's own modules, under the names that v7.0 gives them.
-COMMON: tuple[type[nn.Module], ...] = (
-    layers.Bottleneck,
-    layers.BottleneckCSP,
-    layers.C3,
-    layers.C3Ghost,
-    layers.C3SPP,
-    layers.C3TR,
-    layers.C3x,
-    layers.Concat,
-    layers.AutoShape,
-    layers.Contract,
-    layers.Conv,
-    layers.CrossConv,
-    layers.DWConv,
-    layers.DWConvTranspose2d,
-    layers.Expand,
-    layers.Focus,
-    layers.GhostBottleneck,
-    layers.GhostConv,
-    layers.SPP,
-    layers.SPPF,
-    layers.TransformerBlock,
-    layers.TransformerLayer,
-)
+# YOLOv5's own modules, under the names that v7.0 gives them, and yolov5-face's.
+YOLOV5_MODULES: dict[str, tuple[type[nn.Module], ...]] = {
+    "models.common": (
+        layers.AutoShape,
+        layers.BlazeBlock,
+        layers.Bottleneck,
+        layers.BottleneckCSP,
+        layers.C3,
+        layers.C3Ghost,
+        layers.C3SPP,
+        layers.C3TR,
+        layers.C3x,
+        layers.Classify,
+        layers.Concat,
+        layers.Contract,
+        layers.Conv,
+        layers.CrossConv,
+        layers.DWConv,
+        layers.DWConvTranspose2d,
+        layers.DoubleBlazeBlock,
+        layers.Expand,
+        layers.Focus,
+        layers.GhostBottleneck,
+        layers.GhostConv,
+        layers.Proto,
+        layers.SPP,
+        layers.SPPF,
+        layers.ShuffleV2Block,
+        layers.StemBlock,
+        layers.TransformerBlock,
+        layers.TransformerLayer,
+    ),
+    "models.experimental": (layers.Ensemble, layers.MixConv2d, layers.Sum),
+    "models.yolo": (
+        layers.ClassificationModel,
+        layers.Detect,
+        layers.DetectionModel,
+        layers.Segment,
+        layers.SegmentationModel,
+    ),
+    "utils.activations": (
+        layers.AconC,
+        layers.FReLU,
+        layers.MemoryEfficientMish,
+        layers.MemoryEfficientSwish,
+        layers.MetaAconC,
+    ),
+}
 
-EXPERIMENTAL: tuple[type[nn.Module], ...] = (layers.MixConv2d, layers.Sum, layers.Ensemble)
-
-ACTIVATIONS: tuple[type[nn.Module], ...] = (
-    layers.AconC,
-    layers.FReLU,
-    layers.MemoryEfficientMish,
-    layers.MemoryEfficientSwish,
-    layers.MetaAconC,
-)
-
-
-def _table() -> dict[str, type[nn.Module]]:
-    table: dict[str, type[nn.Module]] = {}
-    for module, classes in TORCH_MODULES.items():
-        table.update({f"{module}.{cls.__name__}": cls for cls in classes})
-    table.update({f"models.common.{cls.__name__}": cls for cls in COMMON})
-    table.update({f"models.experimental.{cls.__name__}": cls for cls in EXPERIMENTAL})
-    table.update({f"utils.activations.{cls.__name__}": cls for cls in ACTIVATIONS})
-    table["models.yolo.Detect"] = layers.Detect
-    table["models.yolo.DetectionModel"] = layers.DetectionModel
-    return table
+# What yolov5u, YOLOv8 and YOLO11 are made of. In 2023 all of it was in one module, `ultralytics.nn.modules`.
+ULTRALYTICS_MODULES: dict[str, tuple[type[nn.Module], ...]] = {
+    "ultralytics.nn.modules.block": (
+        layers.Attention,
+        layers.Bottleneck,
+        layers.C2PSA,
+        layers.C2f,
+        layers.C3,
+        layers.C3k,
+        layers.C3k2,
+        layers.DFL,
+        layers.PSABlock,
+        layers.SPPF,
+    ),
+    "ultralytics.nn.modules.conv": (layers.Concat, layers.Conv, layers.DWConv),
+}
 
 
-# The path that each class is written under: YOLOv5 v7.0's.
-CLASSES = _table()
+def _paths(modules: dict[str, tuple[type[nn.Module], ...]]) -> dict[str, type[nn.Module]]:
+    return {f"{module}.{cls.__name__}": cls for module, classes in modules.items() for cls in classes}
+
+
+# The path that each class is written under.
+CLASSES = {
+    **_paths(ULTRALYTICS_MODULES),
+    "ultralytics.nn.modules.head.Detect": layers.AnchorFreeDetect,
+    **_paths(TORCH_MODULES),
+    **_paths(YOLOV5_MODULES),
+}
 PATH_OF = {cls: path for path, cls in CLASSES.items()}
+PATH_OF[layers.KeypointDetect] = PATH_OF[layers.Detect]
 
 # Other paths for the same classes: older releases kept some layers elsewhere, or under another name.
 CLASSES |= {
@@ -120,6 +148,12 @@ CLASSES |= {
     "utils.activations.Mish": nn.Mish,
     "utils.activations.SiLU": nn.SiLU,
     "utils.activations.Swish": nn.SiLU,
+    "ultralytics.nn.tasks.DetectionModel": layers.DetectionModel,
+    **{
+        f"ultralytics.nn.modules.{path.rpartition('.')[2]}": cls
+        for path, cls in CLASSES.items()
+        if path.startswith("ultralytics.nn.modules.")
+    },
 }
 
 _YOLOV5_PATH = re.compile(

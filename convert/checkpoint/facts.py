@@ -7,18 +7,17 @@ from typing import Any
 
 from torch import nn
 
-from ..layers import C3, SPPF, Conv, DetectionModel
-from ..layers.heads import count
+from ..layers import C3, SPPF, AnchorFreeDetect, BaseModel, Conv, Detect, KeypointDetect
 
 
-def class_names(model: DetectionModel) -> list[str]:
+def class_names(model: BaseModel) -> list[str]:
     """Give the names by class index; a class without one is called by its number."""
     names: Any = getattr(model, "names", None)
     if isinstance(names, list | tuple):
         names = dict(enumerate(names))
     if not isinstance(names, dict):
         names = {}
-    return [readable(str(names.get(i, i))) for i in range(count(model.detect.nc, "classes"))]
+    return [readable(str(names.get(i, i))) for i in range(model.head.classes())]
 
 
 def readable(text: str) -> str:
@@ -28,8 +27,10 @@ def readable(text: str) -> str:
 
 
 def trained_size(content: Any) -> int | None:
-    """Find the image size in the training options of a checkpoint, if they are there (v7.0 writes them)."""
-    options = content.get("opt") if isinstance(content, dict) else None
+    """Find the image size in the training options of a checkpoint, if they are there."""
+    if not isinstance(content, dict):
+        return None
+    options = content.get("opt", content.get("train_args"))
     if not isinstance(options, dict):
         return None
     size = options.get("imgsz", options.get("img_size"))
@@ -38,20 +39,33 @@ def trained_size(content: Any) -> int | None:
     return size if type(size) is int and 32 <= size <= 8192 else None
 
 
-def release_of(model: DetectionModel, content: Any, names: set[str], legacy: bool) -> str:
+def release_of(model: BaseModel, content: Any, names: set[str], legacy: bool) -> str:
     """Say which release has made the checkpoint, as far as it can be told."""
-    if isinstance(content, dict) and "yolov5pip_version" in content:
-        return f"YOLOv5 of the package yolov5 {readable(str(content['yolov5pip_version']))[:20]}"
+    if package := _text(content, "yolov5pip_version"):
+        return f"YOLOv5 of the package yolov5 {package}"
+    if isinstance(model.head, AnchorFreeDetect):
+        yaml = _text(getattr(model, "yaml", None), "yaml_file") or "a network"
+        return f"{yaml} of the package ultralytics {_text(content, 'version')}".rstrip()
+    if isinstance(model.head, KeypointDetect):
+        return "yolov5-face"
     return f"YOLOv5 {_guess(model, content, names, legacy)}, by its build"
 
 
-def _guess(model: DetectionModel, content: Any, names: set[str], legacy: bool) -> str:
+def _text(dictionary: Any, key: str) -> str:
+    """Give the text under a key, fit to be shown; an empty one if there is none."""
+    text = dictionary.get(key) if isinstance(dictionary, dict) else None
+    return readable(text)[:40] if isinstance(text, str) else ""
+
+
+def _guess(model: BaseModel, content: Any, names: set[str], legacy: bool) -> str:
     """Guess the YOLOv5 release from the network's build: a range where releases build alike."""
     kinds = {type(module) for module in model.modules()}
-    detect = model.detect
-    if "m" not in detect._modules:
+    detect = model.head
+    if isinstance(detect, Detect) and "m" not in detect._modules:
         return "v1.0"
-    if "models.yolo.DetectionModel" in names:
+    if "models.yolo.SegmentationModel" in names:
+        return "v7.0"
+    if names & {"models.yolo.DetectionModel", "models.yolo.ClassificationModel"}:
         return "v7.0" if isinstance(content, dict) and "git" in content else "v6.2 to v7.0"
     if detect.__dict__.get("anchor_grid") is not None:  # a list; before, it was a buffer
         return "v6.0 to v6.1"

@@ -45,7 +45,7 @@ STORAGE_DTYPES = {
     "torch.ShortStorage": torch.int16,
 }
 
-# Names whose objects are not needed: training options, scores, devices.
+# Names whose objects are not needed: training options, scores, devices, a classifier's way to the input.
 IGNORED = {
     "_codecs.encode",
     "argparse.Namespace",
@@ -55,6 +55,12 @@ IGNORED = {
     "numpy.ndarray",
     "torch.device",
     "torch.nn.backends.thnn._get_thnn_function_backend",
+    "torchvision.transforms.transforms.Compose",
+    "torchvision.transforms.transforms.Normalize",
+    "ultralytics.utils.IterableSimpleNamespace",
+    "ultralytics.yolo.utils.IterableSimpleNamespace",
+    "utils.augmentations.CenterCrop",
+    "utils.augmentations.ToTensor",
     *(str(dtype) for dtype in STORAGE_DTYPES.values()),
     *(
         f"numpy.{core}.{name}"
@@ -74,16 +80,20 @@ def refusal(path: str) -> str:
     """Say why a name is not allowed."""
     shown = _shown(path)
     if path.startswith("ultralytics."):
-        return "it is a checkpoint of Ultralytics YOLOv8 or later, not of YOLOv5"
+        return (
+            f"it contains {shown}; of the package ultralytics, the detection networks yolov5u, YOLOv8 and "
+            "YOLO11 can be converted, and nothing else"
+        )
+    if path.startswith(("torchvision.models.", "timm.")):
+        return (
+            f"it is a classifier with another backbone than YOLOv5's ({shown}); only YOLOv5's own can be "
+            "converted"
+        )
     _, path = split_prefix(path) or ("", path)
-    if path in ("models.yolo.SegmentationModel", "models.yolo.Segment"):
-        return "it is a segmentation checkpoint; only detection checkpoints can be converted"
-    if path in ("models.yolo.ClassificationModel", "models.common.Classify"):
-        return "it is a classification checkpoint; only detection checkpoints can be converted"
     if path.split(".")[0] in ("models", "utils"):
-        return f"it contains {shown}, which is not part of any YOLOv5 release's detection networks"
+        return f"it contains {shown}, which is not part of any YOLOv5 release's networks"
     return (
-        f"its pickle asks for {shown}, which no YOLOv5 detection checkpoint needs. "
+        f"its pickle asks for {shown}, which no YOLOv5 checkpoint needs. "
         "Such a file can run anything on the machine that opens it; it was refused, and nothing of it has run"
     )
 
@@ -147,9 +157,12 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 GETATTR = "builtins.getattr"
 FUSED_FORWARDS = ("forward_fuse", "fuseforward")
-"""YOLOv5's fuse() gives each convolution an attribute `forward`, one of these methods of its; a pickle asks
-for it as getattr(layer, name). That one request is understood, and left unfulfilled: the stand-ins see by
-themselves whether they are fused. Any other use of getattr is refused."""
+DETECT_FORWARD = (Name("models.yolo.Detect"), "forward")
+"""Two requests for getattr are understood, and left unfulfilled; any other use of it is refused.
+
+YOLOv5's fuse() gives each convolution an attribute `forward`, one of the methods FUSED_FORWARDS of its; a
+pickle asks for it as getattr(layer, name). The stand-ins see by themselves whether they are fused. And v7.0's
+Segment keeps the function Detect.forward, which its stand-in has no use for."""
 
 KNOWN = CALLS.keys() | CLASSES.keys() | STORAGE_DTYPES.keys() | IGNORED
 
@@ -188,7 +201,8 @@ class Objects:
         """Build, with this project's own code, what the pickle would get by calling this name."""
         if isinstance(function, Name):
             if function.path == GETATTR:
-                if len(args) == 2 and isinstance(args[0], nn.Module) and args[1] in FUSED_FORWARDS:
+                fused = len(args) == 2 and isinstance(args[0], nn.Module) and args[1] in FUSED_FORWARDS
+                if fused or args == DETECT_FORWARD:
                     return Ignored()
                 raise CheckpointError(refusal(GETATTR))
             if function.path in CALLS:

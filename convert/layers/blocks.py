@@ -30,6 +30,12 @@ def activation(act: bool | nn.Module) -> nn.Module:
     return nn.SiLU() if act else nn.Identity()
 
 
+def halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Split the channels in two: as one operator, where `chunk` becomes two."""
+    first, second = x.split(x.shape[1] // 2, 1)
+    return first, second
+
+
 class Conv(nn.Module):
     """Convolution, batch normalisation, activation. A fused layer has no `bn` any more."""
 
@@ -183,10 +189,12 @@ class SPPF(nn.Module):
         self.m = nn.MaxPool2d(kernel_size=k, stride=1, padding=k // 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        # the package ultralytics keeps the number of pools, and may add the input
         maps = [self.cv1(x)]
-        for _ in range(3):
+        for _ in range(self.__dict__.get("n", 3)):
             maps.append(self.m(maps[-1]))
-        return self.cv2(torch.cat(maps, 1))
+        y = self.cv2(torch.cat(maps, 1))
+        return x + y if self.__dict__.get("add", False) else y
 
 
 class GhostConv(nn.Module):

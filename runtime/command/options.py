@@ -5,18 +5,43 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from .. import __version__
 from ..detector import Detector
 from ..devices import DEVICES
 
 
+def new_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """Make the parser of `python -m runtime.NAME`, with --version, and examples after the options."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m runtime.{name}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"yolov5-dnn {__version__}")
+    return parser
+
+
 def add_model_options(group: argparse._ArgumentGroup) -> None:
-    """Add --weights, --imgsz, --device and --threads."""
+    """Add --weights, --no-rect, --imgsz, --device and --threads."""
     add = group.add_argument
     add(
         "--weights",
         metavar="FILE",
         help="model file made by `python -m convert` (default: one that finds printed codes)",
     )
+    add_network_options(group)
+    add(
+        "--no-rect",
+        dest="rect",
+        action="store_false",
+        help="scale to the whole of that size, also where a smaller rectangle would hold the image",
+    )
+
+
+def add_network_options(group: argparse._ArgumentGroup) -> None:
+    """Add --imgsz, --device and --threads."""
+    add = group.add_argument
     add(
         "--imgsz",
         type=whole,
@@ -36,23 +61,27 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
 
 
 def add_box_options(
-    group: argparse._ArgumentGroup, conf_thres: float, iou_thres: float, max_det: int
+    group: argparse._ArgumentGroup,
+    max_det: int,
+    conf_thres: float | None = None,
+    iou_thres: float | None = None,
 ) -> None:
-    """Add --conf-thres, --iou-thres and --max-det with these defaults."""
+    """Add --conf-thres, --iou-thres and --max-det with these defaults; None stands for the model's own."""
     add = group.add_argument
     add(
         "--conf-thres",
         type=float,
         default=conf_thres,
         metavar="X",
-        help="lowest score, 0 to 1 (default: %(default)s)",
+        help=f"lowest score, 0 to 1 (default: {conf_thres or '0.25; for keypoints 0.6'})",
     )
     add(
         "--iou-thres",
         type=float,
         default=iou_thres,
         metavar="X",
-        help="of boxes that overlap more, the best one stays, 0 to 1 (default: %(default)s)",
+        help="of boxes that overlap more, the best one stays, 0 to 1 "
+        f"(default: {iou_thres or '0.45; without anchors 0.7, for keypoints 0.5'})",
     )
     add(
         "--max-det",
@@ -64,11 +93,12 @@ def add_box_options(
 
 
 def make_detector(options: argparse.Namespace, **more: Any) -> Detector:
-    """Make the Detector that the options ask for. Raises what it raises."""
+    """Make the Detector that the options of both kinds ask for. Raises what it raises."""
     return Detector(
         options.weights,
         device=options.device,
         imgsz=options.imgsz,
+        rect=options.rect,
         conf_thres=options.conf_thres,
         iou_thres=options.iou_thres,
         max_det=options.max_det,
@@ -88,7 +118,7 @@ def positive(text: str) -> int:
     """Read a whole number of at least 1, for argparse."""
     value = whole(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+        raise argparse.ArgumentTypeError(f"{text} is less than 1; it must be at least 1")
     return value
 
 
