@@ -201,11 +201,7 @@ class Detections:
         hide_labels: bool = False,
         hide_conf: bool = False,
     ) -> np.ndarray:
-<<<<<<< HEAD
-        """Give a copy of `image` with all of it drawn there: uint8 (h, w, 3), BGR; see `runtime.draw.draw`."""
-=======
         """Give a copy of `image` with all of it drawn there: uint8 (h, w, 3), BGR. See `runtime.draw`."""
->>>>>>> tasks
         from .draw import draw  # most callers want boxes, not pictures
 
         return draw(

@@ -169,16 +169,6 @@ def _draw_labels(
     sizes = [_label_size(extent, pad) for _, extent, _ in fitted]
     half = line // 2  # of a line lies outside its box
     edges = np.array(boxes, int).reshape(-1, 4) + np.array([-half, -half, half + 1, half + 1])
-<<<<<<< HEAD
-    for place, label_size, (text, extent, size), colour in zip(
-        place_labels(edges, sizes, image_hw), sizes, fitted, colours, strict=True
-    ):
-        if place is None or not text:
-            continue
-        (left, top), (width, height) = place, label_size
-        cv2.rectangle(canvas, (left, top), (left + width - 1, top + height - 1), colour, cv2.FILLED)
-        put_text(canvas, text, (left + pad, top + pad // 2 + extent.ascent), size, text_colour(colour))
-=======
     for place, label, colour in zip(place_labels(edges, sizes, image_hw), fitted, colours, strict=True):
         if place is not None and label[0]:
             _draw_label(canvas, label, place, colour, pad)
@@ -197,7 +187,6 @@ def _draw_label(
     width, height = _label_size(extent, pad)
     cv2.rectangle(canvas, place, (left + width - 1, top + height - 1), colour, cv2.FILLED)
     put_text(canvas, text, (left + pad, top + pad // 2 + extent.ascent), size, text_colour(colour))
->>>>>>> tasks
 
 
 def _fit(text: str, image_hw: tuple[int, int], pad: int) -> tuple[str, Extent, int]:
