@@ -142,11 +142,10 @@ def summary(report: Report, seconds: float) -> str:
     checkpoint = report.checkpoint
     names = ", ".join(checkpoint.names[:8]) + (", …" if len(checkpoint.names) > 8 else "")
     height, width = report.imgsz
-    size = (
-        f"{height}x{width}, or any other with multiples of {report.size_multiple}, in any batch"
-        if report.dynamic
-        else f"{height}x{width}, fixed"
-    )
+    size = f"{height}x{width}, fixed"
+    if report.dynamic:
+        multiples = f" with multiples of {report.size_multiple}" if report.size_multiple > 1 else ""
+        size = f"{height}x{width}, or any other{multiples}, in any batch"
     anchors = "; ".join(" ".join(f"{w:g},{h:g}" for w, h in level) for level in checkpoint.anchors)
     rows = {
         "checkpoint": f"{checkpoint.path}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -73,7 +74,7 @@ def main() -> None:
     parser.add_argument("--precision", type=float, default=0.953, help="wanted at 0.25 (default: 0.953)")
     args = parser.parse_args()
     torch.set_num_threads(2)
-    model = load_checkpoint(args.checkpoint).model.float().eval()
+    model = cast(DetectionModel, load_checkpoint(args.checkpoint).model)
     model.names = list(NAMES)
     scores, right = judged_scores(
         torch_detector(model, DEFAULT_INPUT), generate(args.scenes, args.count, IMGSZ, SEED)
