@@ -14,7 +14,8 @@ import onnxsim
 import torch
 from torch import nn
 
-from . import __version__
+from runtime import __version__
+
 from .checkpoint import Checkpoint
 from .checkpoint.facts import readable
 from .errors import ConvertError, first_line

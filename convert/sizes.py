@@ -7,11 +7,11 @@ import math
 import torch
 from torch.func import functional_call
 
+from runtime.letterbox import MAX_SIDE
+
 from .checkpoint import Checkpoint
 from .errors import ConvertError, first_line
 from .layers import BaseModel
-
-MAX_SIZE = 8192
 
 MAX_FACTOR = 16
 """How many multiples of the largest stride are tried for the size multiple."""
@@ -72,9 +72,9 @@ def choose_size(
         return side, side
     height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
     for side in (height, width):
-        if not 0 < side <= MAX_SIZE:
+        if not 0 < side <= MAX_SIDE:
             raise ConvertError(
-                f"an image size of {side} is out of range; it must be between {multiple} and {MAX_SIZE}"
+                f"an image size of {side} is out of range; it must be between {multiple} and {MAX_SIDE}"
             )
         if side % multiple:
             below, above = side // multiple * multiple, math.ceil(side / multiple) * multiple

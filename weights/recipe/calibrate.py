@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -74,7 +73,9 @@ def main() -> None:
     parser.add_argument("--precision", type=float, default=0.953, help="wanted at 0.25 (default: 0.953)")
     args = parser.parse_args()
     torch.set_num_threads(2)
-    model = cast(DetectionModel, load_checkpoint(args.checkpoint).model)
+    model = load_checkpoint(args.checkpoint).model.float().eval()
+    if not isinstance(model, DetectionModel):
+        parser.error(f"{args.checkpoint} is no checkpoint of a detector")
     model.names = list(NAMES)
     scores, right = judged_scores(
         torch_detector(model, DEFAULT_INPUT), generate(args.scenes, args.count, IMGSZ, SEED)
