@@ -33,7 +33,8 @@ examples:
   python -m convert best.pt --imgsz 384 640        for input of that height and width
   python -m convert best.pt --target fast          for the quickest detection on a CPU
   python -m convert old.pt --focus conv            a v1.0 to v5.0 network with a free input size
-  python -m convert anchors data/labels            not a conversion: computes anchors for these labels
+  python -m convert anchors data/labels --images data/images --checkpoint best.pt
+                                                   computes anchors for labels; the checkpoint's for comparison
 
 exit codes: 0 converted; 1 the finished model failed its check, no file written; 2 bad usage or input.
 """
