@@ -34,7 +34,7 @@ examples:
   python -m convert best.pt --target fast          for the quickest detection on a CPU
   python -m convert old.pt --focus conv            a v1.0 to v5.0 network with a free input size
   python -m convert anchors data/labels --images data/images --checkpoint best.pt
-                                                   computes anchors for labels; the checkpoint's for comparison
+                                                   anchors for one's own labels, beside the checkpoint's
 
 exit codes: 0 converted; 1 the finished model failed its check, no file written; 2 bad usage or input.
 """
@@ -62,7 +62,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         metavar=("H", "W"),
         help="input height and width, or one side of a square; multiples of what the network pools down to, "
-        "usually 32 (default: what the checkpoint was trained for if it says so, else 640)",
+        "usually 32 (default: what the checkpoint was trained for if it says so, else 640, or a classifier's 224)",
     )
     add(
         "--target",
