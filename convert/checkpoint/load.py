@@ -145,7 +145,7 @@ def _find_model(content: Any) -> BaseModel:
     head = content.head
     if not isinstance(head, Head):
         raise CheckpointError(f"its network ends in {type(head).__name__}, not in a head of YOLOv5's")
-    if type(head) is Detect and head.no == head.nc + 5 + 2 * FACE_POINTS:
+    if type(head) is Detect and head.no == head.classes() + 5 + 2 * FACE_POINTS:
         head.__class__ = KeypointDetect  # yolov5-face has kept the name
     return content
 
