@@ -17,7 +17,7 @@ from .detections import Detections
 from .devices import find_device
 from .errors import InputError
 from .letterbox import letterbox, letterbox_shape, to_bgr, to_blob, unletterbox
-from .model_file import MAX_SIDE, ModelInfo, read_info, read_model
+from .model_file import MAX_SIDE, ModelInfo, check_input, read_info, read_model
 from .network import Network
 from .nms import nms
 
@@ -83,6 +83,9 @@ class Detector:
 
         has_metadata = "imgsz" in metadata
         self.imgsz = _input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
+        if self.imgsz[0] > self.info.imgsz[0] or self.imgsz[1] > self.info.imgsz[1]:
+            fold = self.info.fold
+            check_input(buffer, (1, 3 * fold * fold, *(side // fold for side in self.imgsz)), self.path)
         self._stride = max(self.info.strides) if self.info.dynamic else None
         self._bytes, self._floats = np.empty((2, 0), np.uint8), np.empty(0, np.float32)
         self.device = device
