@@ -289,9 +289,9 @@ def _stated_shape(reader: Reader, span: Span) -> tuple[bytes, tuple[int | None, 
         raise GraphError(f"its value {show(name)} is not a tensor")
     stated = reader.message(tensor, _TENSOR_TYPE)
     dims = reader.message(stated["shape"], _SHAPE)["dim"] if stated["shape"] else []
-    if len(dims) > MAX_DIMENSIONS or stated["elem_type"] not in _TYPES:
+    if len(dims) > MAX_DIMENSIONS or (stated["elem_type"] or 0) not in _TYPES:
         raise GraphError(
-            f"its value {show(name)} has {len(dims)} dimensions of the type {stated['elem_type']}"
+            f"its value {show(name)} has {len(dims)} dimensions of the type {stated['elem_type'] or 0}"
         )
     shape = tuple(reader.message(dim, _DIM)["dim_value"] for dim in dims)
     if any(side is not None and not 0 <= side < 1 << 31 for side in shape):
@@ -307,7 +307,7 @@ def _tensor(reader: Reader, span: Span) -> tuple[bytes, Tensor]:
         raise GraphError(f"{title} keeps its numbers in another file")
     kind = _TYPES.get(parts["data_type"] or 0)
     if kind is None or parts["segment"] or parts["string_data"] or parts["uint64_data"]:
-        raise GraphError(f"{title} is of the type {parts['data_type']}, which no network needs")
+        raise GraphError(f"{title} is of the type {parts['data_type'] or 0}, which no network needs")
     type_name, dtype, other = kind
     dims = tuple(parts["dims"])
     if len(dims) > MAX_DIMENSIONS or not all(0 <= side < 1 << 31 for side in dims):

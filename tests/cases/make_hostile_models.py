@@ -1,17 +1,21 @@
-"""Make `hostile_models.json`: model files that must be refused before OpenCV sees them, and some that must not.
+"""Make `hostile_models.json`: model files to be refused before OpenCV sees them, and some to be taken.
 
     python tests/cases/make_hostile_models.py
 
-Each case has a `name`; the `file`, base64; `refused`, a part of the sentence that refuses it, or null where the
-file must be taken; and perhaps `imgsz`, [h, w], an input size asked for at run time. Python, C++ and JavaScript
-read the same list. Needs the onnx package.
+Each case has a `name`; the `file`, base64; `refused`, a part of the sentence that refuses it, or null where
+the file must be taken; and perhaps `imgsz`, [h, w], an input size asked for at run time. Python, C++ and
+JavaScript read the same list. Needs the onnx package.
 """
+
+# One case a line, which ruff's formatter is kept from, reads like a table.
+# ruff: noqa: E501
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +57,14 @@ def before(made: onnx.ModelProto, *nodes: onnx.NodeProto, constants: dict[str, A
     made.graph.node.extend(nodes)
     for name, value in (constants or {}).items():
         made.graph.initializer.append(numpy_helper.from_array(np.array(value), name))
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+def floats(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
 
 
 def one(operator: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
@@ -129,7 +141,7 @@ def doubling(times: int, axis: int = 1) -> Change:
 
     def change(made: onnx.ModelProto) -> None:
         names = ["images", *(f"c{i}" for i in range(times))]
-        nodes = [helper.make_node("Concat", [a, a], [b], b, axis=axis) for a, b in zip(names, names[1:])]
+        nodes = [helper.make_node("Concat", [a, a], [b], b, axis=axis) for a, b in pairwise(names)]
         before(made, *nodes, helper.make_node("Slice", [names[-1], "s", "e"], ["x"]))
         made.graph.initializer.append(numpy_helper.from_array(np.array([0, 0, 0, 0]), "s"))
         made.graph.initializer.append(numpy_helper.from_array(np.array([1, 3, 4, 4]), "e"))
@@ -196,7 +208,7 @@ CASES: list[tuple[str, Change | None, str | None]] = [
     ("minus infinity among float16 weights", weights(-INF, "float16"), "the tensor 'w' holds numbers that are not finite"),
     ("NaN among float64 weights", weights(NAN, "float64"), "the tensor 'w' holds numbers that are not finite"),
     ("NaN in float_data", edit("g.initializer[0].ClearField('raw_data'); g.initializer[0].float_data.extend([NAN] * 84)"), "the tensor 'w' holds numbers that are not finite"),
-    ("NaN within a Constant", lambda m: before(m, helper.make_node("Constant", [], ["k"], "k", value=numpy_helper.from_array(np.float32([NAN]), "t")), one("Add", "images", "k")), "the tensor 't' holds numbers that are not finite"),
+    ("NaN within a Constant", lambda m: before(m, helper.make_node("Constant", [], ["k"], "k", value=numpy_helper.from_array(floats(NAN), "t")), one("Add", "images", "k")), "the tensor 't' holds numbers that are not finite"),
     ("two tensors of one name", edit("g.initializer.append(g.initializer[0])"), "it has two tensors called 'w'"),
     ("a tensor without a name", edit("g.initializer[0].name = ''"), "a tensor has no name"),
     ("sparse tensors", edit("g.sparse_initializer.add()"), "it has sparse tensors"),
@@ -251,29 +263,29 @@ CASES: list[tuple[str, Change | None, str | None]] = [
     ("a MaxPool whose pads are as wide as its kernel", put("MaxPool", kernel_shape=[2, 2], pads=[2, 0, 0, 0]), "its pads are as wide as its kernel"),
     ("an AveragePool that leaves nothing", put("AveragePool", kernel_shape=[5, 5]), "its window of 5 is larger than the 4 it slides along"),
     ("a MaxPool that is fine", put("MaxPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]), None),
-    ("a Resize by 1e9", put("Resize", "images", "", "s", constants={"s": np.float32([1, 1, 1e9, 1e9])}), "its scale is"),
-    ("a Resize to gigabytes", put("Resize", "images", "", "s", constants={"s": np.float32([1, 1, 8000, 8000])}), "needs more than 4 GiB of values"),
-    ("a Resize by 0", put("Resize", "images", "", "s", constants={"s": np.float32([1, 1, 0, 2])}), "its scale is"),
-    ("a Resize of channels", put("Resize", "images", "", "s", constants={"s": np.float32([1, 2, 1, 1])}), "it scales more than height and width"),
-    ("a Resize that is fine", put("Resize", "images", "", "s", constants={"s": np.float32([1, 1, 2, 2])}), None),
-    ("a Resize to a size", put("Resize", "images", "", "", "s", constants={"s": np.int64([1, 3, 8, 8])}), None),
+    ("a Resize by 1e9", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 1e9, 1e9)}), "its scale is"),
+    ("a Resize to gigabytes", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 8000, 8000)}), "needs more than 4 GiB of values"),
+    ("a Resize by 0", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 0, 2)}), "its scale is"),
+    ("a Resize of channels", put("Resize", "images", "", "s", constants={"s": floats(1, 2, 1, 1)}), "it scales more than height and width"),
+    ("a Resize that is fine", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 2, 2)}), None),
+    ("a Resize to a size", put("Resize", "images", "", "", "s", constants={"s": ints(1, 3, 8, 8)}), None),
     ("40 doubling Concats", doubling(40), "needs more than 4 GiB of values"),
     ("three doubling Concats", doubling(3), None),
     ("a Concat of sides that differ", lambda m: before(m, helper.make_node("MaxPool", ["images"], ["p"], "p", kernel_shape=[2, 2]), one("Concat", "images", "p", axis=1)), "their sides differ"),
     ("a Concat along a side that is not there", put("Concat", "images", "images", axis=9), "there is no axis 9"),
     ("an Add of sides that differ", put("Add", "images", "k", constants={"k": np.zeros((1, 5, 1, 1), np.float32)}), "their sides differ"),
     ("an Add that spreads", put("Add", "images", "k", constants={"k": np.zeros((1, 3, 1, 1), np.float32)}), None),
-    ("a Reshape to more than there is", put("Reshape", "images", "s", constants={"s": np.int64([1, 3, 1000, 1000])}), "its shape holds another number of values"),
+    ("a Reshape to more than there is", put("Reshape", "images", "s", constants={"s": ints(1, 3, 1000, 1000)}), "its shape holds another number of values"),
     ("a Reshape whose shape is computed", put("Reshape", "images", "images"), "input 1 is not a constant of few numbers"),
-    ("a Reshape that is fine", put("Reshape", "images", "s", constants={"s": np.int64([1, 3, -1, 4])}), None),
+    ("a Reshape that is fine", put("Reshape", "images", "s", constants={"s": ints(1, 3, -1, 4)}), None),
     ("a Transpose that is no order", put("Transpose", perm=[0, 1, 1, 3]), "its perm is not an order of the sides"),
-    ("a Slice that leaves nothing", put("Slice", "images", "s", "e", constants={"s": np.int64([0, 3]), "e": np.int64([1, 3])}), "it leaves nothing"),
-    ("a Slice with a step of 0", put("Slice", "images", "s", "s", "s", "s", constants={"s": np.int64([0])}), "its lists differ in length"),
+    ("a Slice that leaves nothing", put("Slice", "images", "s", "e", constants={"s": ints(0, 3), "e": ints(1, 3)}), "it leaves nothing"),
+    ("a Slice with a step of 0", put("Slice", "images", "s", "s", "s", "s", constants={"s": ints(0)}), "its lists differ in length"),
     ("a Split into more than there is", put("Split", axis=1, split=[5]), "its parts are not the whole"),
     ("a Split below 0", lambda m: before(m, helper.make_node("Split", ["images"], ["x", "y"], "it", axis=1, split=[5, -2])), "its parts are not the whole"),
-    ("a Pad of a million", put("Pad", "images", "p", constants={"p": np.int64([0, 0, 0, 0, 0, 0, 1_000_000, 0])}), "its pads are not two a side"),
-    ("an Expand to gigabytes", put("Expand", "images", "s", constants={"s": np.int64([1 << 30, 3, 4, 4])}), "needs more than 4 GiB of values"),
-    ("a Tile to gigabytes", put("Tile", "images", "s", constants={"s": np.int64([1, 1, 30000, 30000])}), "needs more than 4 GiB of values"),
+    ("a Pad of a million", put("Pad", "images", "p", constants={"p": ints(0, 0, 0, 0, 0, 0, 1_000_000, 0)}), "its pads are not two a side"),
+    ("an Expand to gigabytes", put("Expand", "images", "s", constants={"s": ints(1 << 30, 3, 4, 4)}), "needs more than 4 GiB of values"),
+    ("a Tile to gigabytes", put("Tile", "images", "s", constants={"s": ints(1, 1, 30000, 30000)}), "needs more than 4 GiB of values"),
     ("a Cast to whole numbers", put("Cast", to=7), "it casts to a type without fractions"),
     ("a Gemm of four sides", put("Gemm", "images", "w"), "it needs two matrices"),
     ("a BatchNormalization of other channels", put("BatchNormalization", "images", "k", "k", "k", "k", constants={"k": np.ones(2, np.float32)}), "its numbers are not one a channel"),
@@ -349,7 +361,7 @@ def sized_cases() -> Iterator[tuple[str, onnx.ModelProto, list[int], str | None]
     )
     yield "64 channels of 2048 × 2048", wide, [2048, 2048], None
     fixed = model()
-    before(fixed, one("Reshape", "images", "s"), constants={"s": np.int64([1, 3, 4, 4])})
+    before(fixed, one("Reshape", "images", "s"), constants={"s": ints(1, 3, 4, 4)})
     yield "a fixed size within", fixed, [8, 8], "its shape holds another number of values"
 
 
