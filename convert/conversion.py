@@ -12,8 +12,8 @@ from typing import Literal
 import onnx
 import torch
 
-from runtime.atomic import AtomicFile
 from runtime.errors import InputError
+from runtime.outputs.atomic import AtomicFile
 
 from .check import Difference, check_model
 from .checkpoint import Checkpoint, load_checkpoint

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from runtime.atomic import AtomicFile
+from runtime.outputs.atomic import AtomicFile
 
 from .class_paths import PATH_OF
 

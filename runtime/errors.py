@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from .visible import visible
+
+MOST = 1500  # characters of a message
+
 
 class DetectorError(Exception):
-    """Anything this package refuses to do; its text is one sentence fit for a terminal."""
+    """Anything this package refuses to do; its text is one sentence fit for a terminal.
+
+    What others wrote and the sentence quotes, such as names, comes out as `visible` shows it.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(visible(text, MOST))
 
 
 class ModelError(DetectorError):
@@ -17,3 +27,9 @@ class DeviceError(DetectorError):
 
 class InputError(DetectorError, ValueError):
     """An image, a source or an argument cannot be used."""
+
+
+def first_line(error: BaseException) -> str:
+    """Shorten an exception to its first line: those of OpenCV span several and name its own source files."""
+    text = str(getattr(error, "err", None) or error).strip() or type(error).__name__
+    return visible(text.splitlines()[0])

@@ -39,7 +39,6 @@ from .visible import visible
 MAX_NODES = 10_000  # the largest YOLOv5 has about 900
 MAX_TENSORS = 10_000
 MAX_DIMENSIONS = 8
-MAX_SIDE = 8192  # of kernels, strides and the like, and of the network's input, in pixels
 MAX_VALUES = 4096  # of a list among the attributes
 DOMAIN = b"yolov5_dnn"  # of Swish
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .model_graph import MAX_DIMENSIONS, MAX_SIDE, Graph, GraphError, Node, Tensor, show
+from .letterbox import MAX_SIDE
+from .model_graph import MAX_DIMENSIONS, Graph, GraphError, Node, Tensor, show
 
 MAX_ALIVE = 1 << 30  # numbers that a forward pass may hold at one time: 4 GiB of float32
 MAX_WORK = 10**13  # multiplications of one forward pass; the largest YOLOv5 at 1280 × 1280 has 4 · 10¹¹

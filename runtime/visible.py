@@ -32,6 +32,15 @@ _ESCAPES = {
 }
 
 
+def brief(value: object) -> str:
+    """Show a value of somebody else's, of whatever type, in a few characters; a type's name if it is no text."""
+    if isinstance(value, str):
+        return f"'{visible(value, 40)}'"
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 64):
+        return repr(value)
+    return f"of type {visible(type(value).__name__, 40)}"
+
+
 def visible(text: str, most: int | None = MOST) -> str:
     """Write control characters, line breaks and invisible letters as escapes such as `\\x1b`.
 

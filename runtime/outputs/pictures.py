@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..atomic import AtomicFile
 from ..errors import InputError
 from ..inputs.frames import is_opencv_name
 from ..inputs.sources import Kind, Source
+from .atomic import AtomicFile
 from .image_file import can_write, write_image
 from .results import Protected, Result
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import cv2
 
-from .detector import Detector
+from ..detector import Detector
 
 IMAGES_EACH = 6  # with fewer, loading further networks takes what they save
 MAX_BYTES = 256_000_000  # of a model file for each; a network takes about twice its file, and more

@@ -8,7 +8,7 @@ import sys
 import cv2
 import numpy as np
 
-from .errors import InputError
+from ..errors import InputError
 from .interrupt import Interrupt
 
 TITLE = "yolov5-dnn"
