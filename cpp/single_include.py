@@ -48,7 +48,9 @@ def head_of(text: str) -> str:
 
 def body_of(text: str) -> str:
     """Give what a header has inside its namespace."""
-    inside = re.search(r"^namespace yolov5_dnn \{\n(.*)^\}  // namespace yolov5_dnn$", text, re.MULTILINE | re.DOTALL)
+    inside = re.search(
+        r"^namespace yolov5_dnn \{\n(.*)^\}  // namespace yolov5_dnn$", text, re.MULTILINE | re.DOTALL
+    )
     assert inside, "a header has one namespace yolov5_dnn"
     return inside[1].strip("\n")
 
@@ -92,7 +94,9 @@ def declarations(code: str) -> str:
 
 def interface(code: str) -> str:
     """Give the public declarations of a header's code."""
-    code = re.sub(r"^namespace detail \{\n.*?^\}  // namespace detail\n?", "", code, flags=re.MULTILINE | re.DOTALL)
+    code = re.sub(
+        r"^namespace detail \{\n.*?^\}  // namespace detail\n?", "", code, flags=re.MULTILINE | re.DOTALL
+    )
     lines, indented = [], False
     for line in declarations(code).splitlines():
         starts = line.startswith("inline ")
@@ -159,7 +163,9 @@ def single_header() -> str:
 def main() -> int:
     """Write the header, or compare it."""
     parser = argparse.ArgumentParser(description="Make the single header.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the header is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if the header is out of date"
+    )
     text = single_header()
     if not parser.parse_args().check:
         SINGLE.parent.mkdir(exist_ok=True)
@@ -167,7 +173,9 @@ def main() -> int:
         return 0
     if SINGLE.is_file() and SINGLE.read_text("utf-8") == text:
         return 0
-    print("cpp/single_include/yolov5_dnn.hpp is out of date; run: python cpp/single_include.py", file=sys.stderr)
+    print(
+        "cpp/single_include/yolov5_dnn.hpp is out of date; run: python cpp/single_include.py", file=sys.stderr
+    )
     return 1
 
 

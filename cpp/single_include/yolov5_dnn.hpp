@@ -200,13 +200,13 @@ struct Placement {
 // Throws InputError for anything else.
 cv::Mat to_bgr(const cv::Mat& image, std::array<cv::Mat, 2>& buffers);
 
-// Size of the canvas for an image. With stride 0 it is `imgsz`. With another, each side is the smallest
-// multiple of the stride that holds the image once it has been scaled to fit into `imgsz`.
-cv::Size letterbox_shape(cv::Size image, cv::Size imgsz, int stride = 0);
+// Size of the canvas for an image. With `multiple` 0 it is `imgsz`. Else each side is the smallest multiple of it (a
+// network's size_multiple) that holds the image once it has been scaled to fit into `imgsz`.
+cv::Size letterbox_shape(cv::Size image, cv::Size imgsz, int multiple = 0);
 
 // Scales a BGR image into `imgsz`, keeping its aspect ratio, and centres it on the grey `canvas`, which gets
 // the size that `letterbox_shape` says.
-Placement letterbox(const cv::Mat& image, cv::Size imgsz, int stride, cv::Mat& canvas);
+Placement letterbox(const cv::Mat& image, cv::Size imgsz, int multiple, cv::Mat& canvas);
 
 // Moves a box, x1 y1 x2 y2, from canvas pixels to image pixels and clips it to the image.
 cv::Vec4f unletterbox(const cv::Vec4f& xyxy, const Placement& placement, cv::Size image);
@@ -722,7 +722,7 @@ namespace detail {
 // Rounds halves to the even neighbour, as Python does.
 inline int round(double value) { return static_cast<int>(std::nearbyint(value)); }
 
-inline int round_up(int value, int stride) { return (value + stride - 1) / stride * stride; }
+inline int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 // Size of the scaled image itself, without padding: at least one pixel each way.
 inline cv::Size resized_shape(cv::Size image, cv::Size imgsz) {
@@ -733,18 +733,18 @@ inline cv::Size resized_shape(cv::Size image, cv::Size imgsz) {
 
 }  // namespace detail
 
-// Size of the canvas for an image. With stride 0 it is `imgsz`. With another, each side is the smallest
-// multiple of the stride that holds the image once it has been scaled to fit into `imgsz`.
-inline cv::Size letterbox_shape(cv::Size image, cv::Size imgsz, int stride = 0) {
-    if (stride == 0) return imgsz;
+// Size of the canvas for an image. With `multiple` 0 it is `imgsz`. Else each side is the smallest multiple of it (a
+// network's size_multiple) that holds the image once it has been scaled to fit into `imgsz`.
+inline cv::Size letterbox_shape(cv::Size image, cv::Size imgsz, int multiple = 0) {
+    if (multiple == 0) return imgsz;
     const cv::Size resized = detail::resized_shape(image, imgsz);
-    return {detail::round_up(resized.width, stride), detail::round_up(resized.height, stride)};
+    return {detail::round_up(resized.width, multiple), detail::round_up(resized.height, multiple)};
 }
 
 // Scales a BGR image into `imgsz`, keeping its aspect ratio, and centres it on the grey `canvas`, which gets
 // the size that `letterbox_shape` says.
-inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int stride, cv::Mat& canvas) {
-    const cv::Size size = letterbox_shape(image.size(), imgsz, stride);
+inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int multiple, cv::Mat& canvas) {
+    const cv::Size size = letterbox_shape(image.size(), imgsz, multiple);
     const cv::Size inner = detail::resized_shape(image.size(), imgsz);
     canvas.create(size, CV_8UC3);
 
@@ -771,7 +771,7 @@ inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int stride, cv:
     }
 
     // YOLOv5 takes the scale for the way back from the canvas, not from the resize. They differ when rounding
-    // brought the shorter side down to a multiple of the stride.
+    // brought the shorter side down to a multiple.
     const double scale =
         std::min(static_cast<double>(size.height) / image.rows, static_cast<double>(size.width) / image.cols);
     return {scale, (size.width - image.cols * scale) / 2, (size.height - image.rows * scale) / 2};
@@ -1772,15 +1772,15 @@ private:
         : options_(detail::checked(options)), info_(read_info(file.metadata, model, detail::given_info(options))),
           layout_(find_task(info_.task).layout(info_)), classes_(detail::class_ids(options.classes, info_.names)),
           imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
-          stride_(info_.dynamic && options.rect ? info_.size_multiple : 0),
+          multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
           network_(file, info_, find_device(options.device), detail::utf8(model)) {}
 
     // Runs the four stages and adds to each one's milliseconds.
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {
         const Clock::time_point start = Clock::now();
         const cv::Mat image = to_bgr(picture, conversions_);
-        prepare_buffers(letterbox_shape(image.size(), imgsz_, stride_));
-        const Placement placement = letterbox(image, imgsz_, stride_, canvas_);
+        prepare_buffers(letterbox_shape(image.size(), imgsz_, multiple_));
+        const Placement placement = letterbox(image, imgsz_, multiple_, canvas_);
         to_blob(canvas_, info_.fold, blob_);
 
         const Clock::time_point letterboxed = Clock::now();
@@ -1840,7 +1840,7 @@ private:
     Layout layout_;
     std::vector<int> classes_;  // wanted; empty = all
     cv::Size imgsz_;
-    int stride_;  // of the rectangular letterbox; 0 for the full imgsz
+    int multiple_;  // of the rectangular letterbox; 0 for the full imgsz
 
     std::mutex mutex_;  // guards what follows
     Network network_;

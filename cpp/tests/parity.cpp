@@ -91,14 +91,14 @@ void run_decode(Input& input) {
     }
 }
 
-// height, width, stride, fold: int32; rows, columns, channels, bits: int32; the image.
+// height, width, multiple, fold: int32; rows, columns, channels, bits: int32; the image.
 // Writes rows and columns of the canvas: int32; scale, pad_x, pad_y: float64; the canvas; the blob.
 void run_letterbox(Input& input) {
-    const int height = input.integer(), width = input.integer(), stride = input.integer(), fold = input.integer();
+    const int height = input.integer(), width = input.integer(), multiple = input.integer(), fold = input.integer();
     std::array<cv::Mat, 2> buffers;
     cv::Mat canvas, blob;
     const cv::Mat image = yolov5_dnn::to_bgr(input.image(), buffers);
-    const yolov5_dnn::Placement placement = yolov5_dnn::letterbox(image, {width, height}, stride, canvas);
+    const yolov5_dnn::Placement placement = yolov5_dnn::letterbox(image, {width, height}, multiple, canvas);
     yolov5_dnn::to_blob(canvas, fold, blob);
     write(cv::Mat_<std::int32_t>({canvas.rows, canvas.cols}));
     write(cv::Mat_<double>({placement.scale, placement.pad_x, placement.pad_y}));

@@ -27,10 +27,10 @@ TEST_CASE("golden letterbox") {
         std::array<cv::Mat, 2> buffers;
         cv::Mat canvas, blob;
         const cv::Mat image = to_bgr(golden::picture(get(each, "image")), buffers);
-        const Json& stride = get(each, "stride");
+        const Json& multiple = get(each, "multiple");
         const Placement placement =
             letterbox(image, golden::size(get(each, "imgsz")),
-                      stride.type == Json::Type::null ? 0 : static_cast<int>(stride.number), canvas);
+                      multiple.type == Json::Type::null ? 0 : static_cast<int>(multiple.number), canvas);
         CHECK(canvas.size() == golden::size(get(get(each, "canvas"), "shape")));
         CHECK(golden::sha256(canvas) == get(get(each, "canvas"), "sha256").string);
         const Json& expected = get(each, "placement");

@@ -166,12 +166,32 @@ TEST_CASE("options do what they say") {
     options.imgsz = {70, 33};
     CHECK(Detector(file.path, options).imgsz() == cv::Size(80, 48));
     options = {};
-    CHECK(Detector(file.path, options).detect(with_cell(3, 2, red, {64, 32})).size() == 1);
-    options.rect = false;  // the same cell lies in another row of cells, 16 pixels down
-    CHECK(Detector(file.path, options).detect(with_cell(3, 2, red, {64, 32})).size() == 1);
-    options = {};
     options.names = {"röd", "blå"};
     CHECK(Detector(file.path, options).info().names[1] == "blå");
+}
+
+TEST_CASE("the canvas is as small as the network allows, unless it shall be the full one") {
+    // A red stripe 8 pixels high fills half a row of the coarser head's cells, 16 pixels high, if the canvas is no higher
+    // than these; on a higher one it lies across two rows, and fills a quarter of each, which is too little.
+    const cv::Mat stripe(8, 64, CV_8UC3, red);
+    const auto finds_coarse = [&](const tiny::Model& model, const Options& options) {
+        const tiny::File file(tiny::bytes(model));
+        const auto found = Detector(file.path, options).detect(stripe);
+        return std::any_of(found.begin(), found.end(), [](const Detection& each) { return each.box.width > 20; });
+    };
+    tiny::Model model;
+    Options options;
+    CHECK(finds_coarse(model, options));
+    options.rect = false;
+    CHECK_FALSE(finds_coarse(model, options));
+    options = {};
+    model.metadata["size_multiple"] = "32";  // as of a network that pools further down than its heads
+    CHECK_FALSE(finds_coarse(model, options));
+
+    options.imgsz = {70, 33};
+    const tiny::File file(tiny::bytes(model));
+    CHECK(Detector(file.path, options).imgsz() == cv::Size(96, 64));
+    CHECK(Detector(file.path, options).info().size_multiple == 32);
 }
 
 TEST_CASE("wrong options are refused") {

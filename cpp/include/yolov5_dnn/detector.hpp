@@ -171,7 +171,7 @@ private:
         : options_(detail::checked(options)), info_(read_info(file.metadata, model, detail::given_info(options))),
           layout_(find_task(info_.task).layout(info_)), classes_(detail::class_ids(options.classes, info_.names)),
           imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
-          stride_(info_.dynamic && options.rect ? info_.size_multiple : 0),
+          multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
           network_(within_budget(file, detail::utf8(model)), info_, find_device(options.device), detail::utf8(model)) {}
 
     // Gives the file back if its network may run at this detector's size. Throws ModelError.
@@ -186,8 +186,8 @@ private:
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {
         const Clock::time_point start = Clock::now();
         const cv::Mat image = to_bgr(picture, conversions_);
-        prepare_buffers(letterbox_shape(image.size(), imgsz_, stride_));
-        const Placement placement = letterbox(image, imgsz_, stride_, canvas_);
+        prepare_buffers(letterbox_shape(image.size(), imgsz_, multiple_));
+        const Placement placement = letterbox(image, imgsz_, multiple_, canvas_);
         to_blob(canvas_, info_.fold, blob_);
 
         const Clock::time_point letterboxed = Clock::now();
@@ -247,7 +247,7 @@ private:
     Layout layout_;
     std::vector<int> classes_;  // wanted; empty = all
     cv::Size imgsz_;
-    int stride_;  // of the rectangular letterbox; 0 for the full imgsz
+    int multiple_;  // of the rectangular letterbox; 0 for the full imgsz
 
     std::mutex mutex_;  // guards what follows
     Network network_;

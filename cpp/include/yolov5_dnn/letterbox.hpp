@@ -62,7 +62,7 @@ namespace detail {
 // Rounds halves to the even neighbour, as Python does.
 inline int round(double value) { return static_cast<int>(std::nearbyint(value)); }
 
-inline int round_up(int value, int stride) { return (value + stride - 1) / stride * stride; }
+inline int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 // Size of the scaled image itself, without padding: at least one pixel each way.
 inline cv::Size resized_shape(cv::Size image, cv::Size imgsz) {
@@ -73,18 +73,18 @@ inline cv::Size resized_shape(cv::Size image, cv::Size imgsz) {
 
 }  // namespace detail
 
-// Size of the canvas for an image. With stride 0 it is `imgsz`. With another, each side is the smallest
-// multiple of the stride that holds the image once it has been scaled to fit into `imgsz`.
-inline cv::Size letterbox_shape(cv::Size image, cv::Size imgsz, int stride = 0) {
-    if (stride == 0) return imgsz;
+// Size of the canvas for an image. With `multiple` 0 it is `imgsz`. Else each side is the smallest multiple of it (a
+// network's size_multiple) that holds the image once it has been scaled to fit into `imgsz`.
+inline cv::Size letterbox_shape(cv::Size image, cv::Size imgsz, int multiple = 0) {
+    if (multiple == 0) return imgsz;
     const cv::Size resized = detail::resized_shape(image, imgsz);
-    return {detail::round_up(resized.width, stride), detail::round_up(resized.height, stride)};
+    return {detail::round_up(resized.width, multiple), detail::round_up(resized.height, multiple)};
 }
 
 // Scales a BGR image into `imgsz`, keeping its aspect ratio, and centres it on the grey `canvas`, which gets
 // the size that `letterbox_shape` says.
-inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int stride, cv::Mat& canvas) {
-    const cv::Size size = letterbox_shape(image.size(), imgsz, stride);
+inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int multiple, cv::Mat& canvas) {
+    const cv::Size size = letterbox_shape(image.size(), imgsz, multiple);
     const cv::Size inner = detail::resized_shape(image.size(), imgsz);
     canvas.create(size, CV_8UC3);
 
@@ -111,7 +111,7 @@ inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int stride, cv:
     }
 
     // YOLOv5 takes the scale for the way back from the canvas, not from the resize. They differ when rounding
-    // brought the shorter side down to a multiple of the stride.
+    // brought the shorter side down to a multiple.
     const double scale =
         std::min(static_cast<double>(size.height) / image.rows, static_cast<double>(size.width) / image.cols);
     return {scale, (size.width - image.cols * scale) / 2, (size.height - image.rows * scale) / 2};
