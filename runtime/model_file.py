@@ -7,6 +7,7 @@ The file is ONNX, that is a protobuf message. The fields that matter are walked 
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ModelError
-from .letterbox import MAX_SIDE
+from .errors import InputError, ModelError
+from .letterbox import MAX_SIDE, round_up
 from .model_graph import Graph, GraphError, check_function, read_graph
 from .model_shapes import check_size
 from .protobuf import BYTES, MAX_NAME, Kind, Reader, Span, WireError
@@ -124,20 +125,6 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     return buffer, metadata
 
 
-def check_input(buffer: np.ndarray, shape: tuple[int, ...], path: str | Path) -> None:
-    """Check that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state.
-
-    buffer: from `read_model`, which has checked the file's own size. Raises ModelError if its values would
-    take too much memory or time, or do not fit one another.
-    """
-    reader = Reader(buffer.data)
-    parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
-    try:
-        check_size(read_graph(reader, parts["graph"]), shape)
-    except GraphError as error:
-        raise ModelError(f"{path} is refused: {error}") from error
-
-
 def read_info(
     metadata: dict[str, str],
     path: str | Path,
@@ -205,6 +192,47 @@ def _check_info(head: Task, values: dict[str, Any], producer: str) -> ModelInfo:
     if not isinstance(values["source"], dict | None):
         raise ValueError("source must be an object")
     return ModelInfo(head, (height, width), multiple, values["dynamic"], fold, values["source"], producer)
+
+
+def input_size(imgsz: int | Sequence[int] | None, info: ModelInfo, free: bool) -> tuple[int, int]:
+    """Choose the input's size (h, w): the model's own, or `imgsz`, a side or (h, w), rounded up to what fits.
+
+    free: whether the model takes another size than its own. Raises InputError for a size that it can't have.
+    """
+    if imgsz is None:
+        return info.imgsz
+    try:
+        sides = [operator.index(side) for side in (imgsz if isinstance(imgsz, Sequence) else [imgsz])]
+    except TypeError:
+        sides = []
+    if len(sides) == 1:
+        sides *= 2
+    if len(sides) != 2 or not all(0 < side <= MAX_SIDE for side in sides):
+        raise InputError(f"imgsz must be one or two whole numbers from 1 to {MAX_SIDE}, not {imgsz!r}")
+    height, width = round_up((sides[0], sides[1]), info.size_multiple)
+    if (height, width) != info.imgsz and not free:
+        raise InputError(
+            f"this model takes {info.imgsz[0]} × {info.imgsz[1]} only, not {height} × {width}; convert its "
+            f"checkpoint with --imgsz {height} {width}, or with --focus conv for a free size"
+        )
+    return height, width
+
+
+def check_input(buffer: np.ndarray, info: ModelInfo, imgsz: tuple[int, int], path: str | Path) -> None:
+    """Check that a network may run at `imgsz`, (h, w), in place of the size that its file states.
+
+    buffer: from `read_model`, which has checked the file's own size. Raises ModelError if the values would
+    take too much memory or time, or do not fit one another.
+    """
+    if imgsz[0] <= info.imgsz[0] and imgsz[1] <= info.imgsz[1]:
+        return
+    reader = Reader(buffer.data)
+    parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
+    shape = (1, 3 * info.fold**2, imgsz[0] // info.fold, imgsz[1] // info.fold)
+    try:
+        check_size(read_graph(reader, parts["graph"]), shape)
+    except GraphError as error:
+        raise ModelError(f"{path} is refused: {error}") from error
 
 
 def _walk_model(buffer: memoryview) -> dict[str, str]:

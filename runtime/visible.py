@@ -33,7 +33,7 @@ _ESCAPES = {
 
 
 def brief(value: object) -> str:
-    """Show a value of somebody else's, of whatever type, in a few characters; a type's name if it is no text."""
+    """Show a value of somebody else's in a few characters: only its type, if it isn't text or a number."""
     if isinstance(value, str):
         return f"'{visible(value, 40)}'"
     if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 64):

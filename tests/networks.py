@@ -11,28 +11,33 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from convert.activations import AconC, FReLU, MetaAconC
-from convert.attention import C3TR
-from convert.folding import Contract, Expand, Focus
 from convert.layers import (
     C3,
     C3SPP,
+    C3TR,
     SPP,
     SPPF,
+    AconC,
     BottleneckCSP,
     C3Ghost,
     C3x,
     Concat,
+    Contract,
     Conv,
     CrossConv,
+    Detect,
+    DetectionModel,
     DWConv,
     DWConvTranspose2d,
+    Expand,
+    Focus,
+    FReLU,
     GhostBottleneck,
     GhostConv,
+    MetaAconC,
     MixConv2d,
     Sum,
 )
-from convert.network import Detect, DetectionModel
 
 Layers = list[tuple[int | list[int], nn.Module]]
 Block = Callable[..., nn.Module]
@@ -126,12 +131,13 @@ def v1() -> Layers:
     return with_activation(layers, lambda c: nn.LeakyReLU(0.1))
 
 
-def more_levels(strides: list[int]) -> Layers:
-    """A backbone down to the last stride, and a top-down path with a head at each stride (P2 to P7)."""
+def more_levels(strides: list[int], deepest: int | None = None) -> Layers:
+    """A backbone down to the last stride or `deepest`, and a top-down path with a head at each stride."""
+    deepest = deepest or max(strides)
     layers: Layers = [(-1, Conv(3, 8, 6, 2, 2))]
     at = {2: 0}
     stride = 2
-    while stride < max(strides):
+    while stride < deepest:
         layers += [(-1, Conv(8, 8, 3, 2)), (-1, C3(8, 8))]
         stride *= 2
         at[stride] = len(layers) - 1
@@ -275,6 +281,7 @@ KINDS: dict[str, Callable[[], Layers]] = {
     "transformer": lambda: pyramid(stem(), C3, lambda c1, c2: C3TR(c1, c2, 2)),
     "p2": lambda: more_levels([4, 8, 16, 32]),
     "p34": lambda: more_levels([8, 16]),
+    "p34 with a deeper backbone": lambda: more_levels([8, 16], deepest=32),
     "p6": lambda: more_levels([8, 16, 32, 64]),
     "p7": lambda: more_levels([8, 16, 32, 64, 128]),
     "bifpn": bifpn,
@@ -288,6 +295,10 @@ KINDS: dict[str, Callable[[], Layers]] = {
 
 FIXED = {"v1.0", "v2.0", "v3.1", "v4.0", "transformer", "rare layers"}
 """The kinds whose graph holds fixed sizes when Focus is written as a permute."""
+
+
+SIZE_MULTIPLES = {"p34 with a deeper backbone": 32}
+"""The kinds whose layers pool down to more than their largest stride."""
 
 
 def build(kind: str, seed: int = 0) -> DetectionModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import types
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ pytest.importorskip("onnxsim")
 import networks  # noqa: E402
 
 from convert import conversion as conversion_module  # noqa: E402
-from convert import convert  # noqa: E402
+from convert import convert, load_checkpoint  # noqa: E402
 from convert.check import picture as draw_picture  # noqa: E402
+from convert.checkpoint import save_checkpoint, save_pickle  # noqa: E402
 from convert.errors import CheckError, ConvertError  # noqa: E402
-from convert.layers import Conv  # noqa: E402
-from convert.network import AutoShape, DetectionModel, Ensemble  # noqa: E402
+from convert.layers import AutoShape, Conv, DetectionModel, Ensemble  # noqa: E402
 from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
-from convert.save import save_checkpoint, save_pickle  # noqa: E402
+from convert.sizes import size_multiple  # noqa: E402
 from runtime.letterbox import to_blob  # noqa: E402
 from runtime.model_file import read_info, read_model  # noqa: E402
 from runtime.network import Network  # noqa: E402
@@ -88,6 +89,7 @@ def test_every_kind_of_network(kind: str, tmp_path: Path) -> None:
     assert data["imgsz"] == [256, 128]
     assert data["task"] == "detect"
     assert data["dynamic"] is report.dynamic
+    assert data.get("size_multiple") == networks.SIZE_MULTIPLES.get(kind)
     sha256 = hashlib.sha256((tmp_path / "a.pt").read_bytes()).hexdigest()
     assert data["source"] == {"file": "a.pt", "sha256": sha256}
     pixels = [np.reshape(networks.ANCHORS[s], (-1, 2)) for s in strides]
@@ -186,8 +188,6 @@ def forms(model: DetectionModel, other: DetectionModel) -> dict[str, object]:
 @pytest.mark.parametrize("form", forms(networks.build("old MixConv2d"), networks.build("old MixConv2d")))
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 def test_every_form_of_checkpoint(form: str, legacy: bool, tmp_path: Path) -> None:
-    from convert.checkpoint import load_checkpoint
-
     model = halved("old MixConv2d")
     image = picture(64, 64)
     expected = run_torch(model, image)
@@ -263,6 +263,54 @@ def test_a_wrong_rewriting_is_caught(kind: str, tmp_path: Path, monkeypatch: pyt
         convert(tmp_path / "a.pt", tmp_path / "a.onnx", 64)
     assert (tmp_path / "a.onnx").read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "a.pt"]
+
+
+@pytest.mark.parametrize("kind", networks.KINDS)
+def test_size_multiple(kind: str, tmp_path: Path) -> None:
+    """The network runs at every small multiple, and at nothing between but where it needs less."""
+    save_checkpoint(tmp_path / "a.pt", networks.build(kind))
+    checkpoint = load_checkpoint(tmp_path / "a.pt")
+    multiple = size_multiple(checkpoint)
+    assert multiple == networks.SIZE_MULTIPLES.get(kind, max(checkpoint.strides))
+    for factor in range(2, 6):
+        size = (factor * multiple, 2 * multiple)
+        shapes = [
+            tuple(output.shape) for output in run_torch(checkpoint.model, np.zeros((1, 3, *size), np.float32))
+        ]
+        assert shapes == list(checkpoint.model.detect.output_shapes(*size).values())
+
+
+def test_sizes_of_a_network_deeper_than_its_heads(tmp_path: Path) -> None:
+    """Heads at strides 8 and 16 and a backbone down to 32: sizes are multiples of 32, and it converts."""
+    save_checkpoint(tmp_path / "a.pt", networks.build("p34 with a deeper backbone"), opt={"imgsz": 48})
+    assert convert(tmp_path / "a.pt", tmp_path / "a.onnx").imgsz == (64, 64)
+    assert metadata(tmp_path / "a.onnx")["size_multiple"] == 32
+    with pytest.raises(ConvertError, match="48 is not a multiple of the deepest downsampling, 32"):
+        convert(tmp_path / "a.pt", tmp_path / "a.onnx", 48)
+
+
+def renamed(path: Path, names: dict[str, str]) -> None:
+    """Change the module names in the pickle of a checkpoint."""
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    for old, new in names.items():
+        records["archive/data.pkl"] = records["archive/data.pkl"].replace(
+            f"c{old}".encode(), f"c{new}".encode()
+        )
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in records.items():
+            archive.writestr(name, data)
+
+
+@pytest.mark.parametrize("prefix", ["yolov5.", "src.vendor.yolov5.", "my.models.", "a.models.common.b."])
+def test_classes_of_a_copy_of_yolov5(prefix: str, tmp_path: Path) -> None:
+    model = halved("activations")
+    save_checkpoint(tmp_path / "a.pt", model)
+    renamed(tmp_path / "a.pt", {"models.": f"{prefix}models.", "utils.": f"{prefix}utils."})
+    loaded = load_checkpoint(tmp_path / "a.pt")
+    assert loaded.release == "YOLOv5 v7.0, by its build"
+    image = picture(64, 64)
+    assert share_of_largest(run_torch(loaded.model, image), run_torch(model, image)) < 1e-6
 
 
 def test_a_network_that_does_not_fit_its_strides(tmp_path: Path) -> None:

@@ -24,11 +24,10 @@ import networks  # noqa: E402
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from convert import cli, conversion  # noqa: E402
-from convert.checkpoint import load_checkpoint  # noqa: E402
+from convert import cli, conversion, load_checkpoint  # noqa: E402
+from convert.checkpoint import save_checkpoint, save_pickle  # noqa: E402
 from convert.errors import CheckpointError  # noqa: E402
-from convert.network import Ensemble  # noqa: E402
-from convert.save import save_checkpoint, save_pickle  # noqa: E402
+from convert.layers import Ensemble  # noqa: E402
 
 
 class Command:
@@ -162,6 +161,25 @@ def foreign(path: Path, module: str, name: str) -> None:
 )
 def test_other_networks(module: str, name: str, sentence: str, command: Command) -> None:
     foreign(command.file, module, name)
+    assert sentence in command()[1]
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["vendor.models.common.SPPCSPC"], "contains vendor.models.common.SPPCSPC, which is not part of any"),
+        (["models.common.Conv", "b.models.common.Conv"], "two copies of YOLOv5: b.models.common.Conv is"),
+        (["a.models.common.C3", "b.models.yolo.Detect"], "two copies of YOLOv5: b.models.yolo.Detect is"),
+        (["ultralytics.models.yolo.Detect"], "YOLOv8 or later"),
+        (["os.system"], "asks for os.system"),
+        (["models.common.os.system"], "asks for models.common.os.system"),
+        (["yolov5.models.yolo.os"], "which is not part of any"),
+        (["torch.nn.modules.conv.Conv2d", "a.torch.nn.modules.conv.Conv2d"], "asks for a.torch.nn.modules"),
+    ],
+)
+def test_prefixes(names: list[str], sentence: str, command: Command) -> None:
+    pickled = b"".join(b"c%s\n%s\n" % tuple(name.encode().rsplit(b".", 1)) for name in names)
+    zip_with({"a/data.pkl": b"\x80\x02" + pickled + b".", "a/version": b"3\n"})(command.file)
     assert sentence in command()[1]
 
 
@@ -363,7 +381,7 @@ def without_checksums(data: bytes) -> bytes:
 
 
 def test_allow_list_holds_nothing_that_runs_code() -> None:
-    from convert.pickle_objects import CALLS, IGNORED, KNOWN
+    from convert.checkpoint.pickle_objects import CALLS, IGNORED, KNOWN
 
     modules = {path.rpartition(".")[0] for path in KNOWN}
     for dangerous in (
@@ -403,7 +421,7 @@ def test_pickletools_knows_every_opcode_that_is_read() -> None:
     import inspect
     import re
 
-    from convert import pickle_machine
+    from convert.checkpoint import pickle_machine
 
     named = set(re.findall(r'"([A-Z][A-Z_0-9]+)"', inspect.getsource(pickle_machine)))
     assert named <= {opcode.name for opcode in pickletools.opcodes} | {"EXT"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime import ModelError
-from runtime.model_file import check_input, read_model
+from runtime.model_file import check_input, read_info, read_model
 
 CASES = json.loads((Path(__file__).parent / "cases" / "hostile_models.json").read_text(encoding="utf-8"))
 
@@ -20,9 +20,9 @@ def test_golden_list(case, tmp_path):
     path.write_bytes(base64.b64decode(case["file"]))
 
     def read() -> None:
-        buffer, _ = read_model(path)
+        buffer, metadata = read_model(path)
         if "imgsz" in case:
-            check_input(buffer, (1, 3, *case["imgsz"]), path)
+            check_input(buffer, read_info(metadata, path), tuple(case["imgsz"]), path)
 
     if case["refused"] is None:
         read()

@@ -11,13 +11,17 @@ from collections.abc import Collection
 from typing import Any
 
 from ..visible import brief
+from .anchor_free import AnchorFree
+from .classify import Classify
 from .detect import Detect
+from .keypoints import Keypoints
+from .segment import Segment
 from .task import BoxTask, Task
 
-__all__ = ["TASKS", "BoxTask", "Task", "find_task"]
+__all__ = ["TASKS", "BoxTask", "Classify", "Task", "find_task"]
 
 # Several kinds of network may share a name: of these the first one whose metadata is there is taken.
-TASKS: tuple[type[Task], ...] = (Detect,)
+TASKS: tuple[type[Task], ...] = (Detect, AnchorFree, Segment, Keypoints, Classify)
 
 
 def find_task(name: Any, keys: Collection[str]) -> type[Task]:
