@@ -202,10 +202,10 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; " + detail::how_to_convert);
     try {
         model.metadata = detail::walk_model(model.buffer);
-    } catch (const detail::Invalid& invalid) {
-        throw ModelError(name + " is not an ONNX model, or a damaged one: " + invalid.what());
     } catch (const detail::GraphError& refusal) {
         throw ModelError(name + " is refused: " + refusal.what());
+    } catch (const detail::Invalid& invalid) {
+        throw ModelError(name + " is not an ONNX model, or a damaged one: " + invalid.what());
     }
     return model;
 }

@@ -35,8 +35,8 @@ constexpr const char* swish_domain = "yolov5_dnn";
 using Sides = std::vector<std::int64_t>;  // the shape of a value
 
 // The graph is one that no converter writes; the text says what is wrong with it.
-class GraphError : public std::runtime_error {
-    using std::runtime_error::runtime_error;
+class GraphError : public Invalid {
+    using Invalid::Invalid;
 };
 
 // The product, or 2^62 if it is larger.
