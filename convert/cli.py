@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from .conversion import Report
 
 DESCRIPTION = """\
-Convert a trained YOLOv5 checkpoint (.pt) to one ONNX file that OpenCV runs by itself: detection of any release
-from v1.0 to v7.0, segmentation, classification, yolov5-face, and yolov5u, YOLOv8 or YOLO11 of the package
-ultralytics. The file holds class names, anchors and strides too; nothing else is needed beside it.
+Convert a trained YOLOv5 checkpoint (.pt) to one ONNX file that OpenCV runs by itself: detection of any
+release from v1.0 to v7.0, segmentation, classification, yolov5-face, and yolov5u, YOLOv8 or YOLO11 of the
+package ultralytics. The file holds class names, anchors and strides too; nothing else is needed beside it.
 
 The checkpoint is read as data and never executed. The finished file is run by OpenCV on a picture and
 compared with PyTorch before it gets its name: a file that is there is a file that works.

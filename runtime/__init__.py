@@ -6,6 +6,8 @@ each thing that commands do: inputs/, outputs/, command/ (what all of them share
 And the commands, a file each: detect, evaluate, bench. The C++ headers are the core's twins, file for file.
 """
 
+from .classification import Classification
+from .classifier import Classifier
 from .detections import Detection, Detections
 from .detector import Detector
 from .errors import DetectorError, DeviceError, InputError, ModelError
@@ -14,6 +16,8 @@ from .model_file import ModelInfo
 __version__ = "1.0.0"
 
 __all__ = [
+    "Classification",
+    "Classifier",
     "Detection",
     "Detections",
     "Detector",

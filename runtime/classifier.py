@@ -33,18 +33,25 @@ class Classifier:
     device: one of `runtime.devices.DEVICES`.
     imgsz: the side of the square that the image's middle is scaled to; by default the model's own. Only a
         model of free input size takes another, rounded up to a multiple of its size_multiple.
+    top: how many classes a result shows, writes and draws.
     load: what loads the network, see Detector.
 
     A classifier may be called from several threads: a lock lets one call through at a time.
 
     Attributes: `path`, the model file; `info`, the ModelInfo; `names`, of the classes; `device`, its name;
-    `imgsz`, the side in use.
+    `imgsz`, the side in use; `top`.
 
     Raises ModelError for the file, DeviceError for the device, InputError for any other argument.
     """
 
     def __init__(
-        self, path: str | Path, *, device: str = "cpu", imgsz: int | None = None, load: Load = Network
+        self,
+        path: str | Path,
+        *,
+        device: str = "cpu",
+        imgsz: int | Sequence[int] | None = None,
+        top: int = 5,
+        load: Load = Network,
     ) -> None:
         self.path = Path(path)
         buffer, metadata = read_model(self.path)
@@ -58,6 +65,9 @@ class Classifier:
             raise InputError(f"a classifier's input is square, not {height} × {width}")
         check_input(buffer, self.info, (height, width), self.path)
         self.imgsz = height
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+            raise InputError(f"top must be a whole number of at least 1, not {top!r}")
+        self.top = top
         self.device = device
         self._network = load(buffer, replace(self.info, imgsz=(height, width)), device, self.path)
         self._lock = threading.Lock()
@@ -94,5 +104,6 @@ class Classifier:
         found = self._task.classification(outputs)
         clock.append(perf_counter())
         milliseconds = ((end - start) * 1000 for start, end in pairwise(clock))
+        found.shown = self.top
         found.timings = dict(zip(STAGES, milliseconds, strict=True))
         return found

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, overload
+from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class Detections:
     keypoints: float32 (n, k, 2), x y in the image's pixels; None if the model gives none.
     timings: milliseconds that the call spent in each stage, as `runtime.detector.STAGES` names them.
 
+    `kind` is what a JSON object calls them: "detections".
+
     `detections[index]` with a slice, a bool mask or an array of indices gives the Detections of those rows;
     with a whole number it gives one Detection, and so does a loop over them.
     """
@@ -55,6 +57,8 @@ class Detections:
     keypoints: np.ndarray | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
+    kind: ClassVar[str] = "detections"
+
     def __post_init__(self) -> None:
         if self.masks is not None and not isinstance(self.masks, Masks):
             self.masks = Masks.of_array(self.masks)
@@ -63,11 +67,10 @@ class Detections:
         return len(self.scores)
 
     def __repr__(self) -> str:
-        parts = [f"{count} {self.names[class_id]}" for class_id, count in sorted(self.counts().items())]
         also = "".join(
             f", with {column}" for column in ("masks", "keypoints") if getattr(self, column) is not None
         )
-        return f"<Detections: {', '.join(parts) or 'nothing'}{also}>"
+        return f"<Detections: {self.summary()}{also}>"
 
     @overload
     def __getitem__(self, index: int) -> Detection: ...
@@ -142,6 +145,10 @@ class Detections:
         """Count the detections of each class, by class id."""
         return Counter(self.class_ids.tolist())
 
+    def summary(self) -> str:
+        """Say how many of each class: "4 person, 1 bus", or "nothing"."""
+        return class_counts(self.counts(), self.names)
+
     def to_dict(self) -> list[dict[str, Any]]:
         """Give plain values, ready for JSON: class_id, name, score and box [x1, y1, x2, y2] of each.
 
@@ -194,7 +201,7 @@ class Detections:
         hide_labels: bool = False,
         hide_conf: bool = False,
     ) -> np.ndarray:
-        """Give a copy of `image` with everything drawn on it: uint8 (h, w, 3), BGR; see `runtime.draw.draw`."""
+        """Give a copy of `image` with all of it drawn there: uint8 (h, w, 3), BGR. See `runtime.draw`."""
         from .draw import draw  # most callers want boxes, not pictures
 
         return draw(
@@ -232,20 +239,33 @@ class Detections:
             "data": {"class_name": names},
         }
 
-    def to_pandas(self) -> Any:
-        """Give a `pandas.DataFrame`, a row for each box: class_id, name, score, x1, y1, x2, y2.
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table: class_id, name, score, x1, y1, x2, y2, and what else there is.
 
-        Where there are keypoints, columns keypoint0_x, keypoint0_y, … follow. Needs pandas.
+        Keypoints are keypoint0_x, keypoint0_y, …; a mask is its run lengths, COCO's `counts`.
         """
+        k = 0 if self.keypoints is None else self.keypoints.shape[1]
+        points = (f"keypoint{i}_{axis}" for i in range(k) for axis in "xy")
+        mask = () if self.masks is None else ("mask",)
+        return "class_id", "name", "score", "x1", "y1", "x2", "y2", *points, *mask
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Give the table's rows, plain values, best first."""
+        rows = []
+        for each in self.to_dict():
+            points = (axis for point in each.get("keypoints", ()) for axis in point)
+            mask = (each["mask"]["counts"],) if "mask" in each else ()
+            rows.append((each["class_id"], each["name"], each["score"], *each["box"], *points, *mask))
+        return rows
+
+    def to_pandas(self) -> Any:
+        """Give `rows` as a `pandas.DataFrame` with `columns`. Needs pandas."""
         import pandas
 
-        columns = {
-            "class_id": self.class_ids,
-            "name": [self.names[class_id] for class_id in self.class_ids],
-            "score": self.scores,
-            **{edge: self.xyxy[:, i] for i, edge in enumerate(("x1", "y1", "x2", "y2"))},
-        }
-        if self.keypoints is not None:
-            for k in range(self.keypoints.shape[1]):
-                columns |= {f"keypoint{k}_{axis}": self.keypoints[:, k, i] for i, axis in enumerate("xy")}
-        return pandas.DataFrame(columns)
+        return pandas.DataFrame(self.rows(), columns=list(self.columns))
+
+
+def class_counts(counts: Mapping[int, int], names: Sequence[str]) -> str:
+    """Say how many of each class: "4 person, 1 bus", or "nothing"."""
+    return ", ".join(f"{counts[class_id]} {names[class_id]}" for class_id in sorted(counts)) or "nothing"

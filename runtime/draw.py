@@ -109,6 +109,29 @@ def draw(
     return canvas
 
 
+def draw_classes(image: np.ndarray, classes: Sequence[tuple[int, str]]) -> np.ndarray:
+    """Write classes, one below the other, into the upper left corner of a copy of an image.
+
+    image: as for `draw`; classes: class id, which gives the colour, and text, the most probable first; those
+    for which there is no room are left out.
+
+    Returns uint8 (h, w, 3).
+    """
+    canvas = to_bgr(image)
+    canvas = canvas.copy() if canvas is image else canvas
+    image_hw = (canvas.shape[0], canvas.shape[1])
+    pad = max(2, text_size(image_hw) // 5)
+    top = 0
+    for class_id, text in classes:
+        fitted = _fit(text, image_hw, pad)
+        _, height = _label_size(fitted[1], pad)
+        if top + height > image_hw[0]:
+            break
+        _draw_label(canvas, fitted, (0, top), class_colour(class_id), pad)
+        top += height
+    return canvas
+
+
 def _draw_mask(canvas: np.ndarray, left: int, top: int, mask: np.ndarray, colour: Colour, line: int) -> None:
     """Tint the pixels of a mask and draw its contour."""
     if not mask.any():
@@ -143,17 +166,27 @@ def _draw_labels(
     image_hw = (canvas.shape[0], canvas.shape[1])
     pad = max(2, text_size(image_hw) // 5)
     fitted = [_fit(text, image_hw, pad) for text in texts]
-    sizes = [(extent.width + 2 * pad, extent.ascent + extent.descent + pad) for _, extent, _ in fitted]
+    sizes = [_label_size(extent, pad) for _, extent, _ in fitted]
     half = line // 2  # of a line lies outside its box
     edges = np.array(boxes, int).reshape(-1, 4) + np.array([-half, -half, half + 1, half + 1])
-    for place, label_size, (text, extent, size), colour in zip(
-        place_labels(edges, sizes, image_hw), sizes, fitted, colours, strict=True
-    ):
-        if place is None or not text:
-            continue
-        (left, top), (width, height) = place, label_size
-        cv2.rectangle(canvas, (left, top), (left + width - 1, top + height - 1), colour, cv2.FILLED)
-        put_text(canvas, text, (left + pad, top + pad // 2 + extent.ascent), size, text_colour(colour))
+    for place, label, colour in zip(place_labels(edges, sizes, image_hw), fitted, colours, strict=True):
+        if place is not None and label[0]:
+            _draw_label(canvas, label, place, colour, pad)
+
+
+def _label_size(extent: Extent, pad: int) -> tuple[int, int]:
+    """Width and height of a label with a text of this extent."""
+    return extent.width + 2 * pad, extent.ascent + extent.descent + pad
+
+
+def _draw_label(
+    canvas: np.ndarray, label: tuple[str, Extent, int], place: tuple[int, int], colour: Colour, pad: int
+) -> None:
+    """Draw a text on its colour; `place` is the label's upper left corner."""
+    (text, extent, size), (left, top) = label, place
+    width, height = _label_size(extent, pad)
+    cv2.rectangle(canvas, place, (left + width - 1, top + height - 1), colour, cv2.FILLED)
+    put_text(canvas, text, (left + pad, top + pad // 2 + extent.ascent), size, text_colour(colour))
 
 
 def _fit(text: str, image_hw: tuple[int, int], pad: int) -> tuple[str, Extent, int]:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime import Detection, Detections, InputError
+from runtime.masks import Masks
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def make(n: int, seed: int = 0, masks: bool = False, keypoints: bool = False) ->
         rng.random(n, np.float32),
         rng.integers(0, 2, n, np.int32),
         ("cat", "狗"),
-        rng.random((n, 3, 5)) < 0.5 if masks else None,
+        Masks.of_array(rng.random((n, 3, 5)) < 0.5) if masks else None,
         rng.uniform(0, 9, (n, 2, 2)).astype(np.float32) if keypoints else None,
         {"forward": 1.5 + seed},
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import cv2
 import numpy as np
@@ -224,7 +225,7 @@ def test_controls(red_model):
         ({"conf_thres": float("nan")}, "conf_thres"),
         ({"conf_thres": "high"}, "conf_thres"),
         ({"iou_thres": 1.1}, "iou_thres"),
-        ({"iou_thres": None}, "iou_thres"),
+        ({"iou_thres": "much"}, "iou_thres"),
         ({"max_det": 0}, "max_det"),
         ({"max_det": 2.5}, "max_det"),
         ({"classes": ["dog"]}, "there is no class 'dog'; the model has 0 to 1: plain, bluish"),
@@ -424,7 +425,12 @@ def test_rect_can_be_left_out(red_model, fixed_model):
     def load(buffer, info, device, path):
         assert info.dynamic is False
         network = Network(buffer, info, device, path)
-        return lambda blob: shapes.append(blob.shape[2:]) or network(blob)
+
+        def forward(blob):
+            shapes.append(blob.shape[2:])
+            return network(blob)
+
+        return forward
 
     square = Detector(red_model, rect=False, load=load)
     assert (square.rect, square.info.dynamic) == (False, True)
@@ -438,7 +444,7 @@ def test_rect_can_be_left_out(red_model, fixed_model):
 
 def test_another_program_may_run_the_network(red_model):
     """What `load` is given, and that what it gives is all that the detector uses."""
-    given = []
+    given: list[Any] = []
     heads = [np.full((7, 64 // stride, 64 // stride), -50, np.float32) for stride in (8, 16, 32)]
     heads[0][:, 3, 4] = (0, 0, 0, 0, 50, 50, -50)
 

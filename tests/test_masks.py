@@ -105,7 +105,10 @@ def test_a_mask_comes_back_to_where_it_lies_in_the_image(
 
 def test_what_is_kept_does_not_grow_with_the_image() -> None:
     prototypes = np.ones((1, 40, 40), np.float32)
-    coefficients, boxes = np.ones((30, 1), np.float32), np.tile(np.float32([0, 0, 160, 160]), (30, 1))
+    coefficients, boxes = (
+        np.ones((30, 1), np.float32),
+        np.tile(np.array([0, 0, 160, 160], np.float32), (30, 1)),
+    )
     bitmaps = make_bitmaps(prototypes, coefficients, boxes, (160, 160))
     assert sum(bitmap.nbytes for _, _, bitmap in bitmaps) <= 30 * 160 * 160
     masks = Masks(bitmaps, Placement(160 / 4000, 0.0, 0.0), (4000, 4000))

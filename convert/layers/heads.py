@@ -175,8 +175,11 @@ class KeypointDetect(Detect):
 
     task = "keypoints"
 
-    def __init__(self, *args: Any, **keywords: Any):
-        super().__init__(*args, extra=2 * FACE_POINTS, **keywords)
+    def __init__(
+        self, nc: int, anchors: Sequence[Sequence[float]], ch: Sequence[int], strides: Sequence[float]
+    ):
+        """Take what `Detect` takes."""
+        super().__init__(nc, anchors, ch, strides, extra=2 * FACE_POINTS)
 
     def extra(self) -> int:
         """Give the number of coordinates."""
@@ -207,7 +210,15 @@ class Segment(Detect):
 
     task = "segment"
 
-    def __init__(self, nc: int, anchors: Any, ch: Sequence[int], strides: Any, nm: int = 32, npr: int = 256):
+    def __init__(
+        self,
+        nc: int,
+        anchors: Sequence[Sequence[float]],
+        ch: Sequence[int],
+        strides: Sequence[float],
+        nm: int = 32,
+        npr: int = 256,
+    ):
         """`npr`: hidden channels of the prototypes' convolutions. The rest as for Detect."""
         super().__init__(nc, anchors, ch, strides, extra=nm)
         self.nm = nm
@@ -327,7 +338,9 @@ class Classify(Head):
 
     def normalise(self, blob: np.ndarray) -> np.ndarray:
         """Take the mean off each colour, and divide by its deviation."""
-        mean, std = (np.float32(values).reshape(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        mean, std = (
+            np.reshape(values, (3, 1, 1)).astype(np.float32) for values in (IMAGENET_MEAN, IMAGENET_STD)
+        )
         return (blob - mean) / std
 
     def metadata(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Detect(BoxTask):
     """Heads of na · (5 + classes) channels: x, y, w, h, objectness, classes of each anchor."""
 
     name = "detect"
-    needs = ("names", "anchors", "strides")
+    needs: ClassVar[tuple[str, ...]] = ("names", "anchors", "strides")
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.names = class_names(values["names"])
@@ -27,7 +27,7 @@ class Detect(BoxTask):
             raise ValueError(
                 f"there are {len(self.strides)} strides for {len(self.anchors)} outputs with anchors"
             )
-        self.outputs = tuple(f"out{i}" for i in range(len(self.strides)))
+        self.outputs: tuple[str, ...] = tuple(f"out{i}" for i in range(len(self.strides)))
         self.layout = Layout(classes=slice(5, 5 + len(self.names)))
 
     @property

@@ -38,7 +38,7 @@ class Segment(Detect):
         return f"strides and anchors for {len(self.strides)}, and prototypes"
 
     def output_shapes(self, height: int, width: int) -> list[tuple[int | None, ...]]:
-        """Give the head maps' shapes, and that of the prototypes, whose sides are for the network to choose."""
+        """Give the head maps' shapes, and that of the prototypes, whose sides the network chooses."""
         return [*super().output_shapes(height, width), (self.nm, None, None)]
 
     def decode(self, outputs: Sequence[np.ndarray], conf_thres: float, multi_label: bool) -> Candidates:
