@@ -33,12 +33,13 @@ examples:
   python -m convert best.pt --imgsz 384 640        for input of that height and width
   python -m convert best.pt --target fast          for the quickest detection on a CPU
   python -m convert old.pt --focus conv            a v1.0 to v5.0 network with a free input size
+  python -m convert anchors data/labels            not a conversion: computes anchors for these labels
 
 exit codes: 0 converted; 1 the finished model failed its check, no file written; 2 bad usage or input.
 """
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; exits with code 2 and a message if it is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m convert",
@@ -84,7 +85,6 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "shorter-side, as v6.2 did; no checkpoint says which one it was trained with",
     )
     add("--version", action="version", version=f"yolov5-dnn {__version__}")
-    argv = sys.argv[1:] if argv is None else argv
     if not argv:  # show what there is
         parser.print_help()
         parser.exit()
@@ -93,7 +93,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return run(parse, _work, argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["anchors"]:
+        from .anchors import main
+
+        return main(arguments[1:])
+    return run(parse, _work, arguments)
 
 
 def _work(options: argparse.Namespace) -> int:

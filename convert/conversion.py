@@ -13,7 +13,7 @@ from typing import Literal
 import onnx
 
 from runtime.errors import InputError
-from runtime.outputs.atomic import AtomicFile
+from runtime.outputs.atomic import new_file
 
 from .check import Difference, check_model
 from .checkpoint import Checkpoint, load_checkpoint
@@ -93,16 +93,12 @@ def convert(
     if output.exists() and output.samefile(path):
         raise ConvertError(f"{output}: the output would overwrite the checkpoint")
     try:
-        file = AtomicFile(output)
-        try:
+        with new_file(output) as temporary:
             model, dynamic = _make_model(checkpoint, size, multiple, stem, target, crop, progress)
-            file.temporary.write_bytes(model.SerializeToString())
+            temporary.write_bytes(model.SerializeToString())
             progress("comparing OpenCV with PyTorch")
             sizes = [size, trial_size(multiple)] if dynamic else [size]
-            difference = check_model(file.temporary, checkpoint.model, sizes)
-            file.commit()
-        finally:
-            file.discard()
+            difference = check_model(temporary, checkpoint.model, sizes)
     except InputError as error:
         raise ConvertError(str(error)) from error
     except OSError as error:

@@ -14,7 +14,8 @@ import onnxsim
 import torch
 from torch import nn
 
-from . import __version__
+from runtime import __version__
+
 from .checkpoint import Checkpoint
 from .checkpoint.facts import readable
 from .errors import ConvertError, first_line
@@ -157,11 +158,10 @@ def write_metadata(
 
     `crop` replaces a classifier's own.
     """
-    head = checkpoint.model.head
     values = {
-        "task": head.task,
+        "task": checkpoint.model.head.task,
         "names": checkpoint.names,
-        **head.metadata(),
+        **checkpoint.metadata,
         "imgsz": list(imgsz),
         "dynamic": dynamic,
         "source": {"file": readable(checkpoint.path.name), "sha256": checkpoint.sha256},

@@ -7,16 +7,24 @@ import math
 import torch
 from torch.func import functional_call
 
+<<<<<<< HEAD
 from .budget import Budget, BudgetError
+=======
+from runtime.letterbox import MAX_SIDE
+
+>>>>>>> main
 from .checkpoint import Checkpoint
 from .errors import ConvertError, first_line
 from .layers import BaseModel
 
+<<<<<<< HEAD
 MAX_SIZE = 8192
 
 MAX_TRAINED = 1536
 """The largest input size, a side in pixels, that is taken from a checkpoint without being asked for."""
 
+=======
+>>>>>>> main
 MAX_FACTOR = 16
 """How many multiples of the largest stride are tried for the size multiple."""
 
@@ -99,9 +107,9 @@ def choose_size(
         return side, side
     height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
     for side in (height, width):
-        if not 0 < side <= MAX_SIZE:
+        if not 0 < side <= MAX_SIDE:
             raise ConvertError(
-                f"an image size of {side} is out of range; it must be between {multiple} and {MAX_SIZE}"
+                f"an image size of {side} is out of range; it must be between {multiple} and {MAX_SIDE}"
             )
         if side % multiple:
             below, above = side // multiple * multiple, math.ceil(side / multiple) * multiple

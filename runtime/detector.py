@@ -14,7 +14,7 @@ from typing import Any, overload
 import numpy as np
 
 from .detections import Detections
-from .errors import InputError, ModelError
+from .errors import NOT_FINITE, InputError, ModelError
 from .letterbox import GREY, to_bgr
 from .model_file import ModelInfo, check_input, input_size, read_info, read_model
 from .network import Network
@@ -150,6 +150,8 @@ class Detector:
         clock.append(perf_counter())
 
         kept = candidates[nms(candidates, self.iou_thres, self.max_det, self.agnostic_nms)]
+        if not all(np.isfinite(column).all() for column in (kept.xyxy, kept.scores, kept.extra)):
+            raise ModelError(NOT_FINITE)
         detections = self._task.detections(kept, outputs, placement, image_hw)
         clock.append(perf_counter())
 

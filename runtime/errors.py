@@ -25,6 +25,9 @@ class DeviceError(DetectorError):
     """This build of OpenCV cannot run on the device that was asked for."""
 
 
+NOT_FINITE = "the network's output is not a number: on a 16-bit device, try the 32-bit one"
+
+
 class InputError(DetectorError, ValueError):
     """An image, a source or an argument cannot be used."""
 

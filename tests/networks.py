@@ -79,7 +79,7 @@ def head(
     kind: Block = Detect,
 ) -> None:
     """Add a head with anchors; up to release 5 it kept them in pixels too."""
-    detect = kind(len(NAMES), [ANCHORS[s] for s in strides], channels, strides)
+    detect: Any = kind(len(NAMES), [ANCHORS[s] for s in strides], channels, strides)
     if release <= 5:
         pixels = detect.anchors * detect.stride.view(-1, 1, 1)
         del detect.anchor_grid

@@ -353,24 +353,30 @@ def foreign(monkeypatch: pytest.MonkeyPatch, path: str) -> Any:
     """An instance of a class of a package that is not there, with an attribute."""
     module, _, name = path.rpartition(".")
     cls = type(name, (), {"__module__": module})
-    monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+    parts = module.split(".")
+    for i in range(len(parts)):
+        package = ".".join(parts[: i + 1])
+        monkeypatch.setitem(sys.modules, package, types.ModuleType(package))
     setattr(sys.modules[module], name, cls)
     thing = cls()
     thing.size = 224
     return thing
 
 
-@pytest.mark.parametrize("names", [["a", "b", "c"], None])
+@pytest.mark.parametrize(
+    ("inert", "names"),
+    [
+        ("torchvision.transforms.transforms.Compose", ["a", "b", "c"]),
+        ("torchvision.transforms.transforms.Normalize", None),
+        ("utils.augmentations.CenterCrop", None),
+        ("utils.augmentations.ToTensor", ["a", "b", "c"]),
+    ],
+)
 def test_what_training_attaches_to_a_classifier(
-    names: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inert: str, names: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = halved("classification")
-    model.transforms = foreign(monkeypatch, "torchvision.transforms.transforms.Compose")
-    model.transforms.transforms = [
-        foreign(monkeypatch, "utils.augmentations.CenterCrop"),
-        foreign(monkeypatch, "utils.augmentations.ToTensor"),
-        foreign(monkeypatch, "torchvision.transforms.transforms.Normalize"),
-    ]
+    model.transforms = foreign(monkeypatch, inert)
     if names is None:
         del model.names
     else:

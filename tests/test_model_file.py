@@ -113,7 +113,7 @@ def test_missing_metadata_says_what_to_do(key):
         ({"imgsz": [64, 10**9]}, "imgsz"),
         ({"imgsz": [64, 100]}, "not divisible"),
         ({"imgsz": 64}, "imgsz must be a list"),
-        ({"task": "segment"}, "'segment'"),
+        ({"task": "pose"}, "'pose'"),
         ({"task": ["detect"]}, "task"),
         ({"dynamic": 1}, "dynamic"),
         ({"fold": 0}, "fold"),

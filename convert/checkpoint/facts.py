@@ -7,7 +7,12 @@ from typing import Any
 
 from torch import nn
 
+<<<<<<< HEAD
 from ..errors import CheckpointError
+=======
+from runtime.letterbox import MAX_SIDE
+
+>>>>>>> main
 from ..layers import C3, SPPF, AnchorFreeDetect, BaseModel, Conv, Detect, KeypointDetect
 
 MAX_NAME = 5000
@@ -49,7 +54,7 @@ def trained_size(content: Any) -> int | None:
     size = options.get("imgsz", options.get("img_size"))
     if isinstance(size, list | tuple) and size:
         size = size[0]
-    return size if type(size) is int and 32 <= size <= 8192 else None
+    return size if type(size) is int and 32 <= size <= MAX_SIDE else None
 
 
 def release_of(model: BaseModel, content: Any, names: set[str], legacy: bool) -> str:

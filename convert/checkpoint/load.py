@@ -40,7 +40,7 @@ class Checkpoint:
     `model.head` says what task it has. `strides` has an entry for each output that is a map of boxes, in the
     network's own order, which is coarse to fine in v1.0; `anchors`, for each of them that has any, a float32
     array (na, 2) of (width, height) in input pixels. `imgsz` is the size it was trained for, if the file says
-    so.
+    so; `metadata` what its head has for the model file.
     """
 
     path: Path
@@ -51,6 +51,7 @@ class Checkpoint:
     strides: list[int]
     anchors: list[np.ndarray]
     imgsz: int | None
+    metadata: dict[str, Any]
 
     @property
     def parameters(self) -> int:
@@ -84,6 +85,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             strides=model.head.level_strides(),
             anchors=model.head.level_anchors(),
             imgsz=trained_size(content),
+            metadata=model.head.metadata(),
         )
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: there is no such file") from error

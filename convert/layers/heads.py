@@ -83,7 +83,7 @@ class LevelHead(Head):
         """Give the stride of each level, in pixels. Raises CheckpointError if they make no sense."""
         values = torch.as_tensor(self.stride).float().flatten().tolist()
         if len(values) != self.nl or any(not 1 <= v <= MAX_STRIDE or v != int(v) for v in values):
-            raise CheckpointError(f"its head has strides {str(values[:8])}, which makes no sense")
+            raise CheckpointError(f"its head has strides {values[:8]!s}, which makes no sense")
         return [int(v) for v in values]
 
     def output_shapes(self, height: int, width: int) -> Shapes:

@@ -137,7 +137,7 @@ def read_yolo(labels: Path, images: Path, names: Sequence[str] | None) -> Datase
             raise InputError(f"{label} cannot be read: {error.strerror or error}") from error
         if not any(line.strip() for line in lines):
             continue
-        width, height = _picture_size(images / file)
+        width, height = picture_size(images / file)
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -183,7 +183,7 @@ def _read_label(
     raise InputError(f"{where}: after the class there are {len(shares)} numbers, not 4 or a polygon's")
 
 
-def _picture_size(path: Path) -> tuple[int, int]:
+def picture_size(path: Path) -> tuple[int, int]:
     """Find the width and height of a picture as it is shown, if possible without decoding it."""
     try:
         header = None if path.suffix.lower() in (".tif", ".tiff") else read_header(path.read_bytes())
