@@ -7,24 +7,16 @@ import math
 import torch
 from torch.func import functional_call
 
-<<<<<<< HEAD
-from .budget import Budget, BudgetError
-=======
 from runtime.letterbox import MAX_SIDE
 
->>>>>>> main
+from .budget import Budget, BudgetError
 from .checkpoint import Checkpoint
 from .errors import ConvertError, first_line
 from .layers import BaseModel
 
-<<<<<<< HEAD
-MAX_SIZE = 8192
-
 MAX_TRAINED = 1536
 """The largest input size, a side in pixels, that is taken from a checkpoint without being asked for."""
 
-=======
->>>>>>> main
 MAX_FACTOR = 16
 """How many multiples of the largest stride are tried for the size multiple."""
 

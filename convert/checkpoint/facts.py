@@ -7,12 +7,9 @@ from typing import Any
 
 from torch import nn
 
-<<<<<<< HEAD
-from ..errors import CheckpointError
-=======
 from runtime.letterbox import MAX_SIDE
 
->>>>>>> main
+from ..errors import CheckpointError
 from ..layers import C3, SPPF, AnchorFreeDetect, BaseModel, Conv, Detect, KeypointDetect
 
 MAX_NAME = 5000
