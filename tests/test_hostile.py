@@ -101,13 +101,8 @@ def test_boxes_that_are_no_numbers_never_leave_the_detector(tmp_path, logit) -> 
     model.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(bias, "bias0"))
     props = onnx_models.metadata(strides=[8], anchors=[[[10, 14]]])
     detector = Detector(onnx_models.write(tmp_path / "nan.onnx", model, props), conf_thres=0)
-    try:
-        found = detector(np.full((64, 64, 3), 255, np.uint8))
-    except ModelError as error:
-        assert "not a number" in str(error)
-    else:
-        assert np.isfinite(found.xyxy).all()
-        assert np.isfinite(found.scores).all()
+    with pytest.raises(ModelError, match="not a number"):
+        detector(np.full((64, 64, 3), 255, np.uint8))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ class AtomicFile:
     def __init__(self, path: Path):
         self.path = path
         suffix = path.suffix if path.suffix.isascii() else ""
-        self.temporary = path.parent / f".{secrets.token_hex(6)}.part{suffix}"
+        self.temporary = path.parent / f".{os.getpid():x}-{secrets.token_hex(8)}.part{suffix}"
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():

@@ -184,7 +184,7 @@ CASES: list[tuple[str, Change | None, str | None]] = [
     ("external data, relative", external("../../secret"), "the tensor 'w' keeps its numbers in another file"),
     ("external data beside raw data", edit("g.initializer[0].external_data.add(key='location', value='x')"), "the tensor 'w' keeps its numbers in another file"),
     ("data_location 7 as an unknown enum", edit("g.initializer[0].data_location = 1"), "the tensor 'w' keeps its numbers in another file"),
-    ("external data within a Constant", put("Constant", "", value=TensorProto(name="t", data_type=1, dims=[1], data_location=1)), "the tensor 't' keeps its numbers in another file"),
+    ("external data within a Constant", put("Constant", "", value=TensorProto(name="t", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)), "the tensor 't' keeps its numbers in another file"),
     ("fewer bytes than its dims", tensor(dims=[10_000_000, 3, 2, 2]), "has 336 bytes, not the 120000000 numbers of type float32"),
     ("more bytes than its dims", tensor(dims=[1, 3, 2, 2]), "has 336 bytes, not the 12 numbers of type float32"),
     ("dims whose product is beyond 64 bits", tensor(dims=[1 << 30] * 8), "the tensor 'w' has"),
@@ -215,7 +215,7 @@ CASES: list[tuple[str, Change | None, str | None]] = [
     # wiring
     ("reads what nobody writes", reading("missing"), "the node 'head' (Conv) reads 'missing', which nothing before it writes"),
     ("reads its own output", reading("out0"), "reads 'out0', which nothing before it writes"),
-    ("nodes in the wrong order", lambda m: (before(m, one("Relu")), m.graph.node.append(m.graph.node[0]), m.graph.node.pop(0)), "the node 'head' (Conv) reads 'x', which nothing before it writes"),
+    ("nodes in the wrong order", edit("before(m, one('Relu')); g.node.append(g.node[0]); g.node.pop(0)"), "the node 'head' (Conv) reads 'x', which nothing before it writes"),
     ("writes a name twice", lambda m: before(m, one("Relu"), one("Relu")), "the node 'it' (Relu) writes 'x', which is there already"),
     ("writes over a weight", edit("g.node[0].output[0] = 'b'"), "writes 'b', which is there already"),
     ("an output that nobody writes", edit("g.output[0].name = 'elsewhere'"), "its output 'elsewhere' is written by nothing"),
