@@ -33,6 +33,7 @@ from .evaluation.results_file import collect, dataset_of, read_rows
 from .inputs.image_file import read_image
 from .outputs.atomic import write_atomic
 from .outputs.tables import rounded
+from .visible import visible
 
 EXAMPLES = """
 examples:
@@ -160,7 +161,7 @@ def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tu
         annotated = ", ".join(list(dataset.categories.values())[:10])
         raise InputError(f"the model finds {', '.join(names[:10])}, but annotated are {annotated}")
     if unknown:
-        print(f"not annotated, so left out: {', '.join(unknown)}")
+        print(visible(f"not annotated, so left out: {', '.join(unknown)}", 1000))
 
     category_ids = np.array([UNKNOWN if category is None else category for category in categories])
     results, unread = {}, 0
@@ -226,14 +227,15 @@ def _have(results: Results, column: str) -> bool:
 
 def _print_figures(figures: Sequence[float], classes: list[ClassFigures]) -> list[ClassFigures]:
     """Print a line for each class, then COCO's twelve figures. Gives the classes back."""
-    width = max([len(each.name) for each in classes] + [9])
+    shown = [visible(each.name, 60) for each in classes]
+    width = max([len(name) for name in shown] + [9])
     print(f"\n{'class':{width}}  boxes     AP   AP50")
-    for each in classes:
-        print(f"{each.name:{width}}  {each.boxes:5d}  {each.ap:.3f}  {each.ap50:.3f}")
+    for each, name in zip(classes, shown, strict=True):
+        print(f"{name:{width}}  {each.boxes:5d}  {each.ap:.3f}  {each.ap50:.3f}")
     print()
     for (name, meaning), value in zip(NAMES, figures, strict=True):
-        shown = "-" if math.isnan(value) else f"{value:.4f}"
-        print(f"{name:{width}}  {shown:6s}  {meaning}")
+        number = "-" if math.isnan(value) else f"{value:.4f}"
+        print(f"{name:{width}}  {number:6s}  {meaning}")
     return classes
 
 
@@ -255,7 +257,7 @@ def evaluate_classes(options: argparse.Namespace) -> int:
                 unread += 1
 
     classes = class_accuracy(outcomes(), classifier.names)
-    width = max(len(each.name) for each in classes)
+    width = max(len(visible(each.name, 60)) for each in classes)
     print(f"{'class':{width}}  pictures   top 1   top 5")
     total = ClassAccuracy(
         "all", *(sum(column) for column in zip(*(each[1:] for each in classes), strict=True))
@@ -263,7 +265,7 @@ def evaluate_classes(options: argparse.Namespace) -> int:
     for each in (*classes, total):
         if each.pictures:
             top1, top5 = each.top1 / each.pictures, each.top5 / each.pictures
-            print(f"{each.name:{width}}  {each.pictures:8d}  {top1:.4f}  {top5:.4f}")
+            print(f"{visible(each.name, 60):{width}}  {each.pictures:8d}  {top1:.4f}  {top5:.4f}")
     return 1 if unread else 0
 
 
@@ -285,9 +287,9 @@ def _compare(results: Results, others: Results, dataset: Dataset) -> bool:
     differing = [each for each in differences if each.missing or each.extra]
     differing.sort(key=lambda each: -len(each.missing) - len(each.extra))
     for each in differing[:SHOWN]:
-        print(f"{dataset.files[each.image_id]}: {each.matched} agree")
+        print(f"{visible(str(dataset.files[each.image_id]), 1000)}: {each.matched} agree")
         for line in explain(each, dataset):
-            print(f"  {line}")
+            print(f"  {visible(line, 1000)}")
     if len(differing) > SHOWN:
         print(f"and {len(differing) - SHOWN} more images")
     return matched >= ENOUGH * max(here, there)
