@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from runtime.errors import InputError
-from runtime.evaluation.data import Dataset, picture_size
+from runtime.evaluation.annotations import picture_size
+from runtime.evaluation.data import Dataset
 
 THRESHOLD = 4.0  # by what factor a box's sides may differ from an anchor's
 MIN_SIDE = 2.0  # pixels of the network's input: smaller boxes don't count, and no anchor is smaller

@@ -17,7 +17,7 @@ from .crop import CROPS
 from .detector import Load
 from .errors import InputError, ModelError
 from .letterbox import GREY, to_bgr
-from .model_file import ModelInfo, input_size, read_info, read_model
+from .model_file import ModelInfo, check_input, input_size, read_info, read_model
 from .network import Network
 from .tasks import Classify
 
@@ -70,6 +70,7 @@ class Classifier:
         height, width = input_size(imgsz, self.info, free=self.info.dynamic)
         if height != width:
             raise InputError(f"a classifier's input is square, not {height} × {width}")
+        check_input(buffer, self.info, (height, width), self.path)
         self.imgsz = height
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise InputError(f"top must be a whole number of at least 1, not {top!r}")
