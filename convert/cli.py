@@ -62,7 +62,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         metavar=("H", "W"),
         help="input height and width, or one side of a square; multiples of what the network pools down to, "
-        "usually 32 (default: what the checkpoint was trained for if it says so, else 640; for classes 224)",
+        "usually 32 (default: what the checkpoint was trained for if it says so, else 640; a classifier 224)",
     )
     add(
         "--target",

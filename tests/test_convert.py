@@ -28,6 +28,7 @@ from convert.errors import CheckError, ConvertError  # noqa: E402
 from convert.layers import AutoShape, BaseModel, Conv, Detect, DetectionModel, Ensemble  # noqa: E402
 from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
 from convert.sizes import size_multiple  # noqa: E402
+from runtime import Detector  # noqa: E402
 from runtime.letterbox import to_blob  # noqa: E402
 from runtime.model_file import read_info, read_model  # noqa: E402
 from runtime.network import Network  # noqa: E402
@@ -297,6 +298,8 @@ def test_sizes_of_a_network_deeper_than_its_heads(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a.pt", networks.build("p34 with a deeper backbone"), opt={"imgsz": 48})
     assert convert(tmp_path / "a.pt", tmp_path / "a.onnx").imgsz == (64, 64)
     assert metadata(tmp_path / "a.onnx")["size_multiple"] == 32
+    # the picture's rectangle would be 64 × 48 at the largest stride, where the maps do not fit
+    Detector(tmp_path / "a.onnx", conf_thres=0.01)(draw_picture(128, 90))
     with pytest.raises(ConvertError, match="48 is not a multiple of the deepest downsampling, 32"):
         convert(tmp_path / "a.pt", tmp_path / "a.onnx", 48)
 
