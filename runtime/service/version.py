@@ -1,0 +1,86 @@
+"""One version of a model, in service: a detector for each worker, and what it can be asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..detector import Detector
+from ..model_file import ModelInfo
+from .outputs import offered
+from .question import SETTINGS
+
+
+class Stamp(NamedTuple):
+    """What changes when a file is replaced or written to."""
+
+    inode: int
+    size: int
+    changed: int  # in nanoseconds
+
+
+def stamp(path: Path) -> Stamp:
+    """Read a file's stamp. Raises OSError."""
+    status = path.stat()
+    return Stamp(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def digest(path: Path) -> str:
+    """Compute a file's SHA-256. Raises OSError."""
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            sha.update(part)
+    return sha.hexdigest()
+
+
+class Listening(Detector):
+    """A detector that keeps the network's raw outputs of the last call. For one thread."""
+
+    heads: Sequence[np.ndarray] = ()
+
+    def _load(self, buffer: np.ndarray, device: str) -> Callable[[np.ndarray], list[np.ndarray]]:
+        network = super()._load(buffer, device)
+
+        def listen(blob: np.ndarray) -> list[np.ndarray]:
+            self.heads = network(blob)
+            return list(self.heads)
+
+        return listen
+
+
+class Version:
+    """A model file that was let in.
+
+    detectors: one for each worker. settings: the values that requests may replace, by name.
+    result: what the model says about a grey picture; heads: the names and shapes of its raw outputs there.
+    outputs: the names of all that it can be asked for.
+
+    Whoever answers a request holds on to its Version until it is done, so nothing needs to be waited for when
+    a model is unloaded or replaced: the last one to leave frees it.
+    """
+
+    def __init__(self, name: str, number: int, path: Path, workers: int, options: dict[str, Any]) -> None:
+        self.name = name
+        self.number = number
+        self.path = path
+        self.stamp = stamp(path)
+        self.detectors = [Listening(path, **options) for _ in range(workers)]
+        first = self.detectors[0]
+        self.info: ModelInfo = first.info
+        self.settings = {key: getattr(first, key) for key in SETTINGS}
+        grey = np.full((*first.imgsz, 3), 114, np.uint8)
+        for detector in self.detectors:
+            self.result: Any = detector(grey)
+        self.heads = {f"out{i}": head.shape for i, head in enumerate(first.heads)}
+
+        self.outputs = offered(self.result, self.heads)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Class names, by class id."""
+        return self.info.names
