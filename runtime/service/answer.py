@@ -13,6 +13,7 @@ from .outputs import IMAGE_IDS, OUTPUTS, Seen
 from .question import Question, read_picture
 from .version import Version
 
+MAX_ANSWER_BYTES = 128 << 20
 Arrays = dict[str, np.ndarray]  # by output name; BYTES are arrays of objects, each a `bytes`
 
 
@@ -24,13 +25,15 @@ def answer(
     deadline: a time of `monotonic`, after which no further picture is begun.
     Returns the arrays of each picture, and the milliseconds of each stage.
 
-    Raises RequestError: 400 and 413 for the question, 504 past the deadline, 500 if the network fails.
+    Raises RequestError: 400 and 413 for the question, 413 for the answer, 504 past the
+    deadline, 500 if the network fails.
     """
     makers = _makers(version, question.outputs)
     detector = version.detectors[worker]
     for key, value in {**version.settings, **question.settings}.items():
         setattr(detector, key, value)
     answers: list[Arrays] = []
+    size = 0
     stages: dict[str, float] = {}
     for picture in question.pictures:
         if monotonic() >= deadline:
@@ -48,12 +51,21 @@ def answer(
         heads = {f"out{i}": head[None] for i, head in enumerate(detector.heads)}
         seen = Seen(image, result, heads)
         answers.append({name: make(seen) for name, make in makers.items()})
+        size += sum(map(_size, answers[-1].values()))
+        if size > MAX_ANSWER_BYTES:
+            raise RequestError(
+                413, f"the answer has more than {MAX_ANSWER_BYTES} bytes; ask for less at once"
+            )
         clock.append(perf_counter())
         timings = {"picture": (clock[1] - clock[0]) * 1000, **detector.timings}
         timings["output"] = (clock[3] - clock[2]) * 1000
         for stage, milliseconds in timings.items():
             stages[stage] = stages.get(stage, 0.0) + milliseconds
     return answers, stages
+
+
+def _size(array: np.ndarray) -> int:
+    return sum(map(len, array.tolist())) if array.dtype == object else array.nbytes
 
 
 def together(answers: Sequence[Arrays], outputs: Sequence[str] | None) -> Arrays:

@@ -57,8 +57,8 @@ async def read_body(
 ) -> bytes:
     """Read a request's body.
 
-    Raises RequestError: 413 if it has more than `limit` bytes, announced or not; 408 if it takes too long; what
-    `take` raises; and 499 if the client goes.
+    Raises RequestError: 413 if it has more than `limit` bytes, announced or not; 408 if it takes too long;
+    what `take` raises; and 499 if the client goes.
     """
     announced = headers.get("content-length", "0")
     if not announced.isdecimal() or len(announced) > 18:

@@ -16,6 +16,7 @@ import numpy as np
 from .errors import RequestError
 
 JPEG_QUALITY = 90
+MAX_NUMBERS = 2_000_000  # as JSON text
 
 
 class Seen(NamedTuple):
@@ -113,8 +114,10 @@ def as_bytes(texts: Iterable[bytes]) -> np.ndarray:
 def plain(array: np.ndarray, text: Callable[[bytes], str]) -> list[Any]:
     """Turn an array into nested lists for JSON; `text` is how bytes become text.
 
-    Raises RequestError 500 for a number that JSON does not know: NaN or infinity.
+    Raises RequestError: 413 for more than MAX_NUMBERS, 500 for one that JSON does not know: NaN or infinity.
     """
+    if array.size > MAX_NUMBERS:
+        raise RequestError(413, f"more than {MAX_NUMBERS} numbers are sent as binary data only")
     if array.dtype == object:
         return [text(value) for value in array.tolist()]
     if array.dtype.kind == "f" and not math.isfinite(float(array.sum(dtype=np.float64))):

@@ -55,8 +55,8 @@ class Pool:
     def submit(self, work: Work, deadline: float = math.inf) -> Future[Any]:
         """Queue a job; its result or exception comes with the future.
 
-        A job whose future is cancelled before a thread takes it leaves the queue at once and is never run; nor
-        is one that has waited until `deadline`, a time of `monotonic`.
+        A job whose future is cancelled before a thread takes it leaves the queue at once and is never run.
+        Nor is one that has waited until `deadline`, a time of `monotonic`.
 
         Raises RequestError 503 if the queue is full.
         """

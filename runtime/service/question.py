@@ -44,7 +44,7 @@ class Question:
 def read_settings(parameters: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Check a request's parameters against the model's class names; leaves out what changes nothing.
 
-    Raises RequestError 400 for an unknown parameter (a typing error would go unnoticed otherwise) or a bad value.
+    Raises RequestError 400 for a bad value or an unknown parameter: a typing error would go unnoticed.
     """
     settings: dict[str, Any] = {}
     for key, value in parameters.items():
@@ -86,8 +86,8 @@ def _read_classes(value: Any, names: Sequence[str]) -> list[int]:
 def read_picture(picture: bytes | np.ndarray, max_pixels: int) -> np.ndarray:
     """Give a picture's pixels, BGR, uint8 (h, w, 3), upright.
 
-    Raises RequestError 400 for what is no picture, 413 for one of more pixels. Only formats whose size can be told
-    before decoding are taken: JPEG, PNG, WebP, BMP, GIF and TIFF.
+    Raises RequestError 400 for what is no picture, 413 for one of more pixels. Only formats whose size can be
+    told before decoding are taken: JPEG, PNG, WebP, BMP, GIF and TIFF.
     """
     if isinstance(picture, np.ndarray):
         if picture.shape[0] * picture.shape[1] > max_pixels:

@@ -140,7 +140,7 @@ class Repository:
                 del self._refused[key]
 
     def load(self, name: str) -> None:
-        """Load all versions of a model anew. Raises RequestError: 404 if there is none, 400 if one is refused."""
+        """Load a model's versions anew. Raises RequestError: 404 if there is none, 400 if one is refused."""
         with self._changing:
             found = search(self._models)
             if name not in found:
@@ -154,7 +154,7 @@ class Repository:
                 raise RequestError(400, "; ".join(reasons))
 
     def unload(self, name: str) -> None:
-        """Take a model out of service until it is loaded again. Raises RequestError 404 if it is not there."""
+        """Take a model out of service until it is loaded again. Raises RequestError 404 for an unknown one."""
         with self._changing:
             if name not in self._ready and name not in self._unloaded:
                 raise RequestError(404, f"there is no model {shown(name)} to unload")

@@ -44,7 +44,7 @@ def read_json(body: bytes | memoryview) -> dict[str, Any]:
 
 
 def read_request(version: Version, body: bytes, header_length: str | None) -> tuple[Question, Request]:
-    """Read an inference request, of which the first `header_length` bytes are JSON. Raises RequestError 400."""
+    """Read an inference request; its first `header_length` bytes are JSON. Raises RequestError 400."""
     data = memoryview(body)
     length = len(data)
     if header_length is not None:
