@@ -152,6 +152,7 @@ def serve(options: argparse.Namespace) -> int:
     workers = options.workers or (cores if options.device == "cpu" else 1)
     cv2.setNumThreads(max(1, cores // workers))
     log_as_json(logging.WARNING)
+    getattr(cv2.utils, "logging", cv2).setLogLevel(0)  # OpenCV 5 and 4: requests' errors are told in the log
     address = Address(
         options.host,
         options.http_port,

@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 32 << 10  # of the request line and the headers together
 HEAD_SECONDS = 10.0  # from the connection, or a request's first byte, to the last byte of the headers
+PART_SECONDS = 0.5  # between looks whether a connection can be closed, when the server ends
 STALL_SECONDS = 30.0  # in which a client must take the next part of its answer
 
 
@@ -70,6 +71,19 @@ class Connection(HttpToolsProtocol):
         if self._stall:
             self._stall.cancel()
             self._stall = None
+
+    def shutdown(self) -> None:
+        """End after the answer that is under way, if there is one."""
+        super().shutdown()
+        self.loop.call_later(PART_SECONDS, self._part)
+
+    def _part(self) -> None:
+        """Close for good: over TLS, closing waits for the client to agree, and it may be asleep."""
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if busy or self.transport.get_write_buffer_size():
+            self.loop.call_later(PART_SECONDS, self._part)
+        else:
+            self.transport.abort()
 
     def _count(self, length: int) -> None:
         self._head_bytes += length

@@ -166,16 +166,17 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
             try:
                 async for request in requests:
                     await under_way.put(asyncio.ensure_future(answer(request)))
-                    if self.service.draining:
-                        break
             finally:
                 await under_way.put(None)
 
         reading = asyncio.ensure_future(read())
+        ending = asyncio.ensure_future(self.service.ending.wait())
+        ending.add_done_callback(lambda _: reading.cancel())
         try:
             while (task := await under_way.get()) is not None:
                 yield await task
         finally:
+            ending.cancel()
             reading.cancel()
             while not under_way.empty():
                 left = under_way.get_nowait()

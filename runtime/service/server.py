@@ -99,6 +99,7 @@ async def serve(service: Service, address: Address, poll: float, started: Callab
         service.draining = True
         if over.is_set():
             await asyncio.sleep(LAST_CALL_SECONDS)
+        service.ending.set()
         http.should_exit = True
         await asyncio.gather(serving, rpc.stop(DRAIN_SECONDS))
         await asyncio.to_thread(service.pool.close)

@@ -49,7 +49,8 @@ class Service:
         self.pool = Pool(self.workers, self.limits.queue)
         self.metrics = Metrics(lambda: self.pool.waiting, lambda: self.pool.busy)
         self.repository = Repository(self.models, self._open, lambda path: admit(path, self.options), _tell)
-        self.draining = False
+        self.draining = False  # clients are told to look elsewhere
+        self.ending = asyncio.Event()  # and nothing more is read
 
     def _open(self, name: str, number: int, path: Path) -> Version:
         return Version(name, number, path, self.workers, self.options)
