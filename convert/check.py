@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from runtime.devices import find_device
 from runtime.errors import DetectorError
 from runtime.letterbox import to_blob
 from runtime.model_file import read_info, read_model
@@ -38,7 +37,7 @@ def check_model(path: Path, network: nn.Module, sizes: list[tuple[int, int]]) ->
     try:
         buffer, metadata = read_model(path)
         info = read_info(metadata, path)
-        opencv = Network(buffer, info, find_device("cpu"), path)
+        opencv = Network(buffer, info, "cpu", path)
         for size in sizes:
             image = picture(*size)
             with torch.no_grad():

@@ -1,10 +1,26 @@
-"""YOLOv5 detection with OpenCV and NumPy alone."""
+"""YOLOv5 detection with OpenCV and NumPy alone.
 
-from .detections import Detections
+The core, each module importing only those before it: errors, letterbox, candidates, decode, nms, devices,
+text, draw, detections, tasks/ (what a task changes), model_file, network, detector. Around it, a room for
+each thing that commands do: inputs/, outputs/, command/ (what all of them share), evaluation/, benchmark/, service/.
+And the commands, a file each: detect, evaluate, bench, serve, bulk. The C++ headers are the core's twins, file for file.
+"""
+
+from .detections import Detection, Detections
 from .detector import Detector
 from .errors import DetectorError, DeviceError, InputError, ModelError
 from .model_file import ModelInfo
 
 __version__ = "1.0.0"
 
-__all__ = ["Detections", "Detector", "DetectorError", "DeviceError", "InputError", "ModelError", "ModelInfo"]
+__all__ = [
+    "Detection",
+    "Detections",
+    "Detector",
+    "DetectorError",
+    "DeviceError",
+    "InputError",
+    "ModelError",
+    "ModelInfo",
+    "__version__",
+]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -14,13 +13,13 @@ from pathlib import Path
 import cv2
 
 from .command.interrupt import Interrupt
-from .command.options import add_box_options, add_model_options, make_detector, positive
+from .command.options import add_box_options, add_model_options, make_detector, new_parser, positive
 from .command.pipeline import WriteBehind, in_order, newest, read_ahead
 from .command.report import Report
+from .command.run import run
 from .command.team import team
-from .command.terminal import print_any_name
 from .detector import Detector
-from .errors import DetectorError, InputError
+from .errors import InputError
 from .inputs.frames import End, Event, Frame, Problem, read_files, read_live
 from .inputs.sources import Kind, Source, find_sources
 from .outputs.pictures import Crops, Pictures
@@ -46,11 +45,10 @@ nothing can be written; 130 interrupted (Ctrl-C; videos and JSON are complete up
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits with code 2 and a message if it is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime.detect",
-        description="Find objects in pictures, videos and live streams with a YOLOv5 model and OpenCV alone.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = new_parser(
+        "detect",
+        "Find objects in pictures, videos and live streams with a YOLOv5 model and OpenCV alone.",
+        EXAMPLES,
     )
     add = parser.add_argument
     add(
@@ -97,30 +95,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    options = parse(argv)
-    print_any_name()
-    _silence_opencv()
-    try:
-        return detect(options)
-    except DetectorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # whoever read our lines has gone; don't trip over it again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        print(f"error: cannot write {error.filename}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-
-
-def _silence_opencv() -> None:
-    """OpenCV and FFmpeg log each file that they cannot read; this command says it in one line of its own."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    if "OPENCV_LOG_LEVEL" not in os.environ:
-        logging = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 and 4
-        logging.setLogLevel(0)
+    return run(parse, detect, argv)
 
 
 def detect(options: argparse.Namespace) -> int:
@@ -146,7 +121,8 @@ def detect(options: argparse.Namespace) -> int:
     )
     detector = make()
     with Interrupt() as interrupt:
-        _run(options, sources, _look_at_all(options, sources, detector, make, interrupt), report, interrupt)
+        events = _look_at_all(sources, options.vid_stride, detector, make, interrupt)
+        _put_out(events, _open_outputs(options, sources), options.show, report, interrupt)
     uses_folder = not options.no_save or options.save_txt or options.save_conf or options.save_crop
     report.summary(str(options.output) if uses_folder else None, interrupt.requested)
     if interrupt.requested:
@@ -154,23 +130,25 @@ def detect(options: argparse.Namespace) -> int:
     return 1 if report.failed else 0
 
 
-def _run(
-    options: argparse.Namespace,
-    sources: Sequence[Source],
+def _put_out(
     events: Generator[Result | Problem | End, None, None],
+    opening: Iterable[Output],
+    show: bool,
     report: Report,
     interrupt: Interrupt,
 ) -> None:
-    """Report and write what is found until the sources end or the user wants no more."""
-    with (
-        ExitStack() as stack
-    ):  # closes in reverse order: reading stops, writing catches up, files are completed
+    """Report, write and show what is found until the sources end or the user wants no more.
+
+    `opening` gives the outputs, which are opened one after the other as it is gone through.
+    """
+    # Leaving closes in reverse order: reading stops, writing catches up, files are completed.
+    with ExitStack() as stack:
         outputs = []
-        for output in _open_outputs(options, sources):
+        for output in opening:
             outputs.append(output)
             stack.callback(output.close)
         window = None
-        if options.show:
+        if show:
             from .command.window import Window
 
             window = Window()
@@ -206,6 +184,7 @@ def _run(
 
 
 def _open_outputs(options: argparse.Namespace, sources: Sequence[Source]) -> Iterator[Output]:
+    """Open what the options ask for, one by one."""
     protected = Protected(sources)
     if options.json:
         yield JsonFile(options.json, protected)
@@ -220,8 +199,8 @@ def _open_outputs(options: argparse.Namespace, sources: Sequence[Source]) -> Ite
 
 
 def _look_at_all(
-    options: argparse.Namespace,
     sources: Sequence[Source],
+    vid_stride: int,
     detector: Detector,
     make: Callable[[], Detector],
     interrupt: Interrupt,
@@ -237,11 +216,11 @@ def _look_at_all(
         images = math.inf if any(source.kind is Kind.VIDEO for source in files) else len(files)
         with (
             team(detector, make, images) as detectors,
-            closing(read_ahead(read_files(files, options.vid_stride), stopped=stopped)) as events,
+            closing(read_ahead(read_files(files, vid_stride), stopped=stopped)) as events,
         ):
             yield from in_order([partial(_look_at, each) for each in detectors], events)
     if live and not stopped():
-        streams: list[Iterator[Event]] = [read_live(source, options.vid_stride) for source in live]
+        streams: list[Iterator[Event]] = [read_live(source, vid_stride) for source in live]
         with closing(newest(streams, lambda event: isinstance(event, Frame), stopped)) as events:
             yield from map(partial(_look_at, detector), events)
 
@@ -250,7 +229,7 @@ def _look_at(detector: Detector, event: Event) -> Result | Problem | End:
     """Find what is in a frame; leave other events as they are."""
     if not isinstance(event, Frame):
         return event
-    return Result(event, detector(event.image), detector.timings)
+    return Result(event, detector(event.image))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from .detections import Detections
 from .letterbox import to_bgr
 from .text import measure, put_text
 
@@ -44,25 +44,34 @@ def text_size(image_hw: tuple[int, int]) -> int:
     return max(12, round(sum(image_hw) / 2 / 50))
 
 
-def draw(image: np.ndarray, detections: Detections) -> np.ndarray:
+def draw(
+    image: np.ndarray,
+    xyxy: np.ndarray,
+    scores: np.ndarray,
+    class_ids: np.ndarray,
+    names: Sequence[str],
+) -> np.ndarray:
     """Draw boxes and labels (name and score) on a copy of an image.
 
-    image: uint8, (h, w, 3) BGR, or grey (h, w) or BGRA, which become BGR. A label sits on top of its box, or
-    inside where there is no room, and never leaves the image: it is made smaller, and at last cut, to fit.
-    The best detections are drawn last, over the others.
+    image: uint8, (h, w, 3) BGR, or grey (h, w) or BGRA, which become BGR. xyxy: float32 (n, 4), in pixels of
+    the image; scores: float32 (n,); class_ids: int (n,); names: of the classes, by class id. The first boxes,
+    which should be the best, are drawn last, over the others.
+
+    A label sits on top of its box, or inside where there is no room, and never leaves the image: it is made
+    smaller, and at last cut, to fit.
 
     Returns uint8 (h, w, 3).
     """
     canvas = to_bgr(image)
     canvas = canvas.copy() if canvas is image else canvas
     line = line_width(canvas.shape[:2])
-    worst_first = range(len(detections) - 1, -1, -1)
-    boxes = [tuple(round(edge) for edge in box) for box in detections.xyxy.tolist()]
-    colours = [class_colour(class_id) for class_id in detections.class_ids.tolist()]
+    worst_first = range(len(scores) - 1, -1, -1)
+    boxes = [tuple(round(edge) for edge in box) for box in xyxy.tolist()]
+    colours = [class_colour(class_id) for class_id in class_ids.tolist()]
     for i in worst_first:
         cv2.rectangle(canvas, boxes[i][:2], boxes[i][2:], colours[i], line)
     for i in worst_first:  # after all boxes, so that no line crosses a label
-        label = f"{detections.names[detections.class_ids[i]]} {detections.scores[i]:.2f}"
+        label = f"{names[class_ids[i]]} {scores[i]:.2f}"
         _draw_label(canvas, label, boxes[i][:2], colours[i], line)
     return canvas
 

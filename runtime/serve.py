@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 
 from .command.options import positive
-from .command.terminal import print_any_name
+from .command.run import run
 from .devices import DEVICES
-from .errors import DetectorError, InputError
+from .errors import InputError
 
 EXAMPLES = """
 examples:
@@ -115,22 +115,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    print_any_name()
-    argv = sys.argv[1:] if argv is None else list(argv)
-    try:
-        if argv[:1] == ["export-triton"]:
-            from .service.triton import export
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:1] == ["export-triton"]:
+        from .service import triton
 
-            return export(argv[1:])
-        return serve(parse(argv))
-    except DetectorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+        return run(triton.parse, triton.export, arguments[1:])
+    return run(parse, serve, arguments)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -152,7 +142,6 @@ def serve(options: argparse.Namespace) -> int:
     workers = options.workers or (cores if options.device == "cpu" else 1)
     cv2.setNumThreads(max(1, cores // workers))
     log_as_json(logging.WARNING)
-    getattr(cv2.utils, "logging", cv2).setLogLevel(0)  # OpenCV 5 and 4: requests' errors are told in the log
     address = Address(
         options.host,
         options.http_port,

@@ -174,7 +174,7 @@ def test_cpp(scene, capsys):
         (["--against", "tensorflow"], "there is no 'tensorflow'"),
         (["--threads", "0"], "at least 1"),
         (["--rounds", "0"], "at least 1"),
-        (["--rounds", "many"], "invalid int"),
+        (["--rounds", "many"], "not a whole number"),
     ],
 )
 def test_wrong_usage(arguments, message, capsys):

@@ -26,7 +26,6 @@ from convert.layers import Conv  # noqa: E402
 from convert.network import AutoShape, DetectionModel, Ensemble  # noqa: E402
 from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
 from convert.save import save_checkpoint, save_pickle  # noqa: E402
-from runtime.devices import find_device  # noqa: E402
 from runtime.letterbox import to_blob  # noqa: E402
 from runtime.model_file import read_info, read_model  # noqa: E402
 from runtime.network import Network  # noqa: E402
@@ -132,7 +131,7 @@ def test_fast_graph(kind: str, tmp_path: Path) -> None:
     buffer, properties = read_model(tmp_path / "a.onnx")
     info = read_info(properties, tmp_path / "a.onnx")
     assert info.fold == (1 if kind == "yolov3" else 2)
-    network = Network(buffer, info, find_device("cpu"), tmp_path / "a.onnx")
+    network = Network(buffer, info, "cpu", tmp_path / "a.onnx")
     for size in [(128, 64), (64, 192)][: 2 if report.dynamic else 1]:
         image = draw_picture(*size)
         expected = run_torch(model, to_blob(image))

@@ -18,7 +18,6 @@ pytest.importorskip("onnxsim")
 from convert import convert  # noqa: E402
 from convert.checkpoint import load_checkpoint  # noqa: E402
 from convert.errors import CheckpointError  # noqa: E402
-from runtime.devices import find_device  # noqa: E402
 from runtime.letterbox import to_blob  # noqa: E402
 from runtime.model_file import read_info, read_model  # noqa: E402
 from runtime.network import Network  # noqa: E402
@@ -88,7 +87,7 @@ def test_head_maps_of_the_fast_graph(name: str, shared: Path, tmp_path: Path) ->
     convert(shared / "checkpoints" / f"{name}.pt", tmp_path / "a.onnx", 256, target="fast")
     buffer, properties = read_model(tmp_path / "a.onnx")
     info = read_info(properties, tmp_path / "a.onnx")
-    network = Network(buffer, info, find_device("cpu"), tmp_path / "a.onnx")
+    network = Network(buffer, info, "cpu", tmp_path / "a.onnx")
     assert_close([head[None] for head in network(to_blob(image, info.fold))], heads, name)
 
 

@@ -20,9 +20,8 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.decode import decode
+from runtime.decode import Layout, decode
 from runtime.detections import Detections
-from runtime.draw import draw
 from runtime.letterbox import letterbox, to_bgr, to_blob
 from runtime.nms import nms
 
@@ -109,15 +108,16 @@ def python_boxes(
     multi_label: bool,
     agnostic: bool,
 ) -> Boxes:
-    xyxy, scores, class_ids = decode(
+    candidates = decode(
         [head.maps[image] for head in heads],
         [head.anchors for head in heads],
         [head.stride for head in heads],
+        Layout(classes=slice(5, heads[0].maps.shape[1] // len(heads[0].anchors))),
         conf,
         multi_label,
     )
-    keep = nms(xyxy, scores, class_ids, iou_thres, max_det, agnostic)
-    return Boxes(class_ids[keep], scores[keep], xyxy[keep])
+    kept = candidates[nms(candidates, iou_thres, max_det, agnostic)]
+    return Boxes(kept.class_ids, kept.scores, kept.xyxy)
 
 
 def cpp_boxes(
@@ -290,7 +290,7 @@ def test_pictures_are_the_same(cpp: Stage) -> None:
     scores = np.linspace(0.95, 0.26, 30).astype(np.float32)
     class_ids = np.arange(30, dtype=np.int32)
     names = tuple(f"class {i}" for i in range(30))
-    expected = draw(image, Detections(xyxy, scores, class_ids, names))
+    expected = Detections(xyxy, scores, class_ids, names).draw(image)
 
     parts = [struct.pack("<i", 30)]
     for box, score, class_id in zip(xyxy, scores, class_ids, strict=True):

@@ -243,11 +243,12 @@ def test_wrong_arguments(red_model, arguments, message):
 
 def test_timings_and_warmup(red_model):
     detector = Detector(red_model)
-    assert detector.timings == {}
     detector.warmup()
-    detector([picture()] * 3)
-    assert list(detector.timings) == ["letterbox", "forward", "decode", "nms"]
-    assert all(milliseconds > 0 for milliseconds in detector.timings.values())
+    results = detector([picture()] * 3)
+    for found in results:
+        assert list(found.timings) == ["letterbox", "forward", "decode", "nms"]
+        assert all(milliseconds > 0 for milliseconds in found.timings.values())
+    assert len({found.timings["forward"] for found in results}) > 1, "each call has its own"
 
 
 class TestDevices:

@@ -5,12 +5,25 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from .. import __version__
 from ..detector import Detector
 from ..devices import DEVICES
 
 
+def new_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """Make the parser of `python -m runtime.NAME`, with --version, and examples after the options."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m runtime.{name}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"yolov5-dnn {__version__}")
+    return parser
+
+
 def add_model_options(group: argparse._ArgumentGroup) -> None:
-    """Add --weights, --imgsz, --device and --threads."""
+    """Add --weights, --imgsz, --no-rect, --device and --threads."""
     add = group.add_argument
     add(
         "--weights",
@@ -24,6 +37,12 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
         action=_OneOrTwo,
         metavar="N",
         help="size to scale images to, N or H W (default: the model's own)",
+    )
+    add(
+        "--no-rect",
+        dest="rect",
+        action="store_false",
+        help="scale to the whole of that size, also where a smaller rectangle would hold the image",
     )
     add("--device", default="cpu", metavar="NAME", help=f"{', '.join(DEVICES)} (default: cpu)")
     add(
@@ -64,11 +83,12 @@ def add_box_options(
 
 
 def make_detector(options: argparse.Namespace, **more: Any) -> Detector:
-    """Make the Detector that the options ask for. Raises what it raises."""
+    """Make the Detector that the options of both kinds ask for. Raises what it raises."""
     return Detector(
         options.weights,
         device=options.device,
         imgsz=options.imgsz,
+        rect=options.rect,
         conf_thres=options.conf_thres,
         iou_thres=options.iou_thres,
         max_det=options.max_det,
@@ -88,7 +108,7 @@ def positive(text: str) -> int:
     """Read a whole number of at least 1, for argparse."""
     value = whole(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+        raise argparse.ArgumentTypeError(f"{text} is less than 1; it must be at least 1")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What the command says on the terminal: results to stdout, progress and problems to stderr."""
+"""What `detect` says on the terminal: results to stdout, progress and problems to stderr."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ class Report:
 
     def result(self, result: Result) -> None:
         """Report one picture or frame."""
-        frame, detections, timings = result.frame, result.detections, result.timings
+        frame, detections = result.frame, result.detections
         source = frame.source
         height, width = frame.image.shape[:2]
         if frame.index is None:
             self._images += 1
-            found = describe(Counter(detections.class_ids.tolist()), detections.names)
-            self._say(f"{self._places[source]}{source.name}  {width}x{height}  {found}   {stages(timings)}")
+            found, spent = classes(detections.counts(), detections.names), stages(detections.timings)
+            self._say(f"{self._places[source]}{source.name}  {width}x{height}  {found}   {spent}")
             return
         self._frames += 1
         tally = self._tallies.setdefault(source, _Tally(width, height, detections.names))
-        tally.add(detections, timings)
+        tally.add(detections)
         if monotonic() >= self._status_due:
             place = f"frame {frame.index}" + (f"/{frame.count}" if frame.count else "")
-            found = describe(Counter(detections.class_ids.tolist()), detections.names)
+            found = classes(detections.counts(), detections.names)
             self._status(f"{self._places[source]}{source.name}  {place}  {tally.rate():.1f} fps  {found}")
 
     def end(self, source: Source) -> None:
         """Report a video or stream that is over."""
         tally = self._tallies.pop(source, None)
         if tally:
-            self._say(f"{self._places[source]}{source.name}  {tally.describe()}")
+            self._say(f"{self._places[source]}{source.name}  {tally.summary()}")
 
     def problem(self, text: str, fatal: bool = True) -> None:
         """Report something that went wrong; `fatal` if an input is lost by it."""
@@ -109,22 +109,23 @@ class _Tally:
         self._frames = 0
         self._start = monotonic()
 
-    def add(self, detections: Detections, timings: Mapping[str, float]) -> None:
+    def add(self, detections: Detections) -> None:
         self._frames += 1
-        self._counts.update(detections.class_ids.tolist())
-        self._timings.update(timings)
+        self._counts.update(detections.counts())
+        self._timings.update(detections.timings)
 
     def rate(self) -> float:
         """Frames per second."""
         return self._frames / max(monotonic() - self._start, 1e-6)
 
-    def describe(self) -> str:
+    def summary(self) -> str:
+        """What was found in all frames, and how long each stage took in the mean."""
         means = {stage: total / self._frames for stage, total in self._timings.items()}
-        found = describe(self._counts, self._names)
+        found = classes(self._counts, self._names)
         return f"{self._size}  {plural(self._frames, 'frame')}  {found}   {stages(means)}"
 
 
-def describe(counts: Mapping[int, int], names: Sequence[str]) -> str:
+def classes(counts: Mapping[int, int], names: Sequence[str]) -> str:
     """Say how many of each class: "4 person, 1 bus"."""
     return ", ".join(f"{counts[class_id]} {names[class_id]}" for class_id in sorted(counts)) or "nothing"
 

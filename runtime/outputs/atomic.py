@@ -49,9 +49,20 @@ class AtomicFile:
             self.temporary.unlink()
 
 
-def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """Write a whole file at once. Raises OSError if that fails; then nothing is left behind."""
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Give, for as long as the block lasts, a name to write a whole file to; then it takes its own name.
+
+    If the block raises anything, or the file cannot be written, it is removed and a file that had the name
+    stays as it was. Raises OSError as AtomicFile does.
+    """
     file = AtomicFile(path)
     with file.writing():
-        file.temporary.write_bytes(data)
+        yield file.temporary
     file.commit()
+
+
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
+    """Write a whole file at once. Raises OSError if that fails; then nothing is left behind."""
+    with new_file(path) as temporary:
+        temporary.write_bytes(data)

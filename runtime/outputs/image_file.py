@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import InputError
-from ..inputs.image_file import IMAGE_SUFFIXES, first_line
+from ..errors import InputError, first_line
+from ..inputs.image_file import IMAGE_SUFFIXES
 from .atomic import write_atomic
 
 

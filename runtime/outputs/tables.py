@@ -99,8 +99,8 @@ def _rounded(result: Result) -> list[dict[str, Any]]:
 class Labels:
     """A YOLO label file for each image, FOLDER/labels/STEM.txt.
 
-    A line for each box: class number, centre x, centre y, width, height, in shares of the image's width and
-    height; with `scores` the score follows. An image without boxes gets an empty file, as for training.
+    A line for each box, as `Detections.label_lines` gives it; with `scores` they end in the score. An image
+    without boxes gets an empty file, as for training.
     """
 
     def __init__(self, folder: Path, scores: bool, protected: Protected):
@@ -111,15 +111,9 @@ class Labels:
     def add(self, result: Result) -> None:
         """Write the file of one image."""
         height, width = result.frame.image.shape[:2]
-        lines = []
-        for box in result.detections.to_dict():
-            x1, y1, x2, y2 = box["box"]
-            values = [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
-            if self._scores:
-                values.append(box["score"])
-            lines.append(" ".join([str(box["class_id"]), *(f"{value:.6f}" for value in values)]) + "\n")
+        lines = result.detections.label_lines((height, width), self._scores)
         path = self._protected.check(self._folder / f"{result.stem}.txt")
-        write_atomic(path, "".join(lines).encode())
+        write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
 
     def end(self, source: Source) -> None:
         """Nothing to do."""

@@ -48,8 +48,7 @@ def answer(
         except DetectorError as error:
             raise RequestError(500, str(error)) from error
         clock.append(perf_counter())
-        heads = {f"out{i}": head[None] for i, head in enumerate(detector.heads)}
-        seen = Seen(image, result, heads)
+        seen = Seen(image, result, detector.heads)
         answers.append({name: make(seen) for name, make in makers.items()})
         size += sum(map(_size, answers[-1].values()))
         if size > MAX_ANSWER_BYTES:
@@ -57,7 +56,7 @@ def answer(
                 413, f"the answer has more than {MAX_ANSWER_BYTES} bytes; ask for less at once"
             )
         clock.append(perf_counter())
-        timings = {"picture": (clock[1] - clock[0]) * 1000, **detector.timings}
+        timings = {"picture": (clock[1] - clock[0]) * 1000, **result.timings}
         timings["output"] = (clock[3] - clock[2]) * 1000
         for stage, milliseconds in timings.items():
             stages[stage] = stages.get(stage, 0.0) + milliseconds

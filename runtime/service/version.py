@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,18 +39,22 @@ def digest(path: Path) -> str:
 
 
 class Listening(Detector):
-    """A detector that keeps the network's raw outputs of the last call. For one thread."""
+    """A detector that keeps the network's raw outputs of the last call. For one thread.
 
-    heads: Sequence[np.ndarray] = ()
+    heads: by the name that the model file gives them, each (1, …).
+    """
 
-    def _load(self, buffer: np.ndarray, device: str) -> Callable[[np.ndarray], list[np.ndarray]]:
-        network = super()._load(buffer, device)
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, **options)
+        self.heads: dict[str, np.ndarray] = {}
+        network, names = self.network, self.info.head.outputs
 
         def listen(blob: np.ndarray) -> list[np.ndarray]:
-            self.heads = network(blob)
-            return list(self.heads)
+            outputs = network(blob)
+            self.heads = {name: output[None] for name, output in zip(names, outputs, strict=True)}
+            return outputs
 
-        return listen
+        self.network = listen
 
 
 class Version:
@@ -76,7 +80,7 @@ class Version:
         grey = np.full((*first.imgsz, 3), 114, np.uint8)
         for detector in self.detectors:
             self.result: Any = detector(grey)
-        self.heads = {f"out{i}": head.shape for i, head in enumerate(first.heads)}
+        self.heads = {name: head.shape for name, head in first.heads.items()}
 
         self.outputs = offered(self.result, self.heads)
 
