@@ -40,6 +40,7 @@ def make_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.openapi_version = "3.0.3"  # the newest that the documentation page reads
     app.add_exception_handler(RequestError, _refused)
     app.add_exception_handler(HTTPException, _http_exception)
     _add_server(app, service)
