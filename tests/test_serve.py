@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -25,6 +24,7 @@ from pictures import encode, red_picture  # noqa: E402
 from serving import Server, serving  # noqa: E402
 
 from runtime import Detections, Detector  # noqa: E402
+from runtime.inputs.image_file import decode_image  # noqa: E402
 
 CODES = ROOT / "weights" / "codes.onnx"
 PICTURE = ROOT / "samples" / "cluttered.jpg"
@@ -51,7 +51,7 @@ def jpeg() -> bytes:
 
 @pytest.fixture(scope="module")
 def image(jpeg: bytes) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    return decode_image(jpeg)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_only_outputs_asked_for_are_sent(server: Server, module: Any, jpeg: byte
     result = client_of(server, module).infer("codes", [files_input(module, jpeg)], outputs=outputs)
     response = result.get_response() if module is th else result.get_response(as_json=True)
     assert [each["name"] for each in response["outputs"]] == names
-    drawn = cv2.imdecode(np.frombuffer(result.as_numpy("annotated")[0], np.uint8), cv2.IMREAD_COLOR)
+    drawn = decode_image(result.as_numpy("annotated")[0])
     assert drawn.shape == image.shape
     assert (np.abs(drawn.astype(int) - image).max(axis=2) > 60).mean() > 0.001
     assert result.as_numpy("out2").shape[0] == 1
@@ -277,8 +277,10 @@ def test_curl_with_binary_data(server: Server, tmp_path: Path, jpeg: bytes, expe
     ).encode()  # fmt: skip
     (tmp_path / "body").write_bytes(header + len(jpeg).to_bytes(4, "little") + jpeg)
     done = subprocess.run(
-        ["curl", "-sS", f"{server.url}/v2/models/codes/infer", "--data-binary", f"@{tmp_path / 'body'}"]
-        + ["-H", f"Inference-Header-Content-Length: {len(header)}"],
+        [
+            *("curl", "-sS", f"{server.url}/v2/models/codes/infer", "--data-binary", f"@{tmp_path / 'body'}"),
+            *("-H", f"Inference-Header-Content-Length: {len(header)}"),
+        ],
         capture_output=True,
         check=True,
         timeout=30,

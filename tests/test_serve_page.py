@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -24,6 +23,7 @@ from conftest import ROOT  # noqa: E402
 from serving import Server, serving  # noqa: E402
 
 from runtime import Detector  # noqa: E402
+from runtime.inputs.image_file import read_image  # noqa: E402
 
 PICTURE = ROOT / "samples" / "cluttered.jpg"
 
@@ -70,7 +70,7 @@ def rows(page: Any) -> list[list[str]]:
 def test_a_picture_shows_its_boxes(page: Any) -> None:
     page.set_input_files("#file", PICTURE)
     page.wait_for_selector("#found tbody tr")
-    expected = Detector()(cv2.imread(str(PICTURE)))
+    expected = Detector()(read_image(PICTURE))
     assert [(name, score) for name, score, _ in rows(page)] == [
         (each.name, f"{each.score:.2f}") for each in expected
     ]
@@ -90,7 +90,7 @@ def test_a_picture_shows_its_boxes(page: Any) -> None:
 def test_thresholds_look_again(page: Any) -> None:
     page.set_input_files("#file", PICTURE)
     page.wait_for_selector("#found tbody tr")
-    few = sum(each.score > 0.6 for each in Detector()(cv2.imread(str(PICTURE))))
+    few = sum(each.score > 0.6 for each in Detector()(read_image(PICTURE)))
     page.eval_on_selector(
         "#conf",
         "e => { e.value = 0.6; e.dispatchEvent(new Event('input')); e.dispatchEvent(new Event('change')) }",
@@ -106,7 +106,7 @@ def test_the_lines_to_copy_work(server: Server, browser: Any, tmp_path: Path) ->
     playwright.expect(page.locator("#model option")).to_have_count(1, timeout=20_000)
     page.set_input_files("#file", tmp_path / "a 'picture'.jpg")
     page.wait_for_selector("#found tbody tr")
-    expected = Detector()(cv2.imread(str(PICTURE)))
+    expected = Detector()(read_image(PICTURE))
     for language, command in (
         ("curl", ["sh", "-c"]),
         ("python", [sys.executable, "-c"]),

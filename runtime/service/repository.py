@@ -154,7 +154,7 @@ class Repository:
                 raise RequestError(400, "; ".join(reasons))
 
     def unload(self, name: str) -> None:
-        """Take a model out of service until it is loaded again. Raises RequestError 404 for an unknown one."""
+        """Take a model out of service until it is loaded again. Raises RequestError 404."""
         with self._changing:
             if name not in self._ready and name not in self._unloaded:
                 raise RequestError(404, f"there is no model {shown(name)} to unload")

@@ -62,7 +62,7 @@ function drawFound(canvas, picture, found, chosen = -1) {
   if (!found || !found.boxes) return;
   const shrunk = Math.max(1, width / (canvas.clientWidth || width)); // a small screen shows fewer pixels
   const line = Math.max(1.5 * shrunk, Math.round((width + height) / 600));
-  const size = Math.max(12 * shrunk, Math.round((width + height) / 100));
+  const size = Math.max(10 * shrunk, Math.round((width + height) / 100));
   const order = found.boxes.map((_, i) => i).reverse();
   for (const i of order) {
     const colour = classColour(found.class_ids[i]);

@@ -27,7 +27,7 @@ async function showModels() {
   const kept = $("model").value;
   $("model").replaceChildren(...index.map(({name, version}) => new Option(`${name} · ${version}`, `${name}/${version}`)));
   if (index.some(({name, version}) => `${name}/${version}` === kept)) $("model").value = kept;
-  $("health").textContent = index.length ? `${index.length} model${index.length > 1 ? "s" : ""} in service` : "no model in service";
+  $("health").textContent = index.length ? `${index.length} ready` : "no model";
   $("health").className = index.length ? "health good" : "health bad";
   await showModel();
 }
