@@ -7,6 +7,8 @@ service/. And the commands, a file each: detect, evaluate, bench, serve, bulk. T
 twins, file for file.
 """
 
+from .classification import Classification
+from .classifier import Classifier
 from .detections import Detection, Detections
 from .detector import Detector
 from .errors import DetectorError, DeviceError, InputError, ModelError
@@ -15,6 +17,8 @@ from .model_file import ModelInfo
 __version__ = "1.0.0"
 
 __all__ = [
+    "Classification",
+    "Classifier",
     "Detection",
     "Detections",
     "Detector",

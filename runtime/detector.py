@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,8 +15,8 @@ import numpy as np
 
 from .detections import Detections
 from .errors import InputError, ModelError
-from .letterbox import GREY, MAX_SIDE, round_up, to_bgr
-from .model_file import ModelInfo, read_info, read_model
+from .letterbox import GREY, to_bgr
+from .model_file import ModelInfo, input_size, read_info, read_model
 from .network import Network
 from .nms import nms
 from .tasks import BoxTask
@@ -38,8 +37,10 @@ class Detector:
     device: one of `runtime.devices.DEVICES`.
     imgsz: the size to letterbox to, a number or (height, width), rounded up to multiples of the model's
         size_multiple; by default the model's own. Only a model of free input size takes another.
-    conf_thres: boxes must score above it, 0 to 1.
-    iou_thres: boxes of one class that overlap more lose the worse one, 0 to 1.
+    conf_thres: boxes must score above it, 0 to 1; by default what is usual for the model's task: 0.25, or
+        0.6 for keypoints.
+    iou_thres: boxes of one class that overlap more lose the worse one, 0 to 1; by default 0.45, or 0.7
+        for models without anchors, 0.5 for keypoints.
     max_det: the most boxes an image may have.
     classes: names or numbers of the only classes to look for.
     agnostic_nms: let boxes of different classes suppress each other, too.
@@ -67,8 +68,8 @@ class Detector:
         *,
         device: str = "cpu",
         imgsz: int | Sequence[int] | None = None,
-        conf_thres: float = 0.25,
-        iou_thres: float = 0.45,
+        conf_thres: float | None = None,
+        iou_thres: float | None = None,
         max_det: int = 1000,
         classes: Sequence[int | str] | None = None,
         agnostic_nms: bool = False,
@@ -82,8 +83,11 @@ class Detector:
         self.path = DEFAULT_MODEL if path is None else Path(path)
         buffer, metadata = read_model(self.path)
         self.info: ModelInfo = read_info(metadata, self.path, names, anchors, strides)
-        self.conf_thres = _share(conf_thres, "conf_thres")
-        self.iou_thres = _share(iou_thres, "iou_thres")
+        if not isinstance(self.info.head, BoxTask):
+            raise ModelError(f"{self.path} is no model to detect with; it is for {self.info.head.user}")
+        self._task = self.info.head
+        self.conf_thres = _share(self._task.conf_thres if conf_thres is None else conf_thres, "conf_thres")
+        self.iou_thres = _share(self._task.iou_thres if iou_thres is None else iou_thres, "iou_thres")
         if isinstance(max_det, bool) or not isinstance(max_det, int) or max_det < 1:
             raise InputError(f"max_det must be a whole number of at least 1, not {max_det!r}")
         self.max_det = max_det
@@ -91,12 +95,8 @@ class Detector:
         self.agnostic_nms = agnostic_nms
         self.multi_label = multi_label
 
-        if not isinstance(self.info.head, BoxTask):
-            raise ModelError(f"{self.path} is no model to detect with; it is for {self.info.head.user}")
-        self._task = self.info.head
-
         has_metadata = "imgsz" in metadata
-        self.imgsz = _input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
+        self.imgsz = input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
         self.rect = rect and self.info.dynamic
         multiple = self.info.size_multiple if self.rect else None
         self._prepare = self._task.prepare(self.imgsz, multiple, self.info.fold)
@@ -182,24 +182,3 @@ def _class_ids(classes: Sequence[int | str] | None, names: tuple[str, ...]) -> l
                 f"there is no class {each!r}; the model has 0 to {len(names) - 1}: {', '.join(names[:100])}"
             )
     return ids
-
-
-def _input_size(imgsz: int | Sequence[int] | None, info: ModelInfo, free: bool) -> tuple[int, int]:
-    """Choose the size (h, w) to letterbox to."""
-    if imgsz is None:
-        return info.imgsz
-    try:
-        sides = [operator.index(side) for side in (imgsz if isinstance(imgsz, Sequence) else [imgsz])]
-    except TypeError:
-        sides = []
-    if len(sides) == 1:
-        sides *= 2
-    if len(sides) != 2 or not all(0 < side <= MAX_SIDE for side in sides):
-        raise InputError(f"imgsz must be one or two whole numbers from 1 to {MAX_SIDE}, not {imgsz!r}")
-    height, width = round_up((sides[0], sides[1]), info.size_multiple)
-    if (height, width) != info.imgsz and not free:
-        raise InputError(
-            f"this model takes {info.imgsz[0]} × {info.imgsz[1]} only, not {height} × {width}; convert its "
-            f"checkpoint with --imgsz {height} {width}, or with --focus conv for a free size"
-        )
-    return height, width

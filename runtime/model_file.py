@@ -9,6 +9,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import ModelError
+from .errors import InputError, ModelError
+from .letterbox import MAX_SIDE, round_up
 from .tasks import Task, find_task
 from .tasks.metadata import items, whole
 
@@ -179,6 +181,30 @@ def _check_info(head: Task, values: dict[str, Any], producer: str) -> ModelInfo:
     if not isinstance(values["source"], dict | None):
         raise ValueError("source must be an object")
     return ModelInfo(head, (height, width), multiple, values["dynamic"], fold, values["source"], producer)
+
+
+def input_size(imgsz: int | Sequence[int] | None, info: ModelInfo, free: bool) -> tuple[int, int]:
+    """Choose the input's size (h, w): the model's own, or `imgsz`, a side or (h, w), rounded up to what fits.
+
+    free: whether the model takes another size than its own. Raises InputError for a size that it can't have.
+    """
+    if imgsz is None:
+        return info.imgsz
+    try:
+        sides = [operator.index(side) for side in (imgsz if isinstance(imgsz, Sequence) else [imgsz])]
+    except TypeError:
+        sides = []
+    if len(sides) == 1:
+        sides *= 2
+    if len(sides) != 2 or not all(0 < side <= MAX_SIDE for side in sides):
+        raise InputError(f"imgsz must be one or two whole numbers from 1 to {MAX_SIDE}, not {imgsz!r}")
+    height, width = round_up((sides[0], sides[1]), info.size_multiple)
+    if (height, width) != info.imgsz and not free:
+        raise InputError(
+            f"this model takes {info.imgsz[0]} × {info.imgsz[1]} only, not {height} × {width}; convert its "
+            f"checkpoint with --imgsz {height} {width}, or with --focus conv for a free size"
+        )
+    return height, width
 
 
 class _WireError(ValueError):

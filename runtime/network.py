@@ -51,10 +51,12 @@ class Network:
             ) from error
         head = self.info.head
         for output, shape in zip(outputs, head.output_shapes(height, width), strict=True):
-            if output.shape != (1, *shape):
+            sides = zip(output.shape, (1, *shape), strict=False)
+            if output.ndim != 1 + len(shape) or any(want not in (None, side) for side, want in sides):
+                wanted = ", ".join("any" if side is None else str(side) for side in (1, *shape))
                 raise ModelError(
                     f"{self.path} gives an output of shape {output.shape} where its "
-                    f"{', '.join(head.needs)} make {(1, *shape)}"
+                    f"{', '.join(head.needs)} make ({wanted})"
                 )
         return [output[0] for output in outputs]
 

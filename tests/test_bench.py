@@ -132,8 +132,7 @@ def test_contestants_find_the_same(scene, name):
     pytest.importorskip("onnxsim")
     import networks
 
-    from convert.conversion import convert
-    from convert.save import save_checkpoint
+    from convert import convert, save_checkpoint
 
     save_checkpoint(scene / "small.pt", networks.build("v7.0"))
     convert(scene / "small.pt", scene / "small.onnx", imgsz=64)

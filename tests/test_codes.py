@@ -78,7 +78,7 @@ def test_the_model_file_says_what_it_finds(detector):
 
 def test_the_checkpoint_has_at_most_1_2_million_parameters():
     pytest.importorskip("torch")
-    from convert.checkpoint import load_checkpoint
+    from convert import load_checkpoint
 
     assert load_checkpoint(CHECKPOINT).parameters <= 1_200_000
 
@@ -99,7 +99,7 @@ def test_conversion_reproduces_the_model_file(tmp_path, blob):
 @pytest.mark.parametrize("name", sorted(LABELS))
 def test_opencv_detects_what_pytorch_detects(detector, name):
     torch = pytest.importorskip("torch")
-    from convert.checkpoint import load_checkpoint
+    from convert import load_checkpoint
 
     image = read_image(ROOT / "samples" / name)
     canvas, placement = letterbox(image, (320, 320), 32)

@@ -1,4 +1,4 @@
-"""The C++ header and the Python runtime give the same answers, stage by stage and end to end.
+"""The C++ headers and the Python runtime give the same answers, stage by stage and end to end.
 
 Needs the programs built by `cmake -S cpp -B build && cmake --build build`: in the folder that the environment
 variable YOLOV5_DNN_BUILD names, else in build/ or cpp/build/.
@@ -244,16 +244,16 @@ SIZES = [
 
 
 @pytest.mark.parametrize("fold", [1, 2])
-@pytest.mark.parametrize("stride", [None, 32, 64])
+@pytest.mark.parametrize("multiple", [None, 32, 64])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_letterbox_gives_the_same_bytes(
-    cpp: Stage, size: tuple[int, int], stride: int | None, fold: int
+    cpp: Stage, size: tuple[int, int], multiple: int | None, fold: int
 ) -> None:
     image = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
     imgsz = (448, 640)
-    canvas, placement = letterbox(image, imgsz, stride)
+    canvas, placement = letterbox(image, imgsz, multiple)
     blob = to_blob(canvas, fold)
-    header = struct.pack("<4i", *imgsz, stride or 0, fold) + struct.pack("<4i", *size, 3, 8)
+    header = struct.pack("<4i", *imgsz, multiple or 0, fold) + struct.pack("<4i", *size, 3, 8)
     output = cpp("letterbox", header, image.tobytes())
     shape = struct.unpack_from("<2i", output)
     assert shape == canvas.shape[:2]

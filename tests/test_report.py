@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from runtime.command import report as report_module
-from runtime.command.report import Report, classes, plural, stages
-from runtime.detections import Detections
+from runtime.command.report import Report, plural, stages
+from runtime.detections import Detections, class_counts
 from runtime.inputs.frames import Frame
 from runtime.inputs.sources import Kind, Source
 from runtime.outputs.results import Result
@@ -44,8 +44,8 @@ def watch(report: Report, count: int) -> None:
 
 
 def test_words() -> None:
-    assert classes({1: 1, 0: 4}, NAMES) == "4 person, 1 bus"
-    assert classes({}, NAMES) == "nothing"
+    assert class_counts({1: 1, 0: 4}, NAMES) == "4 person, 1 bus"
+    assert class_counts({}, NAMES) == "nothing"
     assert stages(TIMINGS) == "letterbox 1.0  forward 20.0  decode 0.3  nms 0.0 ms"
     assert (plural(1, "image"), plural(0, "image")) == ("1 image", "0 images")
 

@@ -23,13 +23,25 @@ def new_parser(name: str, description: str, examples: str) -> argparse.ArgumentP
 
 
 def add_model_options(group: argparse._ArgumentGroup) -> None:
-    """Add --weights, --imgsz, --no-rect, --device and --threads."""
+    """Add --weights, --no-rect, --imgsz, --device and --threads."""
     add = group.add_argument
     add(
         "--weights",
         metavar="FILE",
         help="model file made by `python -m convert` (default: one that finds printed codes)",
     )
+    add_network_options(group)
+    add(
+        "--no-rect",
+        dest="rect",
+        action="store_false",
+        help="scale to the whole of that size, also where a smaller rectangle would hold the image",
+    )
+
+
+def add_network_options(group: argparse._ArgumentGroup) -> None:
+    """Add --imgsz, --device and --threads."""
+    add = group.add_argument
     add(
         "--imgsz",
         type=whole,
@@ -37,12 +49,6 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
         action=_OneOrTwo,
         metavar="N",
         help="size to scale images to, N or H W (default: the model's own)",
-    )
-    add(
-        "--no-rect",
-        dest="rect",
-        action="store_false",
-        help="scale to the whole of that size, also where a smaller rectangle would hold the image",
     )
     add("--device", default="cpu", metavar="NAME", help=f"{', '.join(DEVICES)} (default: cpu)")
     add(
@@ -55,23 +61,27 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
 
 
 def add_box_options(
-    group: argparse._ArgumentGroup, conf_thres: float, iou_thres: float, max_det: int
+    group: argparse._ArgumentGroup,
+    max_det: int,
+    conf_thres: float | None = None,
+    iou_thres: float | None = None,
 ) -> None:
-    """Add --conf-thres, --iou-thres and --max-det with these defaults."""
+    """Add --conf-thres, --iou-thres and --max-det with these defaults; None stands for the model's own."""
     add = group.add_argument
     add(
         "--conf-thres",
         type=float,
         default=conf_thres,
         metavar="X",
-        help="lowest score, 0 to 1 (default: %(default)s)",
+        help=f"lowest score, 0 to 1 (default: {conf_thres or '0.25; for keypoints 0.6'})",
     )
     add(
         "--iou-thres",
         type=float,
         default=iou_thres,
         metavar="X",
-        help="of boxes that overlap more, the best one stays, 0 to 1 (default: %(default)s)",
+        help="of boxes that overlap more, the best one stays, 0 to 1 "
+        f"(default: {iou_thres or '0.45; without anchors 0.7, for keypoints 0.5'})",
     )
     add(
         "--max-det",

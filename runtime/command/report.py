@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
-from ..detections import Detections
+from ..detections import class_counts
 from ..inputs.sources import Source
-from ..outputs.results import Result
+from ..outputs.results import Found, Result
 
 STATUS_SECONDS = 0.2  # between two updates of the status line on a terminal
 LOG_SECONDS = 10.0  # and where stderr goes to a file
@@ -35,21 +35,21 @@ class Report:
 
     def result(self, result: Result) -> None:
         """Report one picture or frame."""
-        frame, detections = result.frame, result.detections
+        frame, found = result.frame, result.found
         source = frame.source
         height, width = frame.image.shape[:2]
         if frame.index is None:
             self._images += 1
-            found, spent = classes(detections.counts(), detections.names), stages(detections.timings)
-            self._say(f"{self._places[source]}{source.name}  {width}x{height}  {found}   {spent}")
+            said, spent = found.summary(), stages(found.timings)
+            self._say(f"{self._places[source]}{source.name}  {width}x{height}  {said}   {spent}")
             return
         self._frames += 1
-        tally = self._tallies.setdefault(source, _Tally(width, height, detections.names))
-        tally.add(detections)
+        tally = self._tallies.setdefault(source, _Tally(width, height, found.names))
+        tally.add(found)
         if monotonic() >= self._status_due:
             place = f"frame {frame.index}" + (f"/{frame.count}" if frame.count else "")
-            found = classes(detections.counts(), detections.names)
-            self._status(f"{self._places[source]}{source.name}  {place}  {tally.rate():.1f} fps  {found}")
+            said = f"{tally.rate():.1f} fps  {found.summary()}"
+            self._status(f"{self._places[source]}{source.name}  {place}  {said}")
 
     def end(self, source: Source) -> None:
         """Report a video or stream that is over."""
@@ -109,10 +109,10 @@ class _Tally:
         self._frames = 0
         self._start = monotonic()
 
-    def add(self, detections: Detections) -> None:
+    def add(self, found: Found) -> None:
         self._frames += 1
-        self._counts.update(detections.counts())
-        self._timings.update(detections.timings)
+        self._counts.update(found.counts())
+        self._timings.update(found.timings)
 
     def rate(self) -> float:
         """Frames per second."""
@@ -121,13 +121,8 @@ class _Tally:
     def summary(self) -> str:
         """What was found in all frames, and how long each stage took in the mean."""
         means = {stage: total / self._frames for stage, total in self._timings.items()}
-        found = classes(self._counts, self._names)
+        found = class_counts(self._counts, self._names)
         return f"{self._size}  {plural(self._frames, 'frame')}  {found}   {stages(means)}"
-
-
-def classes(counts: Mapping[int, int], names: Sequence[str]) -> str:
-    """Say how many of each class: "4 person, 1 bus"."""
-    return ", ".join(f"{counts[class_id]} {names[class_id]}" for class_id in sorted(counts)) or "nothing"
 
 
 def stages(timings: Mapping[str, float]) -> str:

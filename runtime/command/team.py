@@ -9,18 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import cv2
 
+from ..classifier import Classifier
 from ..detector import Detector
 
 IMAGES_EACH = 6  # with fewer, loading further networks takes what they save
 MAX_BYTES = 256_000_000  # of a model file for each; a network takes about twice its file, and more
 
 
+Model = TypeVar("Model", bound=Detector | Classifier)
+
+
 @contextmanager
-def team(first: Detector, make: Callable[[], Detector], images: float) -> Iterator[list[Detector]]:
-    """Give the detectors that so many images are divided among, each to be used by one thread at a time.
+def team(first: Model, make: Callable[[], Model], images: float) -> Iterator[list[Model]]:
+    """Give the models that so many images are divided among, each to be used by one thread at a time.
 
     There are as many as OpenCV may use threads: `first`, and others like it that `make` makes. Until this is
     left, OpenCV uses one thread for each. For few images, a large model or another device than the CPU it is
@@ -31,9 +36,9 @@ def team(first: Detector, make: Callable[[], Detector], images: float) -> Iterat
     if not many or first.device != "cpu" or threads * first.path.stat().st_size > MAX_BYTES:
         yield [first]
         return
-    detectors = [first, *(make() for _ in range(threads - 1))]
+    models = [first, *(make() for _ in range(threads - 1))]
     cv2.setNumThreads(1)
     try:
-        yield detectors
+        yield models
     finally:
         cv2.setNumThreads(threads)

@@ -14,10 +14,13 @@ from typing import Protocol
 
 import numpy as np
 
+from ..classification import Classification
 from ..detections import Detections
 from ..errors import InputError
 from ..inputs.frames import Frame
 from ..inputs.sources import Source
+
+Found = Detections | Classification
 
 
 @dataclass
@@ -25,12 +28,12 @@ class Result:
     """A frame and what was found in it."""
 
     frame: Frame
-    detections: Detections
+    found: Found
 
     @cached_property
     def picture(self) -> np.ndarray:
         """The frame with boxes drawn on it, uint8 (h, w, 3); drawn when first asked for."""
-        return self.detections.draw(self.frame.image)
+        return self.found.draw(self.frame.image)
 
     @property
     def stem(self) -> str:

@@ -50,11 +50,11 @@ def _limit() -> None:
 def _try(path: str, options: dict[str, Any]) -> int:
     """Read the file, load it and run it once; returns the exit code."""
     _limit()
-    from ..detector import Detector
     from ..errors import DetectorError
+    from .version import Reader
 
     try:
-        Detector(path, **options).warmup()
+        Reader(Path(path), **options).model.warmup()
     except DetectorError as error:
         print(error, file=sys.stderr)
         return 2

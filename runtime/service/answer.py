@@ -29,9 +29,9 @@ def answer(
     deadline, 500 if the network fails.
     """
     makers = _makers(version, question.outputs)
-    detector = version.detectors[worker]
+    reader = version.readers[worker]
     for key, value in {**version.settings, **question.settings}.items():
-        setattr(detector, key, value)
+        setattr(reader.model, key, value)
     answers: list[Arrays] = []
     size = 0
     stages: dict[str, float] = {}
@@ -42,13 +42,13 @@ def answer(
         image = read_picture(picture, max_pixels)
         clock.append(perf_counter())
         try:
-            result = detector(image)
+            result = reader(image)
         except InputError as error:
             raise bad(str(error)) from error
         except DetectorError as error:
             raise RequestError(500, str(error)) from error
         clock.append(perf_counter())
-        seen = Seen(image, result, detector.heads)
+        seen = Seen(image, result, reader.heads)
         answers.append({name: make(seen) for name, make in makers.items()})
         size += sum(map(_size, answers[-1].values()))
         if size > MAX_ANSWER_BYTES:

@@ -95,9 +95,9 @@ class Metrics:
 # Triton's words for the stages: what is done to the input, by the network, and for the output.
 COMPUTE: Mapping[str, tuple[str, ...]] = {
     "queue": ("queue",),
-    "compute_input": ("picture", "letterbox"),
+    "compute_input": ("picture", "letterbox", "crop"),
     "compute_infer": ("forward",),
-    "compute_output": ("decode", "nms", "output"),
+    "compute_output": ("decode", "nms", "softmax", "output"),
 }
 
 

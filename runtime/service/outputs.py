@@ -41,37 +41,21 @@ class Output(NamedTuple):
     by_itself: bool = True
 
 
+def _has(*names: str) -> Callable[[Any], bool]:
+    return lambda result: any(getattr(result, name, None) is not None for name in names)
+
+
 OUTPUTS = {
-    "boxes": Output("FP32", (4,), lambda result: hasattr(result, "xyxy"), lambda seen: seen.result.xyxy),
-    "scores": Output("FP32", (), lambda result: hasattr(result, "xyxy"), lambda seen: seen.result.scores),
-    "class_ids": Output(
-        "INT32",
-        (),
-        lambda result: hasattr(result, "xyxy"),
-        lambda seen: seen.result.class_ids.astype(np.int32),
-    ),
-    "names": Output("BYTES", (), lambda result: hasattr(result, "xyxy"), lambda seen: _names(seen.result)),
-    "masks": Output(
-        "BYTES",
-        (),
-        lambda result: getattr(result, "masks", None) is not None,
-        lambda seen: _masks(seen.result),
-    ),
-    "keypoints": Output(
-        "FP32",
-        (-1, 2),
-        lambda result: getattr(result, "keypoints", None) is not None,
-        lambda seen: seen.result.keypoints,
-    ),
+    "boxes": Output("FP32", (4,), _has("xyxy"), lambda seen: seen.result.xyxy),
+    "scores": Output("FP32", (), _has("scores", "top"), lambda seen: _scores(seen.result)),
+    "class_ids": Output("INT32", (), _has("class_ids", "top"), lambda seen: _class_ids(seen.result)),
+    "names": Output("BYTES", (), _has("class_ids", "top"), lambda seen: _names(seen.result)),
+    "masks": Output("BYTES", (), _has("masks"), lambda seen: _masks(seen.result)),
+    "keypoints": Output("FP32", (-1, 2), _has("keypoints"), lambda seen: seen.result.keypoints),
     "probabilities": Output(
-        "FP32",
-        (-1,),
-        lambda result: hasattr(result, "probabilities"),
-        lambda seen: seen.result.probabilities[None],
+        "FP32", (-1,), _has("probabilities"), lambda seen: seen.result.probabilities[None]
     ),
-    "annotated": Output(
-        "BYTES", (), lambda result: hasattr(result, "draw"), lambda seen: _annotated(seen), by_itself=False
-    ),
+    "annotated": Output("BYTES", (), _has("draw"), lambda seen: _annotated(seen), by_itself=False),
 }
 # For a batch: which of its pictures a row of the other arrays belongs to.
 IMAGE_IDS = "image_ids"
@@ -87,8 +71,21 @@ def datatype(name: str) -> str:
     return "INT32" if name == IMAGE_IDS else OUTPUTS[name].datatype if name in OUTPUTS else "FP32"
 
 
+def _class_ids(result: Any) -> np.ndarray:
+    """Of the boxes; of a whole picture, its most probable ones."""
+    if hasattr(result, "class_ids"):
+        return np.asarray(result.class_ids, np.int32)
+    return np.array([guess.class_id for guess in result.top()], np.int32)
+
+
+def _scores(result: Any) -> np.ndarray:
+    if hasattr(result, "scores"):
+        return np.asarray(result.scores, np.float32)
+    return np.array([guess.probability for guess in result.top()], np.float32)
+
+
 def _names(result: Any) -> np.ndarray:
-    return as_bytes(result.names[class_id].encode() for class_id in result.class_ids)
+    return as_bytes(result.names[class_id].encode() for class_id in _class_ids(result))
 
 
 def _masks(result: Any) -> np.ndarray:

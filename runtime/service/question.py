@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from .errors import RequestError, bad, shown
 MAX_IMAGES = 64  # in one request
 MAX_DETECTIONS = 10_000  # for max_det
 
-SETTINGS = ("conf_thres", "iou_thres", "max_det", "classes", "agnostic_nms")
+SETTINGS = ("conf_thres", "iou_thres", "max_det", "classes", "agnostic_nms", "top")
 # Parameters that clients of the Open Inference Protocol and Triton send, and that change nothing here.
 _IGNORED = {
     "priority", "sequence_id", "sequence_start", "sequence_end", "binary_data_output", "timeout",
@@ -41,20 +41,28 @@ class Question:
     seconds: float | None = None
 
 
-def read_settings(parameters: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Check a request's parameters against the model's class names; leaves out what changes nothing.
+def read_settings(
+    parameters: Mapping[str, Any], known: Collection[str], names: Sequence[str]
+) -> dict[str, Any]:
+    """Check a request's parameters against those of the model and its class names.
+
+    Leaves out what changes nothing.
 
     Raises RequestError 400 for a bad value or an unknown parameter: a typing error would go unnoticed.
     """
     settings: dict[str, Any] = {}
     for key, value in parameters.items():
+        if key in _IGNORED:
+            continue
+        if key not in known:
+            raise bad(f"the model has no parameter {shown(key)}; it has {', '.join(known)}")
         if key in ("conf_thres", "iou_thres"):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise bad(f"{key} must be a number from 0 to 1")
             settings[key] = float(value)
-        elif key == "max_det":
+        elif key in ("max_det", "top"):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_DETECTIONS:
-                raise bad(f"max_det must be a whole number from 1 to {MAX_DETECTIONS}")
+                raise bad(f"{key} must be a whole number from 1 to {MAX_DETECTIONS}")
             settings[key] = value
         elif key == "agnostic_nms":
             if not isinstance(value, bool):
@@ -62,8 +70,6 @@ def read_settings(parameters: Mapping[str, Any], names: Sequence[str]) -> dict[s
             settings[key] = value
         elif key == "classes":
             settings[key] = _read_classes(value, names)
-        elif key not in _IGNORED:
-            raise bad(f"there is no parameter {shown(key)}; there are {', '.join(SETTINGS)}")
     return settings
 
 

@@ -53,7 +53,7 @@ def read_request(version: Version, body: bytes) -> tuple[Question, bool]:
         and all(isinstance(name, str) for name in fetch)
     ):
         raise bad("fetch must be a list of outputs' names")
-    settings = read_settings(parameters_of(request), version.names)
+    settings = read_settings(parameters_of(request), version.settings, version.names)
     return Question([_read_picture(value) for value in values], fetch, settings), by_instance
 
 

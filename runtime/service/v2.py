@@ -83,7 +83,7 @@ def read_request(version: Version, body: bytes, header_length: str | None) -> tu
             if unknown:
                 raise bad(f"outputs have no parameter {shown(unknown[0])} here")
             request.outputs[name] = options.get("binary_data", request.binary) is True
-    settings = read_settings(parameters, version.names)
+    settings = read_settings(parameters, version.settings, version.names)
     return Question(pictures, list(request.outputs) or None, settings, read_timeout(parameters)), request
 
 

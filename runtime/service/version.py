@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..classifier import Classifier
 from ..detector import Detector
-from ..model_file import ModelInfo
+from ..letterbox import GREY
+from ..model_file import ModelInfo, read_info, read_model
+from ..network import Network
+from ..tasks import BoxTask
 from .outputs import offered
 from .question import SETTINGS
 
@@ -38,29 +42,40 @@ def digest(path: Path) -> str:
     return sha.hexdigest()
 
 
-class Listening(Detector):
-    """A detector that keeps the network's raw outputs of the last call. For one thread.
+class Reader:
+    """A detector or classifier, whichever the model file is for, that keeps the network's raw outputs.
 
-    heads: by the name that the model file gives them, each (1, …).
+    For one thread. heads: of the last call, by the name that the model file gives them, each (1, …).
     """
 
     def __init__(self, path: Path, **options: Any) -> None:
-        super().__init__(path, **options)
+        _, metadata = read_model(path)
+        kind: Any = Detector if isinstance(read_info(metadata, path).head, BoxTask) else Classifier
         self.heads: dict[str, np.ndarray] = {}
-        network, names = self.network, self.info.head.outputs
+        self.model: Any = kind(path, load=self._load, **options)
+        self.info: ModelInfo = self.model.info
+
+    def __call__(self, image: np.ndarray) -> Any:
+        """Give Detections or a Classification of a BGR image. Raises what the model raises."""
+        return self.model(image)
+
+    def _load(
+        self, buffer: np.ndarray, info: ModelInfo, device: str, path: Path
+    ) -> Callable[[np.ndarray], list[np.ndarray]]:
+        network, names = Network(buffer, info, device, path), info.head.outputs
 
         def listen(blob: np.ndarray) -> list[np.ndarray]:
             outputs = network(blob)
             self.heads = {name: output[None] for name, output in zip(names, outputs, strict=True)}
             return outputs
 
-        self.network = listen
+        return listen
 
 
 class Version:
     """A model file that was let in.
 
-    detectors: one for each worker. settings: the values that requests may replace, by name.
+    readers: one for each worker. settings: the values that requests may replace, by name.
     result: what the model says about a grey picture; heads: the names and shapes of its raw outputs there.
     outputs: the names of all that it can be asked for.
 
@@ -73,15 +88,14 @@ class Version:
         self.number = number
         self.path = path
         self.stamp = stamp(path)
-        self.detectors = [Listening(path, **options) for _ in range(workers)]
-        first = self.detectors[0]
-        self.info: ModelInfo = first.info
-        self.settings = {key: getattr(first, key) for key in SETTINGS}
-        grey = np.full((*first.imgsz, 3), 114, np.uint8)
-        for detector in self.detectors:
-            self.result: Any = detector(grey)
+        self.readers = [Reader(path, **options) for _ in range(workers)]
+        first = self.readers[0]
+        self.info = first.info
+        self.settings = {key: getattr(first.model, key) for key in SETTINGS if hasattr(first.model, key)}
+        grey = np.full((*self.info.imgsz, 3), GREY, np.uint8)
+        for reader in self.readers:  # the first pass prepares the network
+            self.result: Any = reader(grey)
         self.heads = {name: head.shape for name, head in first.heads.items()}
-
         self.outputs = offered(self.result, self.heads)
 
     @property

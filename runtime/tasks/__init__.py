@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from .anchor_free import AnchorFree
+from .classify import Classify
 from .detect import Detect
+from .keypoints import Keypoints
+from .segment import Segment
 from .task import BoxTask, Task
 
-__all__ = ["TASKS", "BoxTask", "Task", "find_task"]
+__all__ = ["TASKS", "BoxTask", "Classify", "Task", "find_task"]
 
 # Several kinds of network may share a name: of these the first one whose metadata is there is taken.
-TASKS: tuple[type[Task], ...] = (Detect,)
+TASKS: tuple[type[Task], ...] = (Detect, AnchorFree, Segment, Keypoints, Classify)
 
 
 def find_task(name: Any, keys: Collection[str]) -> type[Task]:

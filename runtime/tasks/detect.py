@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..candidates import Candidates
 from ..decode import Layout, decode
-from ..detections import Detections
-from ..letterbox import Placement, unletterbox
 from .metadata import class_names, output_anchors, output_strides
 from .task import BoxTask
 
@@ -19,7 +17,7 @@ class Detect(BoxTask):
     """Heads of na · (5 + classes) channels: x, y, w, h, objectness, classes of each anchor."""
 
     name = "detect"
-    needs = ("names", "anchors", "strides")
+    needs: ClassVar[tuple[str, ...]] = ("names", "anchors", "strides")
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.names = class_names(values["names"])
@@ -29,7 +27,7 @@ class Detect(BoxTask):
             raise ValueError(
                 f"there are {len(self.strides)} strides for {len(self.anchors)} outputs with anchors"
             )
-        self.outputs = tuple(f"out{i}" for i in range(len(self.strides)))
+        self.outputs: tuple[str, ...] = tuple(f"out{i}" for i in range(len(self.strides)))
         self.layout = Layout(classes=slice(5, 5 + len(self.names)))
 
     @property
@@ -37,7 +35,7 @@ class Detect(BoxTask):
         """Say how many outputs follow from what."""
         return f"strides and anchors for {len(self.outputs)}"
 
-    def output_shapes(self, height: int, width: int) -> list[tuple[int, ...]]:
+    def output_shapes(self, height: int, width: int) -> list[tuple[int | None, ...]]:
         """Give a head map's shape, (na · channels, H / stride, W / stride), for each stride."""
         return [
             (len(pairs) * self.layout.channels, height // stride, width // stride)
@@ -47,14 +45,3 @@ class Detect(BoxTask):
     def decode(self, outputs: Sequence[np.ndarray], conf_thres: float, multi_label: bool) -> Candidates:
         """Decode all heads."""
         return decode(outputs, self.anchors, self.strides, self.layout, conf_thres, multi_label)
-
-    def detections(
-        self,
-        kept: Candidates,
-        outputs: Sequence[np.ndarray],
-        placement: Placement,
-        image_hw: tuple[int, int],
-    ) -> Detections:
-        """Move the boxes to the image."""
-        boxes = unletterbox(kept.xyxy, placement, image_hw)
-        return Detections(boxes, kept.scores, kept.class_ids, self.names)

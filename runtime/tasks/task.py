@@ -10,7 +10,7 @@ import numpy as np
 
 from ..candidates import Candidates
 from ..detections import Detections
-from ..letterbox import Letterboxer, Placement
+from ..letterbox import Letterboxer, Placement, unletterbox
 
 Prepare = Callable[[np.ndarray], tuple[np.ndarray, Placement]]
 """From an image, uint8 (h, w, 3) BGR, to the network's input and where the image lies on it."""
@@ -51,22 +51,30 @@ class Task(ABC):
         """Say how many outputs follow from what, for messages: "strides and anchors for 3"."""
 
     @abstractmethod
-    def output_shapes(self, height: int, width: int) -> list[tuple[int, ...]]:
-        """Give the shape of each output for an input of H × W pixels, without the batch's axis."""
+    def output_shapes(self, height: int, width: int) -> list[tuple[int | None, ...]]:
+        """Give the shape of each output for an input of H × W pixels, without the batch's axis.
+
+        None stands for a side that is the network's own choice.
+        """
+
+
+class BoxTask(Task):
+    """A task whose answer is boxes, with whatever belongs to each of them.
+
+    conf_thres, iou_thres: where such networks are usually cut off, if nobody says other.
+    """
+
+    conf_thres: ClassVar[float] = 0.25
+    iou_thres: ClassVar[float] = 0.45
 
     def prepare(self, imgsz: tuple[int, int], multiple: int | None, fold: int) -> Prepare:
         """Give what places images: letterboxing, into `imgsz` (h, w), its sides rounded up to `multiple`."""
         return Letterboxer(imgsz, multiple, fold)
 
-
-class BoxTask(Task):
-    """A task whose answer is boxes, with whatever belongs to each of them."""
-
     @abstractmethod
     def decode(self, outputs: Sequence[np.ndarray], conf_thres: float, multi_label: bool) -> Candidates:
         """Find the candidates, in pixels of the network's input, whose score is above `conf_thres`."""
 
-    @abstractmethod
     def detections(
         self,
         kept: Candidates,
@@ -75,3 +83,5 @@ class BoxTask(Task):
         image_hw: tuple[int, int],
     ) -> Detections:
         """Bring the candidates that NMS kept, and what is extra, to the image's pixels."""
+        boxes = unletterbox(kept.xyxy, placement, image_hw)
+        return Detections(boxes, kept.scores, kept.class_ids, self.names)

@@ -13,7 +13,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from convert.network import DetectionModel
+from convert.layers import DetectionModel
 from runtime import Detector
 from runtime.decode import Layout, decode
 from runtime.letterbox import letterbox, to_blob, unletterbox

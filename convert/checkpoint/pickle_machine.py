@@ -2,8 +2,8 @@
 
 Python's own unpickler imports whatever a pickle names and calls it. Here a name is handed to a `Builder` as
 two strings, and so is every wish to call one; what comes of it is the builder's business
-(`convert.pickle_objects`). Nothing in this module knows of PyTorch. The opcodes are documented in the
-standard library's `pickletools`.
+(`pickle_objects`). Nothing in this module knows of PyTorch. The opcodes are documented in the standard
+library's `pickletools`.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ class Builder(Protocol):
     """What the machine needs to have decided for it. Each may raise to end the reading."""
 
     def name(self, module: str, name: str) -> Any:
-        """The object that stands for a module-level name."""
+        """Give the object that stands for a module-level name."""
 
     def call(self, function: Any, args: tuple[Any, ...]) -> Any:
-        """The object that stands for the result of calling `function`, something that `name` has returned."""
+        """Give what stands for the result of calling `function`, something that `name` has returned."""
 
     def persistent(self, key: Any) -> Any:
-        """The object that the file keeps outside the pickle, under this key."""
+        """Give the object that the file keeps outside the pickle, under this key."""
 
     def build(self, target: Any, state: Any) -> None:
         """Give an object its state."""
 
     def key(self, value: Any) -> Any:
-        """The value, if it may be a dictionary's key or a set's member."""
+        """Give the value back, if it may be a dictionary's key or a set's member."""
 
 
 _MARK = object()
@@ -121,7 +121,7 @@ def read_pickle(stream: BinaryIO, builder: Builder) -> Any:
 
 
 def _pop(stack: list[Any], count: int) -> list[Any]:
-    """The uppermost `count` values, in the order they were pushed."""
+    """Take the uppermost `count` values, in the order they were pushed."""
     if count > len(stack):
         raise ValueError("its stack runs empty")
     values = stack[-count:]
@@ -130,7 +130,7 @@ def _pop(stack: list[Any], count: int) -> list[Any]:
 
 
 def _pop_mark(stack: list[Any]) -> list[Any]:
-    """The values above the last mark, which goes too."""
+    """Take the values above the last mark, which goes too."""
     at = len(stack) - 1
     while at >= 0 and stack[at] is not _MARK:
         at -= 1

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from .errors import CheckpointError
+from ..errors import CheckpointError
 from .pickle_objects import STORAGE_DTYPES, Name, read_objects
 
 MAX_BYTES = 16 << 30
@@ -27,7 +27,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def read_torch_file(path: Path) -> tuple[Any, set[str], bool]:
-    """What `torch.save` has written: the object, the names in its pickle, and whether the file is legacy."""
+    """Read what `torch.save` has written: the object, the names in its pickle, and whether it is legacy."""
     size = path.stat().st_size
     if size == 0:
         raise CheckpointError("the file is empty")
@@ -44,7 +44,7 @@ def read_torch_file(path: Path) -> tuple[Any, set[str], bool]:
 
 
 def _what_else(head: bytes, path: Path) -> str:
-    """The sentence for a file that is neither a zip archive nor a pickle."""
+    """Say what a file is that is neither a zip archive nor a pickle."""
     # an ONNX file begins with field 1 (ir_version, a small number), and one of these fields follows
     if path.suffix.lower() == ".onnx" or (head[0] == 8 and head[1] < 32 and head[2:3] in b"\x12\x1a\x3a\x42"):
         return "it is an ONNX model, not a PyTorch checkpoint; convert the checkpoint that it was made from"
@@ -112,7 +112,7 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
 
 
 def _storage(key: Any) -> tuple[torch.dtype, str, int]:
-    """Data type, name and number of elements of the storage that a persistent id speaks of."""
+    """Give data type, name and number of elements of the storage that a persistent id speaks of."""
     if not isinstance(key, tuple) or len(key) < 5 or key[0] not in ("storage", b"storage"):
         raise ValueError("an unknown kind of persistent id")
     kind, name, count = key[1], key[2], key[4]

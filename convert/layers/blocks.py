@@ -1,15 +1,4 @@
-"""YOLOv5's building blocks: one class per layer, under YOLOv5's own class and attribute names.
-
-A checkpoint's pickle holds the structure: which sub-modules a layer has, their attributes and weights. What
-it does not hold is code, and these classes supply it. They serve three purposes:
-
-* `convert.checkpoint` fills them from a pickle without ever calling their constructors,
-* their constructors build new networks (the training recipe, the tests),
-* their `forward` methods are written in the form that exports to operators `cv2.dnn` runs.
-
-Every `forward` takes and returns float tensors of shape (N, C, H, W), unless it says otherwise.
-`convert.network` holds the Detect head and the network as a whole.
-"""
+"""The building blocks of YOLOv5's networks, a class each (see `convert.layers`)."""
 
 # ruff: noqa: D102 - every forward maps (N, C, H, W) to (N, C, H, W), unless its class says otherwise
 
@@ -39,6 +28,12 @@ def activation(act: bool | nn.Module) -> nn.Module:
     if isinstance(act, nn.Module):
         return act
     return nn.SiLU() if act else nn.Identity()
+
+
+def halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Split the channels in two: as one operator, where `chunk` becomes two."""
+    first, second = x.split(x.shape[1] // 2, 1)
+    return first, second
 
 
 class Conv(nn.Module):
@@ -194,10 +189,12 @@ class SPPF(nn.Module):
         self.m = nn.MaxPool2d(kernel_size=k, stride=1, padding=k // 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        # the package ultralytics keeps the number of pools, and may add the input
         maps = [self.cv1(x)]
-        for _ in range(3):
+        for _ in range(self.__dict__.get("n", 3)):
             maps.append(self.m(maps[-1]))
-        return self.cv2(torch.cat(maps, 1))
+        y = self.cv2(torch.cat(maps, 1))
+        return x + y if self.__dict__.get("add", False) else y
 
 
 class GhostConv(nn.Module):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that everyone knows it by
 from torch import Tensor, nn
 
-from .layers import C3, Conv
+from .blocks import C3, Conv
 
 
 class TransformerLayer(nn.Module):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .layers import Conv, Size
+from .blocks import Conv, Size
 
 
 class Focus(nn.Module):

@@ -1,4 +1,4 @@
-"""Open a YOLOv5 checkpoint of any release as data: its network, ready to run, and what describes it."""
+"""Open a YOLOv5 checkpoint of any release as data: its network, ready to run, and the facts about it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from .describe import anchors_in_pixels, class_names, guess_release, strides, trained_size
-from .errors import CheckpointError, first_line
-from .network import AutoShape, Detect, DetectionModel, Ensemble
+from ..errors import CheckpointError, first_line
+from ..layers import AutoShape, BaseModel, Detect, Ensemble, Head, KeypointDetect
+from ..layers.heads import FACE_POINTS
+from .facts import class_names, release_of, trained_size
 from .torch_file import read_torch_file
 
 MAX_PARAMETERS = 1_000_000_000
@@ -28,16 +29,17 @@ MAX_WRAPPINGS = 8
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A detection network and its description.
+    """A network and the facts about it.
 
-    `anchors` holds one float32 array (na, 2) of (width, height) in input pixels per head; heads are in the
-    network's own order, which is coarse to fine in v1.0. `imgsz` is the size it was trained for, if the file
-    says so.
+    `model.head` says what task it has. `strides` has an entry for each output that is a map of boxes, in the
+    network's own order, which is coarse to fine in v1.0; `anchors`, for each of them that has any, a float32
+    array (na, 2) of (width, height) in input pixels. `imgsz` is the size it was trained for, if the file says
+    so.
     """
 
     path: Path
     sha256: str
-    model: DetectionModel
+    model: BaseModel
     release: str
     names: list[str]
     strides: list[int]
@@ -46,7 +48,7 @@ class Checkpoint:
 
     @property
     def parameters(self) -> int:
-        """The number of weights."""
+        """Count the weights."""
         return sum(p.numel() for p in self.model.parameters())
 
 
@@ -70,10 +72,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             path=path,
             sha256=sha256,
             model=model,
-            release=guess_release(model, content, names, legacy),
+            release=release_of(model, content, names, legacy),
             names=class_names(model),
-            strides=strides(model.detect),
-            anchors=anchors_in_pixels(model.detect),
+            strides=model.head.level_strides(),
+            anchors=model.head.level_anchors(),
             imgsz=trained_size(content),
         )
     except FileNotFoundError as error:
@@ -106,8 +108,8 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _find_model(content: Any) -> DetectionModel:
-    """The network in what a checkpoint holds: by itself, in a dictionary, or wrapped in this or that."""
+def _find_model(content: Any) -> BaseModel:
+    """Find the network in what a checkpoint holds: by itself, in a dictionary, or wrapped in this or that."""
     if isinstance(content, dict):
         if content and all(isinstance(value, torch.Tensor) for value in content.values()):
             raise CheckpointError(
@@ -134,12 +136,15 @@ def _find_model(content: Any) -> DetectionModel:
                 else "it holds several modules, none of which is a YOLOv5 network"
             )
         content = inner[0]
-    if not isinstance(content, DetectionModel):
+    if not isinstance(content, BaseModel):
         raise CheckpointError("it is a PyTorch file, but there is no YOLOv5 network in it")
     if not isinstance(content.model, nn.Sequential) or len(content.model) == 0:
         raise CheckpointError("its network has no layers")
-    if not isinstance(content.detect, Detect):
-        raise CheckpointError(f"its network ends in {type(content.detect).__name__}, not in Detect")
+    head = content.head
+    if not isinstance(head, Head):
+        raise CheckpointError(f"its network ends in {type(head).__name__}, not in a head of YOLOv5's")
+    if type(head) is Detect and head.no == head.nc + 5 + 2 * FACE_POINTS:
+        head.__class__ = KeypointDetect  # yolov5-face has kept the name
     return content
 
 
@@ -155,7 +160,7 @@ def _check_size(model: nn.Module) -> None:
             raise CheckpointError("its tensors are larger than its data")
 
 
-def _heal(model: DetectionModel) -> None:
+def _heal(model: BaseModel) -> None:
     """Give layers the attributes that their release did not have yet, and PyTorch's code of today reads."""
     for module in model.modules():
         if isinstance(module, nn.Upsample):

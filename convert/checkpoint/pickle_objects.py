@@ -1,8 +1,8 @@
 """Build the few kinds of object that a YOLOv5 checkpoint is made of, and refuse everything else by name.
 
-The names a pickle may mention are the layer classes of `convert.class_paths` and the tables here. Objects are
-built by this project's own code from plain values; of a layer's pickled state only attributes, parameters,
-buffers and sub-modules are taken over, so hooks and anything that would replace a method stay behind.
+The names a pickle may mention are the layer classes of `class_paths` and the tables here. Objects are built
+by this project's own code from plain values; of a layer's pickled state only attributes, parameters, buffers
+and sub-modules are taken over, so hooks and anything that would replace a method stay behind.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 import torch
 from torch import nn
 
-from .class_paths import CLASSES
-from .errors import CheckpointError, first_line
+from ..errors import CheckpointError, first_line
+from .class_paths import CLASSES, split_prefix
 from .pickle_machine import read_pickle
 
 
@@ -45,7 +45,7 @@ STORAGE_DTYPES = {
     "torch.ShortStorage": torch.int16,
 }
 
-# Names whose objects are not needed: training options, scores, devices.
+# Names whose objects are not needed: training options, scores, devices, a classifier's way to the input.
 IGNORED = {
     "_codecs.encode",
     "argparse.Namespace",
@@ -55,6 +55,12 @@ IGNORED = {
     "numpy.ndarray",
     "torch.device",
     "torch.nn.backends.thnn._get_thnn_function_backend",
+    "torchvision.transforms.transforms.Compose",
+    "torchvision.transforms.transforms.Normalize",
+    "ultralytics.utils.IterableSimpleNamespace",
+    "ultralytics.yolo.utils.IterableSimpleNamespace",
+    "utils.augmentations.CenterCrop",
+    "utils.augmentations.ToTensor",
     *(str(dtype) for dtype in STORAGE_DTYPES.values()),
     *(
         f"numpy.{core}.{name}"
@@ -71,25 +77,34 @@ PATHS = {
 
 
 def refusal(path: str) -> str:
-    """The sentence for a name that is not allowed."""
-    path = ascii(path)[1:-1][:200]  # a hostile file chooses it
-    module = path.rpartition(".")[0]
-    if module.split(".")[0] == "ultralytics":
-        return "it is a checkpoint of Ultralytics YOLOv8 or later, not of YOLOv5"
-    if path in ("models.yolo.SegmentationModel", "models.yolo.Segment"):
-        return "it is a segmentation checkpoint; only detection checkpoints can be converted"
-    if path in ("models.yolo.ClassificationModel", "models.common.Classify"):
-        return "it is a classification checkpoint; only detection checkpoints can be converted"
-    if module.split(".")[0] in ("models", "utils"):
-        return f"it contains {path}, which is not part of any YOLOv5 release's detection networks"
+    """Say why a name is not allowed."""
+    shown = _shown(path)
+    if path.startswith("ultralytics."):
+        return (
+            f"it contains {shown}; of the package ultralytics, the detection networks yolov5u, YOLOv8 and "
+            "YOLO11 can be converted, and nothing else"
+        )
+    if path.startswith(("torchvision.models.", "timm.")):
+        return (
+            f"it is a classifier with another backbone than YOLOv5's ({shown}); only YOLOv5's own can be "
+            "converted"
+        )
+    _, path = split_prefix(path) or ("", path)
+    if path.split(".")[0] in ("models", "utils"):
+        return f"it contains {shown}, which is not part of any YOLOv5 release's networks"
     return (
-        f"its pickle asks for {path}, which no YOLOv5 detection checkpoint needs. "
+        f"its pickle asks for {shown}, which no YOLOv5 checkpoint needs. "
         "Such a file can run anything on the machine that opens it; it was refused, and nothing of it has run"
     )
 
 
+def _shown(path: str) -> str:
+    """Make a name from a file, which may be hostile, fit to be shown."""
+    return ascii(path)[1:-1][:200]
+
+
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> torch.Tensor:
-    """A view of a storage, all of whose elements must lie inside it."""
+    """Make a view of a storage, all of whose elements must lie inside it."""
     if not isinstance(storage, torch.Tensor):
         raise ValueError("a tensor without a storage")
     if len(size) != len(stride) or any(type(v) is not int or v < 0 for v in (offset, *size, *stride)):
@@ -117,7 +132,7 @@ def _set(items: Any = ()) -> set[Any]:
 
 
 def _key(value: Any) -> Any:
-    """A plain value: hashing a nested tuple from a hostile file could take forever."""
+    """Let plain values pass: hashing a nested tuple from a hostile file could take forever."""
     if value is None or isinstance(value, str | int | float | bytes):
         return value
     raise ValueError("a dictionary key that is not a plain value")
@@ -142,35 +157,52 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 GETATTR = "builtins.getattr"
 FUSED_FORWARDS = ("forward_fuse", "fuseforward")
-"""YOLOv5's fuse() gives each convolution an attribute `forward`, one of these methods of its; a pickle asks
-for it as getattr(layer, name). That one request is understood, and left unfulfilled: the stand-ins see by
-themselves whether they are fused. Any other use of getattr is refused."""
+DETECT_FORWARD = (Name("models.yolo.Detect"), "forward")
+"""Two requests for getattr are understood, and left unfulfilled; any other use of it is refused.
+
+YOLOv5's fuse() gives each convolution an attribute `forward`, one of the methods FUSED_FORWARDS of its; a
+pickle asks for it as getattr(layer, name). The stand-ins see by themselves whether they are fused. And v7.0's
+Segment keeps the function Detect.forward, which its stand-in has no use for."""
 
 KNOWN = CALLS.keys() | CLASSES.keys() | STORAGE_DTYPES.keys() | IGNORED
 
 
 class Objects:
-    """The builder for `read_pickle`. `names` collects the names that the pickle has mentioned."""
+    """The builder for `read_pickle`.
+
+    names: those that the pickle has mentioned, without the prefix that YOLOv5's classes have in it.
+    """
 
     def __init__(self, persistent: Callable[[Any], Any]):
         self.names: set[str] = set()
+        self.prefix: str | None = None
         self.persistent = persistent
         self.key = _key
 
     def name(self, module: str, name: str) -> Name:
-        """The name, if it is one of those that are understood; else CheckpointError, naming it."""
+        """Give the name, without prefix, if it is one that is understood; else raise CheckpointError."""
         path = f"{OLD_MODULES.get(module, module)}.{name}"
         path = OLD_NAMES.get(path, path)
-        if path not in KNOWN and path != GETATTR:
+        prefix, own_path = split_prefix(path) or (None, path)
+        if own_path not in KNOWN and own_path != GETATTR:
             raise CheckpointError(refusal(path))
+        if prefix is not None:
+            if self.prefix not in (None, prefix):
+                raise CheckpointError(
+                    f"it mixes the classes of two copies of YOLOv5: {_shown(path)} is not of the same one as "
+                    "those before"
+                )
+            self.prefix = prefix
+        path = own_path
         self.names.add(path)
         return Name(path)
 
     def call(self, function: Any, args: tuple[Any, ...]) -> Any:
-        """What the pickle would get by calling this name, built by this project's own code."""
+        """Build, with this project's own code, what the pickle would get by calling this name."""
         if isinstance(function, Name):
             if function.path == GETATTR:
-                if len(args) == 2 and isinstance(args[0], nn.Module) and args[1] in FUSED_FORWARDS:
+                fused = len(args) == 2 and isinstance(args[0], nn.Module) and args[1] in FUSED_FORWARDS
+                if fused or args == DETECT_FORWARD:
                     return Ignored()
                 raise CheckpointError(refusal(GETATTR))
             if function.path in CALLS:
@@ -192,7 +224,7 @@ class Objects:
 
 
 def _empty_module(cls: type[nn.Module]) -> nn.Module:
-    """A layer of this class whose constructor has not been called."""
+    """Make a layer of this class without calling its constructor."""
     module = cls.__new__(cls)
     nn.Module.__init__(module)
     return module
@@ -214,7 +246,7 @@ def _set_state(module: nn.Module, state: Any) -> None:
                     raise ValueError(f"a layer's {key} hold something else")
                 if name not in own and not hasattr(nn.Module, name):
                     own[key][name] = content
-        elif isinstance(key, str) and key not in own and not callable(getattr(type(module), key, None)):
+        elif isinstance(key, str) and key not in own and not hasattr(type(module), key):
             own[key] = value
 
 
