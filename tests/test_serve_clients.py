@@ -45,7 +45,8 @@ def run(*command: str | Path, code: int = 0) -> str:
 
 def has_curl() -> bool:
     check = ["g++", "-fsyntax-only", "-x", "c++", "-include", "curl/curl.h", os.devnull]
-    return bool(shutil.which("g++")) and subprocess.run(check, capture_output=True, check=False).returncode == 0
+    has_compiler = bool(shutil.which("g++"))
+    return has_compiler and subprocess.run(check, capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,12 @@ def read_request(version: Version, request: Any) -> Question:
         for key, value in request.parameters.items()
     }
     outputs = [output.name for output in request.outputs] or None
-    return Question(pictures, outputs, read_settings(parameters, version.settings, version.names), v2.read_timeout(parameters))
+    return Question(
+        pictures,
+        outputs,
+        read_settings(parameters, version.settings, version.names),
+        v2.read_timeout(parameters),
+    )
 
 
 def write_answer(version: Version, request: Any, answers: list[Arrays]) -> Any:
