@@ -9,7 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from .command.look import look
-from .command.options import add_box_options, add_model_options, make_detector, new_parser, positive
+from .command.options import (
+    add_box_options,
+    add_model_options,
+    add_tiles_option,
+    make_detector,
+    new_parser,
+    positive,
+)
 from .command.run import run
 from .inputs.image_file import MAX_PIXELS
 from .inputs.sources import Source
@@ -49,7 +56,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="a picture, video, folder, glob pattern, camera number or stream URL",
     )
 
-    add_model_options(parser.add_argument_group("model"))
+    model = parser.add_argument_group("model")
+    add_model_options(model)
+    add_tiles_option(model)
     boxes = parser.add_argument_group("boxes")
     add_box_options(boxes, max_det=1000)
     add = boxes.add_argument

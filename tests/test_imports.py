@@ -29,6 +29,7 @@ ORDER = [
     "runtime.draw",
     "runtime.detections",
     "runtime.classification",
+    "runtime.tiles",
     "runtime.tasks",
     "runtime.protobuf",
     "runtime.model_graph",
