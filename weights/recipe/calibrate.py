@@ -74,6 +74,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(2)
     model = load_checkpoint(args.checkpoint).model.float().eval()
+    if not isinstance(model, DetectionModel):
+        parser.error(f"{args.checkpoint} is no checkpoint of a detector")
     model.names = list(NAMES)
     scores, right = judged_scores(
         torch_detector(model, DEFAULT_INPUT), generate(args.scenes, args.count, IMGSZ, SEED)
