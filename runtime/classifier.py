@@ -16,7 +16,7 @@ from .classification import Classification
 from .detector import Load
 from .errors import InputError, ModelError
 from .letterbox import GREY, to_bgr
-from .model_file import ModelInfo, input_size, read_info, read_model
+from .model_file import ModelInfo, check_input, input_size, read_info, read_model
 from .network import Network
 from .tasks import Classify
 
@@ -63,6 +63,7 @@ class Classifier:
         height, width = input_size(imgsz, self.info, free=self.info.dynamic)
         if height != width:
             raise InputError(f"a classifier's input is square, not {height} × {width}")
+        check_input(buffer, self.info, (height, width), self.path)
         self.imgsz = height
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise InputError(f"top must be a whole number of at least 1, not {top!r}")

@@ -36,6 +36,7 @@ from .evaluation.data import (
 from .evaluation.figures import NAMES, coco_figures, confusion_matrix
 from .inputs.image_file import read_image
 from .outputs.atomic import write_atomic
+from .visible import visible
 
 EXAMPLES = """
 examples:
@@ -154,7 +155,7 @@ def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tu
         annotated = ", ".join(list(dataset.categories.values())[:10])
         raise InputError(f"the model finds {', '.join(names[:10])}, but annotated are {annotated}")
     if unknown:
-        print(f"not annotated, so left out: {', '.join(unknown)}")
+        print(visible(f"not annotated, so left out: {', '.join(unknown)}", 1000))
 
     category_ids = np.array([UNKNOWN if category is None else category for category in categories])
     results, unread = {}, 0
@@ -199,14 +200,15 @@ def _write_json(results: Results, path: Path) -> None:
 def _report(dataset: Dataset, results: Results, folder: Path) -> None:
     """Print the figures and draw the pictures."""
     figures, classes = coco_figures(dataset, results)
-    width = max([len(each.name) for each in classes] + [9])
+    shown = [visible(each.name, 60) for each in classes]
+    width = max([len(name) for name in shown] + [9])
     print(f"\n{'class':{width}}  boxes     AP   AP50")
-    for each in classes:
-        print(f"{each.name:{width}}  {each.boxes:5d}  {each.ap:.3f}  {each.ap50:.3f}")
+    for each, name in zip(classes, shown, strict=True):
+        print(f"{name:{width}}  {each.boxes:5d}  {each.ap:.3f}  {each.ap50:.3f}")
     print()
     for (name, meaning), value in zip(NAMES, figures, strict=True):
-        shown = "-" if math.isnan(value) else f"{value:.4f}"
-        print(f"{name:{width}}  {shown:6s}  {meaning}")
+        number = "-" if math.isnan(value) else f"{value:.4f}"
+        print(f"{name:{width}}  {number:6s}  {meaning}")
 
     from .evaluation.plots import draw_confusion_matrix, draw_precision_recall  # matplotlib takes its time
 
@@ -234,9 +236,9 @@ def _compare(results: Results, others: Results, dataset: Dataset) -> bool:
     differing = [each for each in differences if each.missing or each.extra]
     differing.sort(key=lambda each: -len(each.missing) - len(each.extra))
     for each in differing[:SHOWN]:
-        print(f"{dataset.files[each.image_id]}: {each.matched} agree")
+        print(f"{visible(str(dataset.files[each.image_id]), 1000)}: {each.matched} agree")
         for line in explain(each, dataset):
-            print(f"  {line}")
+            print(f"  {visible(line, 1000)}")
     if len(differing) > SHOWN:
         print(f"and {len(differing) - SHOWN} more images")
     return matched >= ENOUGH * max(here, there)

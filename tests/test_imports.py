@@ -13,6 +13,7 @@ PACKAGES = ("runtime", "convert", "weights")
 
 # The core of the runtime and the rooms around it, each of which may import only what stands before it.
 ORDER = [
+    "runtime.visible",
     "runtime.errors",
     "runtime.letterbox",
     "runtime.candidates",
@@ -29,6 +30,9 @@ ORDER = [
     "runtime.detections",
     "runtime.classification",
     "runtime.tasks",
+    "runtime.protobuf",
+    "runtime.model_graph",
+    "runtime.model_shapes",
     "runtime.model_file",
     "runtime.network",
     "runtime.detector",

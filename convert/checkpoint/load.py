@@ -23,6 +23,12 @@ MAX_PARAMETERS = 1_000_000_000
 MAX_LAYER_SIZE = 64
 """Kernels, paddings and factors of upsampling beyond it are refused; YOLOv5's largest is 13."""
 
+MAX_PATHS = 20_000
+"""Ways from the network to its layers; one layer in several places is there once for each of them."""
+
+MAX_DEPTH = 50
+"""How deep layers may lie in each other."""
+
 MAX_WRAPPINGS = 8
 """How many modules there may be around the network, each in the next."""
 
@@ -66,6 +72,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         content, names, legacy = read_torch_file(path)
         sha256 = _sha256(path)
         model = _find_model(content)
+        _check_paths(model)
         _check_size(model)
         model = model.float().eval()
         _heal(model)
@@ -151,15 +158,37 @@ def _find_model(content: Any) -> BaseModel:
 
 
 def _check_size(model: nn.Module) -> None:
-    """Refuse tensors larger than their data: a view can repeat one number a billion times."""
-    total = 0
+    """Refuse tensors larger than their data: a view can repeat one number a billion times.
+
+    So can many views of one storage, each of which becomes a tensor of its own.
+    """
+    numbers, stored = 0, {}
     for tensor in [*model.parameters(), *model.buffers()]:
-        total += tensor.numel()
-        if (
-            tensor.numel() > tensor.untyped_storage().nbytes() // tensor.element_size()
-            or total > MAX_PARAMETERS
-        ):
+        storage = tensor.untyped_storage()
+        stored[storage.data_ptr()] = storage.nbytes() // tensor.element_size()
+        numbers += tensor.numel()
+        if tensor.numel() > storage.nbytes() // tensor.element_size() or numbers > MAX_PARAMETERS:
             raise CheckpointError("its tensors are larger than its data")
+    if numbers > 2 * sum(stored.values()):
+        raise CheckpointError("its tensors are larger than its data")
+
+
+def _check_paths(model: nn.Module) -> None:
+    """Refuse layers that are in each other, or in so many places that walking through them never ends."""
+    paths: dict[nn.Module, int] = {}
+
+    def count(module: nn.Module, depth: int) -> int:
+        if module not in paths:
+            paths[module] = MAX_PATHS + 1  # should it come across itself
+            if depth > MAX_DEPTH:
+                raise CheckpointError("its layers are nested too deeply")
+            inner = (count(child, depth + 1) for child in module._modules.values() if child is not None)
+            paths[module] = 1 + sum(inner)
+        if paths[module] > MAX_PATHS:
+            raise CheckpointError("its layers are used in too many places, or within themselves")
+        return paths[module]
+
+    count(model, 0)
 
 
 def _heal(model: BaseModel) -> None:

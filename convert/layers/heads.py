@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from runtime.visible import brief
+
 from ..errors import CheckpointError
 from .blocks import Conv
 
@@ -81,7 +83,7 @@ class LevelHead(Head):
         """Give the stride of each level, in pixels. Raises CheckpointError if they make no sense."""
         values = torch.as_tensor(self.stride).float().flatten().tolist()
         if len(values) != self.nl or any(not 1 <= v <= MAX_STRIDE or v != int(v) for v in values):
-            raise CheckpointError(f"its head has strides {values}, which makes no sense")
+            raise CheckpointError(f"its head has strides {values[:8]!s}, which makes no sense")
         return [int(v) for v in values]
 
     def output_shapes(self, height: int, width: int) -> Shapes:
@@ -348,7 +350,7 @@ class Classify(Head):
 
 def _count(value: Any, what: str) -> int:
     if type(value) is not int or not 1 <= value <= MAX_COUNT:
-        raise CheckpointError(f"its number of {what} is {value}, which makes no sense")
+        raise CheckpointError(f"its number of {what} is {brief(value)}, which makes no sense")
     return value
 
 

@@ -172,7 +172,15 @@ private:
           layout_(find_task(info_.task).layout(info_)), classes_(detail::class_ids(options.classes, info_.names)),
           imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
           multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
-          network_(file, info_, find_device(options.device), detail::utf8(model)) {}
+          network_(within_budget(file, detail::utf8(model)), info_, find_device(options.device), detail::utf8(model)) {}
+
+    // Gives the file back if its network may run at this detector's size. Throws ModelError.
+    const ModelFile& within_budget(const ModelFile& file, const std::string& name) const {
+        const int fold = info_.fold;
+        if (imgsz_.height > info_.imgsz.height || imgsz_.width > info_.imgsz.width)
+            check_input(file, {1, 3 * fold * fold, imgsz_.height / fold, imgsz_.width / fold}, name);
+        return file;
+    }
 
     // Runs the four stages and adds to each one's milliseconds.
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {
