@@ -117,6 +117,7 @@ def test_many_sources_with_bad_ones_among_them(
     errors = output.err.splitlines()
     assert len(errors) == 2
     assert errors[0].startswith("error: missing.jpg: no such file")
+    assert errors[1].startswith("error: [3/4] ")
     assert "torn.jpg" in errors[1]
     lines = output.out.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == ["[1/4]", "[2/4]", "[4/4]"]
@@ -453,3 +454,97 @@ def test_the_embedded_model_is_the_default(tmp_path: Path) -> None:
     assert "qr_code" in {found["name"] for found in entry["detections"]}
     expected = Detector(DEFAULT_MODEL)(read_image(picture)).to_dict()
     assert boxes(entry) == [pytest.approx(found["box"], abs=1e-3) for found in expected]
+
+
+def test_runs_get_folders_of_their_own(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(tmp_path / "red.png", red_picture())
+
+    def saved_in(*options: str) -> str:
+        assert run("red.png", "--weights", model, *options) == 0
+        return capsys.readouterr().out.strip().rpartition("saved in ")[2].replace("\\", "/")
+
+    assert [saved_in() for _ in range(3)] == ["runs/detect", "runs/detect2", "runs/detect3"]
+    assert saved_in("--exist-ok") == "runs/detect"
+    assert [saved_in("--output", "out") for _ in range(2)] == ["out", "out"]
+    assert [saved_in("--project", "p", "--name", "n") for _ in range(2)] == ["p/n", "p/n2"]
+    assert [saved_in("--name", "n"), saved_in("--project", "p")] == ["runs/detect/n", "p/exp"]
+    assert saved_in("--nosave", "--save-csv") == "runs/detect4"
+    assert files(tmp_path / "runs" / "detect4") == ["predictions.csv"]
+
+
+def test_nothing_saved_leaves_no_folder_and_is_not_said(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torn.png").write_bytes(encode(red_picture(), ".png")[:60])
+    assert run("torn.png", "--weights", model) == 1
+    assert run("torn.png", "--weights", "missing.onnx") == 2
+    assert "saved" not in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_table_that_is_replaced_is_said(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(tmp_path / "red.png", red_picture())
+    arguments = ["red.png", "--weights", model, "--no-save", "--json", "out.json", "--csv", "out.csv"]
+    assert run(*arguments) == 0
+    assert capsys.readouterr().err == ""
+    assert run(*arguments) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: out.{kind} is there already and is replaced" for kind in ("json", "csv")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["64"], None),
+        (["65"], "--imgsz 65 is not divisible by 32: 96 is used"),
+        (["65", "128"], "--imgsz 65 128 is not divisible by 32: 96 128 is used"),
+    ],
+)
+def test_another_size_than_asked_for_is_said(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], asked: list[str], said: str | None
+) -> None:
+    write_image(tmp_path / "red.png", red_picture())
+    assert run("red.png", "--weights", model, "--no-save", "--imgsz", *asked) == 0
+    assert capsys.readouterr().err == (f"warning: {said}\n" if said else "")
+
+
+def test_drawing_is_told_what_was_asked_for(tmp_path: Path, model: str) -> None:
+    write_image(tmp_path / "red.png", red_picture())
+    assert run("red.png", "--weights", model, "--line-thickness", "5", "--hide-labels", "--hide-conf") == 0
+    saved = read_image(tmp_path / "runs" / "detect" / "red.png")
+    assert np.array_equal(
+        saved,
+        Detector(model)(red_picture()).draw(
+            red_picture(), line_thickness=5, hide_labels=True, hide_conf=True
+        ),
+    )
+    assert not np.array_equal(saved, Detector(model)(red_picture()).draw(red_picture()))
+
+
+def test_what_was_left_out_is_counted(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "in" / "red.png", red_picture())
+    write_image(tmp_path / "in" / "sub" / "red.png", red_picture())
+    (tmp_path / "in" / "notes.txt").touch()
+    assert run("in", "--weights", model, "--no-save") == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("; left out: 1 other file, 1 subfolder")
+    assert run("in", "--weights", model, "--no-save", "--recursive") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("2 images in ")
+    assert last.endswith("; left out: 1 other file")
+
+
+def test_the_default_model_that_finds_nothing_is_named(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(tmp_path / "grey.png", quarters())
+    assert run("grey.png", "--no-save") == 0
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("warning: nothing was found: without --weights it is codes.onnx that looks")
+    assert said.endswith("`python -m convert best.pt` makes a file for --weights")
+    assert run("grey.png", "--no-save", "--weights", model) == 0
+    assert capsys.readouterr().err == ""
