@@ -20,6 +20,8 @@ import pytest
 from pictures import RED_BOX, encode, mjpeg_server, quarters, red_picture, write_video
 
 from runtime import detect
+from runtime.command.screen import USUAL, screen_size
+from runtime.command.window import window_size
 from runtime.detector import DEFAULT_MODEL, Detector
 from runtime.inputs import frames
 from runtime.inputs.image_file import read_image
@@ -324,13 +326,39 @@ def test_show_ends_with_q_and_waits_at_still_pictures(
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(cv2, "namedWindow", lambda *arguments: None)
     monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
+    sizes: list[tuple[int, ...]] = []
+    monkeypatch.setattr(cv2, "resizeWindow", lambda title, *size: sizes.append(size))
     monkeypatch.setattr(cv2, "getWindowProperty", lambda *arguments: 1.0)
     monkeypatch.setattr(cv2, "imshow", lambda title, image: shown.append(image))
     monkeypatch.setattr(cv2, "waitKey", lambda milliseconds: next(keys))
     assert run(".", "--weights", model, "--show") == 0
     assert len(shown) == 2, "the first until a key came, the second until q"
+    assert sizes == [(64, 64)], "the pictures' size, set once"
     assert np.array_equal(shown[0], read_image(tmp_path / "runs" / "detect" / "0.png"))
     assert files(tmp_path / "runs") == ["detect/0.png", "detect/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("picture", "screen", "window"),
+    [
+        ((640, 480), (1280, 800), (640, 480)),
+        ((4000, 3000), (1280, 800), (907, 680)),
+        ((300, 6000), (1280, 800), (34, 680)),
+        ((20000, 1), (1000, 1000), (850, 1)),
+    ],
+)
+def test_the_window_is_as_large_as_the_picture_where_the_screen_is(
+    picture: tuple[int, int], screen: tuple[int, int], window: tuple[int, int]
+) -> None:
+    assert window_size(picture, screen) == window
+
+
+def test_a_screen_that_tells_nothing_has_the_usual_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":no-such-screen")
+    if sys.platform == "linux":
+        assert screen_size() == USUAL
+    else:
+        assert min(screen_size()) > 0
 
 
 def test_live_sources_run_together_until_they_are_lost(
