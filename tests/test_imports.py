@@ -15,6 +15,7 @@ PACKAGES = ("runtime", "convert", "weights")
 ORDER = [
     "runtime.visible",
     "runtime.form",
+    "runtime.exports",
     "runtime.errors",
     "runtime.letterbox",
     "runtime.candidates",
