@@ -16,7 +16,7 @@ import numpy as np
 from .detections import Detections
 from .errors import NOT_FINITE, InputError, ModelError
 from .letterbox import GREY, to_bgr
-from .model_file import ModelInfo, check_input, input_size, read_info, read_model
+from .model_file import ModelInfo, check_input, input_size, read_info, read_model, wrong_user
 from .network import Network
 from .nms import nms
 from .tasks import BoxTask
@@ -60,8 +60,9 @@ class Detector:
     A detector may be called from several threads: a lock lets one call through at a time. Threads that shall
     detect at the same time need a detector each.
 
-    Attributes: `path`, the model file; `info`, the ModelInfo; `device`, its name; `imgsz`, (height, width) in
-    use; `rect`, whether rectangles are made use of; `tiles`; `network`, what `load` gave.
+    Attributes: `path`, the model file; `info`, the ModelInfo; `names`, of the classes; `device`, its name;
+    `imgsz`, (height, width) in use; `rect`, whether rectangles are made use of; `tiles`; `network`, what
+    `load` gave.
 
     Raises ModelError for the file, DeviceError for the device, InputError for any other argument.
     """
@@ -89,8 +90,9 @@ class Detector:
         buffer, metadata = read_model(self.path)
         self.info: ModelInfo = read_info(metadata, self.path, names, anchors, strides)
         if not isinstance(self.info.head, BoxTask):
-            raise ModelError(f"{self.path} is no model to detect with; it is for {self.info.head.user}")
+            raise wrong_user(self.path, "no model to detect with", self.info)
         self._task = self.info.head
+        self.names = self.info.names
         self.conf_thres = _share(self._task.conf_thres if conf_thres is None else conf_thres, "conf_thres")
         self.iou_thres = _share(self._task.iou_thres if iou_thres is None else iou_thres, "iou_thres")
         if isinstance(max_det, bool) or not isinstance(max_det, int) or max_det < 1:
