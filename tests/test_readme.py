@@ -29,8 +29,6 @@ if shutil.which("git") is None or not (ROOT / ".git").exists():
 
 NOT_HERE = {
     "python -m pytest": ".ci/run python does it; this test in this test would not end",
-    ".ci/run": "this test in this test would not end",
-    "pre-commit": "would change this repository's hooks",
     "WITH_CUDA": "needs the CUDA toolkit and OpenCV's sources",
     "opencv-build": "needs the CUDA toolkit and OpenCV's sources",
     "opencv-cuda": "needs a CUDA card",

@@ -37,9 +37,9 @@ class Classify(Task):
         """Give the shape of the logits, whatever the input's size."""
         return [(len(self.names),)]
 
-    def prepare(self, image: np.ndarray, size: int) -> np.ndarray:
+    def prepare(self, image: np.ndarray, size: int, crop: str) -> np.ndarray:
         """Turn an image, uint8 (h, w, 3) BGR, into the network's input, float32 (1, 3, size, size)."""
-        return to_classifier_blob(image, size, self.crop, self.mean, self.std)
+        return to_classifier_blob(image, size, crop, self.mean, self.std)
 
     def classification(self, outputs: Sequence[np.ndarray]) -> Classification:
         """Turn the logits into probabilities. Raises ModelError if they are not numbers."""

@@ -5,8 +5,6 @@
 writes FOLDER/NAME/ for each fuzzer's NAME.
 """
 
-# ruff: noqa: E501
-
 from __future__ import annotations
 
 import base64
