@@ -18,6 +18,7 @@ from runtime.decode import Layout, decode
 from runtime.detections import Detections
 from runtime.draw import class_colour, line_width, text_colour, text_size
 from runtime.errors import ModelError
+from runtime.labels import place_labels
 from runtime.letterbox import letterbox, to_bgr, to_blob, unletterbox
 from runtime.model_file import read_info, read_model
 from runtime.nms import nms
@@ -111,6 +112,14 @@ def test_nms(case: Case) -> None:
     assert kept.tolist() == case["kept"]
 
 
+@cases("labels")
+def test_labels(case: Case) -> None:
+    places = place_labels(
+        np.array(case["boxes"]), [tuple(size) for size in case["sizes"]], tuple(case["image_hw"])
+    )
+    assert [place and list(place) for place in places] == case["places"]
+
+
 @cases("draw")
 def test_draw(case: Case) -> None:
     if case["name"] == "class_colour":
@@ -123,7 +132,8 @@ def test_draw(case: Case) -> None:
     else:
         found = columns(case)
         detections = Detections(found.xyxy, found.scores, found.class_ids, tuple(case["names"]))
-        drawn = detections.draw(picture(case["image"]))
+        options = {key: case[key] for key in ("line_thickness", "hide_labels") if key in case}
+        drawn = detections.draw(picture(case["image"]), **options)
         assert case["pixels"]
         assert [[x, y, *drawn[y, x].tolist()] for x, y, *_ in case["pixels"]] == case["pixels"]
 

@@ -22,6 +22,7 @@
 #include "yolov5_dnn/detector.hpp"
 #include "yolov5_dnn/detections.hpp"
 #include "yolov5_dnn/draw.hpp"
+#include "yolov5_dnn/labels.hpp"
 #include "yolov5_dnn/errors.hpp"
 #include "yolov5_dnn/devices.hpp"
 #include "yolov5_dnn/model_info.hpp"

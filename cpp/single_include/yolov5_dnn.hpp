@@ -103,12 +103,32 @@ int line_width(cv::Size image);
 // Height of the labels' letters in pixels: a 50th of the mean of height and width, at least 12.
 int text_size(cv::Size image);
 
-// Draws boxes and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. A label sits on
-// top of its box, or inside where there is no room, and never leaves the image: it is made smaller, and at last
-// cut, to fit. The best detections are drawn last, over the others. OpenCV 4 has letters for ASCII only.
+// What is drawn, and how.
+struct DrawOptions {
+    int line_thickness = 0;    // of the boxes, in pixels; 0: `line_width` of the image
+    bool hide_labels = false;  // draw no labels
+    bool hide_conf = false;    // write no scores on them
+};
+
+// Draws boxes and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The first detections,
+// which should be the best, are drawn last, over the others. Boxes have a rim in black or white, so that they stand
+// off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
+// the image, and where there is no room left, the box alone tells the class, by its colour. OpenCV 4 has letters for
+// ASCII only.
 // Returns 8 bits, BGR.
 cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
-             const std::vector<std::string>& names);
+             const std::vector<std::string>& names, const DrawOptions& options = {});
+
+// -------------------------------------------------------------------------------------------------------------- labels
+
+// Finds a place for the label of each box. `boxes` are x1 y1 x2 y2 in whole pixels, in the order in which labels
+// choose; `sizes` those of each one's label. A label is tried above its box, below it, within its upper and its lower
+// edge, at the box's left, its right and its middle, and beside it, moved into the image where its box reaches out of
+// it. Of the places that lie in the image and meet no label placed before, it takes the one that hides least of all
+// boxes, counted in shares of each box; of equals, the first.
+// Gives the upper left corner of each label, or nothing where every place is taken.
+std::vector<std::optional<cv::Point>> place_labels(const std::vector<cv::Vec4i>& boxes,
+                                                   const std::vector<cv::Size>& sizes, cv::Size image);
 
 // -------------------------------------------------------------------------------------------------------------- errors
 
@@ -1853,6 +1873,88 @@ private:
     std::vector<int> kept_;
 };
 
+// -------------------------------------------------------------------------------------------------------------- labels
+//
+// Where the labels of boxes go, so that no label covers another one and each hides as little as it can. Labels are
+// placed one after the other, best detection first, in whole pixels and whole numbers: Python comes to the same places.
+
+namespace detail {
+
+// A rectangle of whole pixels, right and bottom edge not included.
+struct Edges {
+    std::int64_t x1, y1, x2, y2;
+};
+
+constexpr std::int64_t whole_box = 50;  // parts of a box that are told apart: hiding less than one counts nothing
+
+// The area in which two rectangles meet.
+inline std::int64_t intersection(const Edges& a, const Edges& b) {
+    const std::int64_t width = std::min(a.x2, b.x2) - std::max(a.x1, b.x1);
+    const std::int64_t height = std::min(a.y2, b.y2) - std::max(a.y1, b.y1);
+    return std::max<std::int64_t>(width, 0) * std::max<std::int64_t>(height, 0);
+}
+
+// The places that a label may have, in the order of preference.
+inline std::array<Edges, 16> label_places(const Edges& box, cv::Size label, cv::Size image) {
+    const auto inside = [](std::int64_t value, int room) {
+        return std::min<std::int64_t>(std::max<std::int64_t>(value, 0), std::max(room, 0));
+    };
+    const std::int64_t width = label.width, height = label.height;
+    std::array<std::int64_t, 3> lefts = {box.x1, box.x2 - width, (box.x1 + box.x2 - width) / 2};
+    for (std::int64_t& left : lefts) left = inside(left, image.width - label.width);
+    const int room = image.height - label.height;
+    const std::array<std::int64_t, 4> tops = {box.y1 - height, box.y2, inside(box.y1, room),
+                                              inside(box.y2 - height, room)};
+    std::array<Edges, 16> places{};
+    std::size_t count = 0;
+    const auto add = [&](std::int64_t left, std::int64_t top) {
+        places[count++] = {left, top, left + width, top + height};
+    };
+    for (const std::int64_t top : tops) add(lefts[0], top);
+    for (const std::int64_t top : tops)
+        for (const std::size_t side : {1U, 2U}) add(lefts[side], top);
+    for (const std::int64_t top : {box.y1, box.y2 - height})
+        for (const std::int64_t left : {box.x2, box.x1 - width}) add(left, top);
+    return places;
+}
+
+}  // namespace detail
+
+// Finds a place for the label of each box. `boxes` are x1 y1 x2 y2 in whole pixels, in the order in which labels
+// choose; `sizes` those of each one's label. A label is tried above its box, below it, within its upper and its lower
+// edge, at the box's left, its right and its middle, and beside it, moved into the image where its box reaches out of
+// it. Of the places that lie in the image and meet no label placed before, it takes the one that hides least of all
+// boxes, counted in shares of each box; of equals, the first.
+// Gives the upper left corner of each label, or nothing where every place is taken.
+inline std::vector<std::optional<cv::Point>> place_labels(const std::vector<cv::Vec4i>& boxes,
+                                                          const std::vector<cv::Size>& sizes, cv::Size image) {
+    std::vector<detail::Edges> edges, taken;
+    for (const cv::Vec4i& box : boxes) edges.push_back({box[0], box[1], box[2], box[3]});
+    std::vector<std::optional<cv::Point>> corners;
+    for (std::size_t i = 0; i < edges.size(); ++i) {
+        std::int64_t least = std::numeric_limits<std::int64_t>::max();
+        detail::Edges best{};
+        for (const detail::Edges& place : detail::label_places(edges[i], sizes.at(i), image)) {
+            if (place.x1 < 0 || place.y1 < 0 || place.x2 > image.width || place.y2 > image.height) continue;
+            const auto meets = [&](const detail::Edges& label) { return detail::intersection(place, label) > 0; };
+            if (std::any_of(taken.begin(), taken.end(), meets)) continue;
+            std::int64_t hidden = 0;
+            for (const detail::Edges& box : edges) {
+                const std::int64_t area = std::max<std::int64_t>((box.x2 - box.x1) * (box.y2 - box.y1), 1);
+                hidden += detail::intersection(place, box) * detail::whole_box / area;
+            }
+            if (hidden >= least) continue;
+            least = hidden;
+            best = place;
+        }
+        corners.emplace_back();
+        if (least == std::numeric_limits<std::int64_t>::max()) continue;
+        corners.back() = cv::Point(static_cast<int>(best.x1), static_cast<int>(best.y1));
+        taken.push_back(best);
+    }
+    return corners;
+}
+
 // ---------------------------------------------------------------------------------------------------------------- text
 //
 // Measuring and drawing one line of text. OpenCV 4 has letters for ASCII only.
@@ -1959,51 +2061,121 @@ inline int line_width(cv::Size image) { return std::max(2, detail::round((image.
 // Height of the labels' letters in pixels: a 50th of the mean of height and width, at least 12.
 inline int text_size(cv::Size image) { return std::max(12, detail::round((image.width + image.height) / 2.0 / 50)); }
 
+// What is drawn, and how.
+struct DrawOptions {
+    int line_thickness = 0;    // of the boxes, in pixels; 0: `line_width` of the image
+    bool hide_labels = false;  // draw no labels
+    bool hide_conf = false;    // write no scores on them
+};
+
 namespace detail {
 
-// Draws a filled label whose lower left corner is the box's upper left one, room permitting.
-inline void draw_label(cv::Mat& canvas, std::string label, cv::Point corner, const cv::Scalar& colour, int line) {
-    int size = text_size(canvas.size());
-    const int pad = std::max(2, size / 5);
-    Extent extent = measure(label, size);
-    while (size > 8 && extent.width + 2 * pad > canvas.cols) extent = measure(label, --size);
-    while (!label.empty() && extent.width + 2 * pad > canvas.cols) {
-        while ((static_cast<unsigned char>(label.back()) & 0xC0) == 0x80) label.pop_back();  // to a letter's first byte
-        label.pop_back();
-        extent = measure(label, size);
+// A text that fits into the image, and how large it is.
+struct Label {
+    std::string text;
+    Extent extent;
+    int size = 0;  // of its letters
+    int pad = 0;   // left and right of it
+
+    cv::Size area() const { return {extent.width + 2 * pad, extent.ascent + extent.descent + pad}; }
+};
+
+// Makes a text small enough, and if need be short enough, for the image.
+inline Label fit(const std::string& text, cv::Size image) {
+    Label label;
+    label.text = printable(text);
+    label.size = text_size(image);
+    label.pad = std::max(2, label.size / 5);
+    const auto measured = [&label] {
+        label.extent = measure(label.text, label.size);
+        return label.extent.width + 2 * label.pad;
+    };
+    int width = measured();
+    while (label.size > 8 && width > image.width) {
+        --label.size;
+        width = measured();
     }
-    const int width = extent.width + 2 * pad, height = extent.ascent + extent.descent + pad;
-    if (label.empty() || height > canvas.rows) return;
-    const int left = std::min(std::max(corner.x - line / 2, 0), canvas.cols - width);
-    int top = corner.y - line / 2 - height;
-    if (top < 0) top = std::min(std::max(corner.y, 0), canvas.rows - height);  // no room above the box
-    cv::rectangle(canvas, cv::Rect(left, top, width, height), colour, cv::FILLED);
-    put_text(canvas, label, {left + pad, top + pad / 2 + extent.ascent}, size, text_colour(colour));
+    while (!label.text.empty() && width > image.width) {
+        while ((static_cast<unsigned char>(label.text.back()) & 0xC0) == 0x80) label.text.pop_back();
+        label.text.pop_back();  // down to the first byte of a letter
+        width = measured();
+    }
+    return label;
+}
+
+// Draws a text on its colour, with the upper left corner there.
+inline void draw_label(cv::Mat& canvas, const Label& label, cv::Point corner, const cv::Scalar& colour) {
+    cv::rectangle(canvas, cv::Rect(corner, label.area()), colour, cv::FILLED);
+    put_text(canvas, label.text, {corner.x + label.pad, corner.y + label.pad / 2 + label.extent.ascent}, label.size,
+             text_colour(colour));
+}
+
+// Draws filled labels, the first ones where they like best.
+inline void draw_labels(cv::Mat& canvas, const std::vector<std::string>& texts, const std::vector<cv::Vec4i>& boxes,
+                        const std::vector<cv::Scalar>& colours, int line) {
+    std::vector<Label> labels;
+    std::vector<cv::Size> sizes;
+    std::vector<cv::Vec4i> edges;
+    const int half = line / 2;  // of a line lies outside its box
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        labels.push_back(fit(texts[i], canvas.size()));
+        sizes.push_back(labels.back().area());
+        edges.push_back(boxes[i] + cv::Vec4i(-half, -half, half + 1, half + 1));
+    }
+    const std::vector<std::optional<cv::Point>> corners = place_labels(edges, sizes, canvas.size());
+    for (std::size_t i = 0; i < labels.size(); ++i)
+        if (corners[i] && !labels[i].text.empty()) draw_label(canvas, labels[i], *corners[i], colours[i]);
+}
+
+// The corners x1 y1 x2 y2 of a box in whole pixels, kept within what OpenCV can draw.
+inline cv::Vec4i rounded(const cv::Rect2f& box) {
+    const auto whole = [](float edge) {
+        constexpr float most = 1 << 15;
+        return round(std::min(std::max(edge, -most), most));
+    };
+    return {whole(box.x), whole(box.y), whole(box.br().x), whole(box.br().y)};
+}
+
+// What a label says: "person 0.91".
+inline std::string label_text(const std::string& name, float share) {
+    std::ostringstream text;
+    text.imbue(std::locale::classic());
+    text.precision(2);
+    text << name << ' ' << std::fixed << share;
+    return text.str();
 }
 
 }  // namespace detail
 
-// Draws boxes and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. A label sits on
-// top of its box, or inside where there is no room, and never leaves the image: it is made smaller, and at last
-// cut, to fit. The best detections are drawn last, over the others. OpenCV 4 has letters for ASCII only.
+// Draws boxes and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The first detections,
+// which should be the best, are drawn last, over the others. Boxes have a rim in black or white, so that they stand
+// off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
+// the image, and where there is no room left, the box alone tells the class, by its colour. OpenCV 4 has letters for
+// ASCII only.
 // Returns 8 bits, BGR.
 inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
-                    const std::vector<std::string>& names) {
+                    const std::vector<std::string>& names, const DrawOptions& options = {}) {
     std::array<cv::Mat, 2> buffers;
     cv::Mat canvas = to_bgr(image, buffers);
     if (canvas.data == image.data) canvas = canvas.clone();
-    const int line = line_width(canvas.size());
-    const auto rounded = [](cv::Point2f point) { return cv::Point(detail::round(point.x), detail::round(point.y)); };
-    for (auto found = detections.rbegin(); found != detections.rend(); ++found)
-        cv::rectangle(canvas, rounded(found->box.tl()), rounded(found->box.br()), class_colour(found->class_id), line);
-    for (auto found = detections.rbegin(); found != detections.rend(); ++found) {  // so that no line crosses a label
-        std::ostringstream label;
-        label.imbue(std::locale::classic());
-        label.precision(2);
-        label << names.at(static_cast<std::size_t>(found->class_id)) << ' ' << std::fixed << found->score;
-        detail::draw_label(canvas, detail::printable(label.str()), rounded(found->box.tl()),
-                           class_colour(found->class_id), line);
+    const int line = options.line_thickness > 0 ? options.line_thickness : line_width(canvas.size());
+
+    std::vector<cv::Vec4i> boxes;
+    std::vector<cv::Scalar> colours;
+    std::vector<std::string> texts;
+    for (const Detection& found : detections) {
+        const std::string& name = names.at(static_cast<std::size_t>(found.class_id));
+        boxes.push_back(detail::rounded(found.box));
+        colours.push_back(class_colour(found.class_id));
+        texts.push_back(options.hide_conf ? name : detail::label_text(name, found.score));
     }
+    for (std::size_t i = boxes.size(); i-- > 0;) {  // the worst first
+        const cv::Point corner(boxes[i][0], boxes[i][1]), opposite(boxes[i][2], boxes[i][3]);
+        cv::rectangle(canvas, corner, opposite, text_colour(colours[i]), line + 2);
+        cv::rectangle(canvas, corner, opposite, colours[i], line);
+    }
+    // After all else, so that no line crosses a label.
+    if (!options.hide_labels) detail::draw_labels(canvas, texts, boxes, colours, line);
     return canvas;
 }
 

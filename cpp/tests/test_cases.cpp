@@ -107,6 +107,33 @@ TEST_CASE("golden nms") {
     }
 }
 
+TEST_CASE("golden labels") {
+    const auto cases = golden::read("labels.json");
+    REQUIRE(cases.size() > 10);
+    for (const Json& each : cases) {
+        CAPTURE(get(each, "name").string);
+        std::vector<cv::Vec4i> boxes;
+        std::vector<cv::Size> sizes;
+        for (const Json& row : get(each, "boxes").items) {
+            const auto edges = golden::numbers<int>(row);
+            boxes.push_back({edges.at(0), edges.at(1), edges.at(2), edges.at(3)});
+        }
+        for (const Json& row : get(each, "sizes").items) {
+            const auto sides = golden::numbers<int>(row);
+            sizes.emplace_back(sides.at(0), sides.at(1));
+        }
+        const auto places = place_labels(boxes, sizes, golden::size(get(each, "image_hw")));
+        const auto& expected = get(each, "places").items;
+        REQUIRE(places.size() == expected.size());
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            REQUIRE(places[i].has_value() == (expected[i].type == Json::Type::array));
+            if (!places[i]) continue;
+            const auto corner = golden::numbers<int>(expected[i]);
+            CHECK(*places[i] == cv::Point(corner.at(0), corner.at(1)));
+        }
+    }
+}
+
 TEST_CASE("golden draw") {
     const auto colour = [](const Json& bgr) {
         const auto channels = golden::numbers<double>(bgr);
@@ -141,8 +168,11 @@ TEST_CASE("golden draw") {
                 detections.push_back(
                     {class_ids[i], scores[i],
                      cv::Rect2f(cv::Point2f(boxes[i][0], boxes[i][1]), cv::Point2f(boxes[i][2], boxes[i][3]))});
+            DrawOptions options;
+            if (golden::has(each, "line_thickness")) options.line_thickness = golden::integer(each, "line_thickness");
+            if (golden::has(each, "hide_labels")) options.hide_labels = get(each, "hide_labels").boolean;
             const cv::Mat drawn =
-                draw(golden::picture(get(each, "image")), detections, golden::texts(get(each, "names")));
+                draw(golden::picture(get(each, "image")), detections, golden::texts(get(each, "names")), options);
             for (const Json& pixel : get(each, "pixels").items) {
                 const auto p = golden::numbers<int>(pixel);
                 CAPTURE(p.at(0));
