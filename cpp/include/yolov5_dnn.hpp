@@ -20,7 +20,12 @@
 
 // In the order in which to read them; each includes what it needs.
 #include "yolov5_dnn/detector.hpp"
+#include "yolov5_dnn/segmenter.hpp"
+#include "yolov5_dnn/classifier.hpp"
 #include "yolov5_dnn/detections.hpp"
+#include "yolov5_dnn/masks.hpp"
+#include "yolov5_dnn/rle.hpp"
+#include "yolov5_dnn/classification.hpp"
 #include "yolov5_dnn/draw.hpp"
 #include "yolov5_dnn/labels.hpp"
 #include "yolov5_dnn/errors.hpp"
@@ -28,9 +33,11 @@
 #include "yolov5_dnn/model_info.hpp"
 #include "yolov5_dnn/model_file.hpp"
 #include "yolov5_dnn/letterbox.hpp"
+#include "yolov5_dnn/crop.hpp"
 #include "yolov5_dnn/network.hpp"
 #include "yolov5_dnn/candidates.hpp"
 #include "yolov5_dnn/decode.hpp"
+#include "yolov5_dnn/anchor_free.hpp"
 #include "yolov5_dnn/nms.hpp"
 #include "yolov5_dnn/tasks.hpp"
 

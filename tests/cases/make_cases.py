@@ -664,7 +664,8 @@ def props(**changes: Any) -> bytes:
     return b"".join(entries)
 
 
-def good(name: str, file: bytes, buffer: bytes | None = None, **info: Any) -> Case:
+def good(name: str, file: bytes, buffer: bytes | None = None, head: Case | None = None, **info: Any) -> Case:
+    """A file that is taken; `head` is what only some tasks know, by the metadata's names."""
     expected = {
         "names": PROPS["names"],
         "strides": [8, 16],
@@ -681,6 +682,7 @@ def good(name: str, file: bytes, buffer: bytes | None = None, **info: Any) -> Ca
         "file": base64.b64encode(file).decode(),
         "buffer_sha256": sha256(file if buffer is None else buffer),
         "info": {**expected, **info},
+        **({"head": head} if head else {}),
     }
 
 
@@ -739,6 +741,25 @@ def model_file_cases() -> Iterator[Case]:
     yield good("the later of two values counts", GRAPH + props(imgsz=[32, 32]) + later)
     source = {"file": "a.pt", "sha256": "0" * 64}
     yield good("a source is no business of the network", GRAPH + props(source=source))
+    yield good("segmentation", GRAPH + props(task="segment", masks=16), head={"masks": 16}, task="segment")
+    yield good(
+        "keypoints", GRAPH + props(task="keypoints", keypoints=5), head={"keypoints": 5}, task="keypoints"
+    )
+    yield good(
+        "a network without anchors", GRAPH + props(anchors=None, reg_max=16), head={"reg_max": 16}, anchors=[]
+    )
+    colours = {"mean": [0.5, 0.25, 0.75], "std": [0.25, 0.5, 0.125]}
+    yield good(
+        "classification",
+        GRAPH
+        + props(task="classify", crop="square", anchors=None, strides=None, size_multiple=32, **colours),
+        head={"crop": "square", **colours},
+        task="classify",
+        strides=[],
+        anchors=[],
+        size_multiple=32,
+    )
+    yield good("what another task needs is not looked at", GRAPH + props(masks="many", keypoints=-1))
 
     yield bad("empty", b"", "holds no graph")
     yield bad("a web page", b"<html>404</html>", "not an ONNX model")
@@ -786,6 +807,27 @@ def model_file_cases() -> Iterator[Case]:
     for key, values in refused.items():
         for value in values:
             yield bad(f"{key} {json.dumps(value)}", GRAPH + props(**{key: value}), "has unusable metadata")
+    yield bad("segmentation without masks", GRAPH + props(task="segment"), "lacks the metadata masks;")
+    yield bad("faces without keypoints", GRAPH + props(task="keypoints"), "lacks the metadata keypoints;")
+    classify = {"task": "classify", "crop": "square", **colours}
+    for key in ("crop", "mean", "std"):
+        yield bad(
+            f"a classifier without {key}",
+            GRAPH + props(**{**classify, key: None}),
+            f"lacks the metadata {key};",
+        )
+    of_tasks: list[tuple[dict[str, Any], str, list[Any]]] = [
+        ({"task": "segment"}, "masks", [0, 1.5, "32", 100000]),
+        ({"task": "keypoints"}, "keypoints", [0, -5, [5]]),
+        ({"anchors": None}, "reg_max", [0, 2000, "16"]),
+        (classify, "crop", ["round", 1, None]),
+        (classify, "mean", [[0.5, 0.5], 0.5]),
+        (classify, "std", [[0, 0.5, 0.5], [0.5, 0.5, -1], {}]),
+    ]
+    for base, key, values in of_tasks:
+        for value in values:
+            file = GRAPH + props(**{**base, key: json.dumps(value).encode()})
+            yield bad(f"{key} {json.dumps(value)}", file, "has unusable metadata")
 
 
 FILES: dict[str, Callable[[], Iterator[Case]]] = {
@@ -806,13 +848,13 @@ def content(cases: list[Case]) -> bytes:
     return f"[\n{lines}\n]\n".encode()
 
 
-def main() -> int:
-    """Write the files, or compare them with what would be written."""
-    parser = argparse.ArgumentParser(description="Make the golden cases.")
+def make(files: dict[str, Callable[[], Iterator[Case]]], command: str) -> int:
+    """Write files of cases, or compare them with what would be written."""
+    parser = argparse.ArgumentParser(description="Make golden cases.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     check = parser.parse_args().check
     stale = []
-    for name, cases in FILES.items():
+    for name, cases in files.items():
         path = FOLDER / name
         data = content(list(cases()))
         if check and (not path.is_file() or path.read_bytes() != data):
@@ -820,9 +862,9 @@ def main() -> int:
         if not check:
             path.write_bytes(data)
     if stale:
-        print(f"out of date: {', '.join(stale)}; run python tests/cases/make_cases.py", file=sys.stderr)
+        print(f"out of date: {', '.join(stale)}; run {command}", file=sys.stderr)
     return 1 if stale else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(make(FILES, "python tests/cases/make_cases.py"))

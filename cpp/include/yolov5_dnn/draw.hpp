@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Boxes and labels on pictures.
+// Drawing what was found on a picture.
 
 #pragma once
 
@@ -16,9 +16,11 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "classification.hpp"
 #include "detections.hpp"
 #include "labels.hpp"
 #include "letterbox.hpp"
+#include "masks.hpp"
 #include "text.hpp"
 
 namespace yolov5_dnn {
@@ -50,6 +52,15 @@ inline int line_width(cv::Size image) { return std::max(2, detail::round((image.
 
 // Height of the labels' letters in pixels: a 50th of the mean of height and width, at least 12.
 inline int text_size(cv::Size image) { return std::max(12, detail::round((image.width + image.height) / 2.0 / 50)); }
+
+constexpr double mask_opacity = 0.4;
+
+// Five points, as yolov5-face orders them: eyes, nose, corners of the mouth. Left is blue, right orange.
+inline const std::array<cv::Scalar, 5>& five_points() {
+    static const cv::Scalar left(255, 176, 0), right(0, 110, 255), middle(255, 255, 255);
+    static const std::array<cv::Scalar, 5> all = {left, right, middle, left, right};
+    return all;
+}
 
 // What is drawn, and how.
 struct DrawOptions {
@@ -117,6 +128,30 @@ inline void draw_labels(cv::Mat& canvas, const std::vector<std::string>& texts, 
         if (corners[i] && !labels[i].text.empty()) draw_label(canvas, labels[i], *corners[i], colours[i]);
 }
 
+// Tints the pixels of a mask and draws its contour.
+inline void draw_mask(cv::Mat& canvas, const Mask& mask, const cv::Scalar& colour, int line) {
+    const Bitmap window = mask.window();
+    if (window.pixels.empty() || cv::countNonZero(window.pixels) == 0) return;
+    cv::Mat part = canvas(cv::Rect(window.corner, window.pixels.size())), tinted;
+    cv::addWeighted(part, 1 - mask_opacity, cv::Mat(part.size(), part.type(), colour), mask_opacity, 0, tinted);
+    tinted.copyTo(part, window.pixels);
+    std::vector<std::vector<cv::Point>> contours;
+    cv::findContours(window.pixels, contours, cv::RETR_CCOMP, cv::CHAIN_APPROX_NONE, window.corner);
+    cv::drawContours(canvas, contours, -1, text_colour(colour), line + 2);
+    cv::drawContours(canvas, contours, -1, colour, line);
+}
+
+// Draws a disc for each point: five in the colours of left, right and middle, others in the class's.
+inline void draw_keypoints(cv::Mat& canvas, const std::vector<cv::Point2f>& points, const cv::Scalar& colour,
+                           int line) {
+    for (std::size_t k = 0; k < points.size(); ++k) {
+        const cv::Scalar shade = points.size() == 5 ? five_points()[k] : colour;
+        const cv::Point centre(round(points[k].x), round(points[k].y));
+        cv::circle(canvas, centre, line + 2, text_colour(shade), cv::FILLED, cv::LINE_AA);
+        cv::circle(canvas, centre, line, shade, cv::FILLED, cv::LINE_AA);
+    }
+}
+
 // The corners x1 y1 x2 y2 of a box in whole pixels, kept within what OpenCV can draw.
 inline cv::Vec4i rounded(const cv::Rect2f& box) {
     const auto whole = [](float edge) {
@@ -137,9 +172,9 @@ inline std::string label_text(const std::string& name, float share) {
 
 }  // namespace detail
 
-// Draws boxes and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The first detections,
-// which should be the best, are drawn last, over the others. Boxes have a rim in black or white, so that they stand
-// off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
+// Draws masks, boxes, keypoints and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The
+// first detections, which should be the best, are drawn last, over the others. Boxes, contours and points have a rim in
+// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
 // the image, and where there is no room left, the box alone tells the class, by its colour. OpenCV 4 has letters for
 // ASCII only.
 // Returns 8 bits, BGR.
@@ -159,13 +194,38 @@ inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detectio
         colours.push_back(class_colour(found.class_id));
         texts.push_back(options.hide_conf ? name : detail::label_text(name, found.score));
     }
-    for (std::size_t i = boxes.size(); i-- > 0;) {  // the worst first
+    // The worst first.
+    for (std::size_t i = boxes.size(); i-- > 0;)
+        if (!detections[i].mask.empty())
+            detail::draw_mask(canvas, detections[i].mask, colours[i], std::max(1, line / 2));
+    for (std::size_t i = boxes.size(); i-- > 0;) {
         const cv::Point corner(boxes[i][0], boxes[i][1]), opposite(boxes[i][2], boxes[i][3]);
         cv::rectangle(canvas, corner, opposite, text_colour(colours[i]), line + 2);
         cv::rectangle(canvas, corner, opposite, colours[i], line);
     }
+    for (std::size_t i = boxes.size(); i-- > 0;)
+        detail::draw_keypoints(canvas, detections[i].keypoints, colours[i], line);
     // After all else, so that no line crosses a label.
     if (!options.hide_labels) detail::draw_labels(canvas, texts, boxes, colours, line);
+    return canvas;
+}
+
+// Writes classes and how probable they are, one below the other, into the upper left corner of a copy of an image, the
+// most probable first; those for which there is no room are left out. Returns 8 bits, BGR.
+inline cv::Mat draw_classes(const cv::Mat& image, const std::vector<Guess>& guesses,
+                            const std::vector<std::string>& names) {
+    std::array<cv::Mat, 2> buffers;
+    cv::Mat canvas = to_bgr(image, buffers);
+    if (canvas.data == image.data) canvas = canvas.clone();
+    int top = 0;
+    for (const Guess& guess : guesses) {
+        const std::string& name = names.at(static_cast<std::size_t>(guess.class_id));
+        const detail::Label label = detail::fit(detail::label_text(name, guess.probability), canvas.size());
+        const int height = label.area().height;
+        if (top + height > canvas.rows) break;
+        detail::draw_label(canvas, label, {0, top}, class_colour(guess.class_id));
+        top += height;
+    }
     return canvas;
 }
 
