@@ -20,7 +20,7 @@ from .checkpoint import Checkpoint, load_checkpoint
 from .errors import ConvertError, first_line
 from .export import check_onnx, export_network, free_batch, write_metadata
 from .rewrite import fold_batchnorm, replace_layers
-from .sizes import choose_size, size_multiple, trial_size
+from .sizes import check_budget, choose_size, size_multiple, trial_size
 from .stem import Stem, rewrite_stem
 from .swish import use_swish
 
@@ -89,6 +89,7 @@ def convert(
     if target == "fast" and checkpoint.strides:  # pictures for a classifier are not folded
         stem, multiple = "fold", math.lcm(multiple, 2)
     size = choose_size(imgsz, checkpoint, multiple)
+    check_budget(checkpoint, size)
     if output.exists() and output.samefile(path):
         raise ConvertError(f"{output}: the output would overwrite the checkpoint")
     try:
@@ -126,8 +127,8 @@ def _make_model(
 ) -> tuple[onnx.ModelProto, bool]:
     """Make the ONNX model; tell, too, whether its input size is free."""
     progress("rewriting its layers")
-    network = copy.deepcopy(checkpoint.model)
     try:
+        network = copy.deepcopy(checkpoint.model)
         fold_batchnorm(network)
         replace_layers(network)
         fold = rewrite_stem(network, stem)

@@ -12,6 +12,8 @@ from .classifier import Classifier
 from .command.look import look
 from .command.options import add_network_options, new_parser, positive
 from .command.run import run
+from .crop import CROPS
+from .inputs.image_file import MAX_PIXELS
 from .inputs.sources import Source
 from .outputs.pictures import Pictures
 from .outputs.results import Output, Protected
@@ -42,8 +44,18 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = model.add_argument
     add("--weights", required=True, metavar="FILE", help="model file made by `python -m convert`")
     add_network_options(model)
+    add(
+        "--crop", choices=CROPS, help="how YOLOv5 v7.0 (square) or v6.2 cut images (default: the model's own)"
+    )
     add("--top", type=positive, default=5, metavar="N", help="how many classes to tell (default: 5)")
     add("--vid-stride", type=positive, default=1, metavar="N", help="look at every N-th frame (default: 1)")
+    add(
+        "--max-pixels",
+        type=positive,
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"refuse pictures of more pixels, which a small file may unpack to (default: {MAX_PIXELS})",
+    )
 
     output = parser.add_argument_group(
         "output", "Sources are never overwritten: a picture in the output folder gets another name."
@@ -73,9 +85,17 @@ def classify(options: argparse.Namespace) -> int:
     """Do what the options say; returns 0, or 1 if some inputs failed. Raises what `look` raises."""
     return look(
         options.source,
-        partial(Classifier, options.weights, device=options.device, imgsz=options.imgsz, top=options.top),
+        partial(
+            Classifier,
+            options.weights,
+            device=options.device,
+            imgsz=options.imgsz,
+            crop=options.crop,
+            top=options.top,
+        ),
         partial(_open_outputs, options),
         vid_stride=options.vid_stride,
+        max_pixels=options.max_pixels,
         threads=options.threads,
         show=options.show,
         saved_in=None if options.no_save and not options.save_txt else str(options.output),

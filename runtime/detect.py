@@ -11,6 +11,7 @@ from pathlib import Path
 from .command.look import look
 from .command.options import add_box_options, add_model_options, make_detector, new_parser, positive
 from .command.run import run
+from .inputs.image_file import MAX_PIXELS
 from .inputs.sources import Source
 from .outputs.pictures import Crops, Pictures
 from .outputs.results import Output, Protected
@@ -60,6 +61,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="give a box every class that scores high enough, as evaluations do, not just the best",
     )
     add("--vid-stride", type=positive, default=1, metavar="N", help="look at every N-th frame (default: 1)")
+    add(
+        "--max-pixels",
+        type=positive,
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"refuse pictures of more pixels, which a small file may unpack to (default: {MAX_PIXELS})",
+    )
 
     output = parser.add_argument_group(
         "output", "Sources are never overwritten: a picture in the output folder gets another name."
@@ -103,6 +111,7 @@ def detect(options: argparse.Namespace) -> int:
         ),
         partial(_open_outputs, options),
         vid_stride=options.vid_stride,
+        max_pixels=options.max_pixels,
         threads=options.threads,
         show=options.show,
         saved_in=None if options.no_save and not any(saves) else str(options.output),

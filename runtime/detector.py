@@ -14,9 +14,9 @@ from typing import Any, overload
 import numpy as np
 
 from .detections import Detections
-from .errors import InputError, ModelError
+from .errors import NOT_FINITE, InputError, ModelError
 from .letterbox import GREY, to_bgr
-from .model_file import ModelInfo, input_size, read_info, read_model
+from .model_file import ModelInfo, check_input, input_size, read_info, read_model
 from .network import Network
 from .nms import nms
 from .tasks import BoxTask
@@ -97,6 +97,7 @@ class Detector:
 
         has_metadata = "imgsz" in metadata
         self.imgsz = input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
+        check_input(buffer, self.info, self.imgsz, self.path)
         self.rect = rect and self.info.dynamic
         multiple = self.info.size_multiple if self.rect else None
         self._prepare = self._task.prepare(self.imgsz, multiple, self.info.fold)
@@ -149,6 +150,8 @@ class Detector:
         clock.append(perf_counter())
 
         kept = candidates[nms(candidates, self.iou_thres, self.max_det, self.agnostic_nms)]
+        if not all(np.isfinite(column).all() for column in (kept.xyxy, kept.scores, kept.extra)):
+            raise ModelError(NOT_FINITE)
         detections = self._task.detections(kept, outputs, placement, image_hw)
         clock.append(perf_counter())
 

@@ -29,6 +29,7 @@
 #include "yolov5_dnn/draw.hpp"
 #include "yolov5_dnn/labels.hpp"
 #include "yolov5_dnn/errors.hpp"
+#include "yolov5_dnn/visible.hpp"
 #include "yolov5_dnn/devices.hpp"
 #include "yolov5_dnn/model_info.hpp"
 #include "yolov5_dnn/model_file.hpp"

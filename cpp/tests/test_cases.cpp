@@ -375,3 +375,27 @@ TEST_CASE("golden model files") {
         }
     }
 }
+
+TEST_CASE("golden hostile models") {
+    const auto cases = golden::read("hostile_models.json");
+    REQUIRE(cases.size() > 100);
+    for (const Json& each : cases) {
+        CAPTURE(get(each, "name").string);
+        const tiny::File file(golden::base64(get(each, "file").string));
+        std::string refusal;
+        try {
+            const ModelFile model = read_model(file.path);
+            if (golden::has(each, "imgsz")) {
+                const auto imgsz = golden::numbers<std::int64_t>(get(each, "imgsz"));
+                check_input(model, {1, 3, imgsz.at(0), imgsz.at(1)}, "model.onnx");
+            }
+        } catch (const ModelError& error) {
+            refusal = error.what();
+        }
+        CAPTURE(refusal);
+        const Json& refused = get(each, "refused");
+        CHECK(refusal.empty() == (refused.type == Json::Type::null));
+        CHECK(refusal.find(refused.string) != std::string::npos);
+        CHECK(refusal.find_first_of("\x1b\n\r") == std::string::npos);
+    }
+}

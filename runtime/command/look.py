@@ -11,6 +11,7 @@ import cv2
 
 from ..errors import InputError
 from ..inputs.frames import End, Event, Frame, Problem, read_files, read_live
+from ..inputs.image_file import MAX_PIXELS
 from ..inputs.sources import Kind, Source, find_sources
 from ..outputs.results import Output, Result
 from .interrupt import Interrupt
@@ -25,6 +26,7 @@ def look(
     opening: Callable[[Sequence[Source]], Iterable[Output]],
     *,
     vid_stride: int = 1,
+    max_pixels: int = MAX_PIXELS,
     threads: int | None = None,
     show: bool = False,
     saved_in: str | None = None,
@@ -48,7 +50,7 @@ def look(
         cv2.setNumThreads(threads)
     model = make()
     with Interrupt() as interrupt:
-        events = _look_at_all(sources, vid_stride, model, make, interrupt)
+        events = _look_at_all(sources, vid_stride, max_pixels, model, make, interrupt)
         _put_out(events, opening(sources), show, report, interrupt)
     report.summary(saved_in, interrupt.requested)
     if interrupt.requested:
@@ -72,7 +74,7 @@ def _put_out(
         outputs = []
         for output in opening:
             outputs.append(output)
-            stack.callback(output.close)
+            stack.push(partial(_close, output))
         window = None
         if show:
             from .window import Window
@@ -109,9 +111,15 @@ def _put_out(
                     break
 
 
+def _close(output: Output, kind: type[BaseException] | None, *error: object) -> None:
+    """Close an output at the end, whatever has ended it."""
+    output.close(failed=kind is not None and issubclass(kind, Exception))
+
+
 def _look_at_all(
     sources: Sequence[Source],
     vid_stride: int,
+    max_pixels: int,
     model: Model,
     make: Callable[[], Model],
     interrupt: Interrupt,
@@ -127,7 +135,7 @@ def _look_at_all(
         images = math.inf if any(source.kind is Kind.VIDEO for source in files) else len(files)
         with (
             team(model, make, images) as models,
-            closing(read_ahead(read_files(files, vid_stride), stopped=stopped)) as events,
+            closing(read_ahead(read_files(files, vid_stride, max_pixels), stopped=stopped)) as events,
         ):
             yield from in_order([partial(_look_at, each) for each in models], events)
     if live and not stopped():

@@ -11,9 +11,11 @@ from time import monotonic
 from ..detections import class_counts
 from ..inputs.sources import Source
 from ..outputs.results import Found, Result
+from ..visible import visible
 
 STATUS_SECONDS = 0.2  # between two updates of the status line on a terminal
 LOG_SECONDS = 10.0  # and where stderr goes to a file
+MAX_LINE = 4000  # letters
 
 
 class Report:
@@ -61,7 +63,7 @@ class Report:
         """Report something that went wrong; `fatal` if an input is lost by it."""
         self.failed += fatal
         self._clear()
-        print(f"{'error' if fatal else 'warning'}: {text}", file=sys.stderr, flush=True)
+        print(f"{'error' if fatal else 'warning'}: {visible(text, MAX_LINE)}", file=sys.stderr, flush=True)
 
     def summary(self, saved_in: str | None, interrupted: bool = False) -> None:
         """Report the whole run."""
@@ -80,9 +82,10 @@ class Report:
 
     def _say(self, text: str) -> None:
         self._clear()
-        print(text, flush=True)
+        print(visible(text, MAX_LINE), flush=True)
 
     def _status(self, text: str) -> None:
+        text = visible(text, MAX_LINE)
         if sys.stderr.isatty():
             self._clear()
             text = text[: shutil.get_terminal_size().columns - 1]  # a second line could not be cleared

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from .image_file import read_image
+from .image_file import MAX_PIXELS, read_image
 from .sources import Kind, Source
 
 TIMEOUT_MS = 10_000  # for opening a stream, and for its next frame
@@ -60,7 +60,9 @@ class End:
 Event = Frame | Problem | End
 
 
-def read_files(sources: Iterable[Source], vid_stride: int = 1) -> Iterator[Event]:
+def read_files(
+    sources: Iterable[Source], vid_stride: int = 1, max_pixels: int = MAX_PIXELS
+) -> Iterator[Event]:
     """Read pictures and videos in order, of videos every `vid_stride`-th frame."""
     for source in sources:
         if source.kind is Kind.VIDEO:
@@ -68,7 +70,7 @@ def read_files(sources: Iterable[Source], vid_stride: int = 1) -> Iterator[Event
         else:
             try:
                 assert isinstance(source.target, Path)
-                yield Frame(source, read_image(source.target))
+                yield Frame(source, read_image(source.target, max_pixels))
             except InputError as error:
                 yield Problem(source, str(error))
 

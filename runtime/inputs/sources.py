@@ -20,6 +20,9 @@ VIDEO_SUFFIXES = {
 }  # fmt: skip
 
 
+MAX_STEM = 200  # bytes: with a number and a suffix, an output's name must fit into the 255 of file systems
+
+
 class Kind(Enum):
     """How a source is read."""
 
@@ -64,8 +67,8 @@ def find_sources(arguments: Iterable[str]) -> tuple[list[Source], list[str]]:
         except OSError as error:
             problems.append(f"{argument}: {error.strerror or error}")
             continue
-        for kind, name, target, stem in found:
-            unique = stem
+        for kind, name, target, whole_stem in found:
+            unique = stem = cut(whole_stem, MAX_STEM)
             count = 2
             while unique.casefold() in stems:  # as file systems that do not tell A from a see it
                 unique = f"{stem}-{count}"
@@ -73,6 +76,12 @@ def find_sources(arguments: Iterable[str]) -> tuple[list[Source], list[str]]:
             stems.add(unique.casefold())
             sources.append(Source(kind, name, target, unique))
     return sources, problems
+
+
+def cut(name: str, most: int) -> str:
+    """Shorten a name to this many bytes, which is what file systems count, between two letters."""
+    encoded = name.encode("utf-8", "surrogateescape")
+    return name if len(encoded) <= most else encoded[:most].decode("utf-8", "ignore")
 
 
 _Found = tuple[Kind, str, Path | int | str, str]

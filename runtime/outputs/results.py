@@ -54,8 +54,8 @@ class Output(Protocol):
     def end(self, source: Source) -> None:
         """Finish what belongs to this source alone."""
 
-    def close(self) -> None:
-        """Finish everything."""
+    def close(self, failed: bool = False) -> None:
+        """Finish everything. After a failure, leave no file that holds nothing."""
 
 
 class Protected:

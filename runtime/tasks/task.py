@@ -25,6 +25,7 @@ class Task(ABC):
     user: what runs such a model, for messages.
     names: of the classes, by class id.
     strides: of the head maps, in pixels, and anchors, float32 (na, 2) of each; empty where a task has none.
+    k: how many keypoints each box has.
     outputs: the names of the network's outputs, in the order in which the other methods take them.
     """
 
@@ -36,6 +37,7 @@ class Task(ABC):
     names: tuple[str, ...]
     strides: tuple[int, ...] = ()
     anchors: tuple[np.ndarray, ...] = ()
+    k: int = 0
     outputs: tuple[str, ...]
 
     @abstractmethod

@@ -632,17 +632,24 @@ def text(field: int, value: bytes | str) -> bytes:
     return varint(field << 3 | 2) + varint(len(value)) + value
 
 
-def node(op_type: str, domain: str = "", domain_first: bool = False) -> bytes:
+def node(op_type: str, target: str = "out0", domain: str = "", domain_first: bool = False) -> bytes:
     parts = [
         text(1, "images"),
-        text(2, "out0"),
+        text(2, target),
         text(4, op_type),
         *([text(7, domain)] if domain else []),
     ]
     return b"".join([parts[-1], *parts[:-1]] if domain_first else parts)
 
 
-GRAPH = text(7, text(1, node("Conv")) + text(2, "g"))
+def graph(*nodes: bytes) -> bytes:
+    """A graph with the input `images` and the output `out0`, float32 of four free sides."""
+    free = text(2, text(1, number(1, 1) + text(2, text(1, b"") * 4)))
+    ends = text(11, text(1, "images") + free) + text(12, text(1, "out0") + free)
+    return text(7, b"".join(text(1, each) for each in nodes) + text(2, "g") + ends)
+
+
+GRAPH = graph(node("Relu"))
 PROPS = {
     "names": ["red", "blue"],
     "strides": [8, 16],
@@ -693,19 +700,18 @@ def bad(name: str, file: bytes, error: str) -> Case:
 def swish_file(hide: bool) -> bytes:
     """Nodes of which two lose their domain: field 15 in place of 7 hides it."""
 
-    def swish(domain_first: bool) -> bytes:
-        whole_node = node("Swish", "yolov5_dnn", domain_first)
+    def swish(target: str, domain_first: bool) -> bytes:
+        whole_node = node("Swish", target, "yolov5_dnn", domain_first)
         return whole_node.replace(b"\x3a\x0ayolov5_dnn", b"\x7a\x0ayolov5_dnn") if hide else whole_node
 
     nodes = [
-        swish(False),
-        swish(True),
-        node("Swish"),
-        node("Other", "yolov5_dnn"),
-        node("Conv"),
+        swish("a", False),
+        swish("b", True),
+        node("Swish", "c"),
+        node("Relu", "d", "ai.onnx"),
+        node("Relu"),
     ]
-    graph = b"".join(text(1, each) for each in nodes)
-    return number(1, 8) + text(7, graph) + props()
+    return number(1, 8) + graph(*nodes) + props()
 
 
 def model_file_cases() -> Iterator[Case]:
@@ -737,8 +743,6 @@ def model_file_cases() -> Iterator[Case]:
         GRAPH + props(size_multiple=32),
         size_multiple=32,
     )
-    later = text(14, text(1, "imgsz") + text(2, "[64, 96]"))
-    yield good("the later of two values counts", GRAPH + props(imgsz=[32, 32]) + later)
     source = {"file": "a.pt", "sha256": "0" * 64}
     yield good("a source is no business of the network", GRAPH + props(source=source))
     yield good("segmentation", GRAPH + props(task="segment", masks=16), head={"masks": 16}, task="segment")
@@ -772,6 +776,9 @@ def model_file_cases() -> Iterator[Case]:
     yield bad("field number 0", bytes(2), "field number is 0")
     yield bad("a group", b"\x0b" + GRAPH, "wire type 3")
     yield bad("cut in the graph", GRAPH[:-3], "in the midst of the field")
+    yield bad(
+        "a key twice", GRAPH + props() + text(14, text(1, "imgsz") + text(2, "[64, 96]")), "'imgsz' twice"
+    )
     yield bad("no metadata", GRAPH, "lacks the metadata names, anchors, strides")
     for key in ("names", "anchors", "strides"):
         yield bad(f"without {key}", GRAPH + props(**{key: None}), f"lacks the metadata {key}")

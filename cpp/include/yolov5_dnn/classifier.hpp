@@ -24,19 +24,31 @@
 
 namespace yolov5_dnn {
 
+// What a Classifier is asked for; the fields are called as the arguments of Python's.
+struct ClassifierOptions {
+    std::string device = "cpu";  // one of `available_devices()`
+    // Side of the square that the image's middle is scaled to, 0 for the model's own. Only a model of free input size
+    // takes another, rounded up to a multiple of its size_multiple.
+    int imgsz = 0;
+    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is as
+    // YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
+    std::string crop;
+};
+
 // A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call through
 // at a time.
 class Classifier {
 public:
-    // `model` is a file made by `python -m convert`; `device` one of `available_devices()`; `imgsz` the side of the square
-    // that the image's middle is scaled to, 0 for the model's own. Only a model of free input size takes another, rounded
-    // up to a multiple of its size_multiple.
-    // Throws ModelError for the file, DeviceError for the device, InputError for the size.
-    explicit Classifier(const std::filesystem::path& model, const std::string& device = "cpu", int imgsz = 0)
-        : Classifier(read_model(model), model, device, imgsz) {}
+    // `model` is a file made by `python -m convert`.
+    // Throws ModelError for the file, DeviceError for the device, InputError for any other option.
+    explicit Classifier(const std::filesystem::path& model, const ClassifierOptions& options = {})
+        : Classifier(read_model(model), model, options) {}
 
     // What the model file says.
     const ModelInfo& info() const { return info_; }
+
+    // How images are cut.
+    const std::string& crop() const { return crop_; }
 
     // Side of the square in use.
     int imgsz() const { return imgsz_; }
@@ -50,7 +62,7 @@ public:
     Classification classify(const cv::Mat& picture) {
         const std::lock_guard<std::mutex> lock(mutex_);
         const cv::Mat image = to_bgr(picture, conversions_);
-        to_classifier_blob(image, imgsz_, info_.crop, info_.mean, info_.deviation, blob_);
+        to_classifier_blob(image, imgsz_, crop_, info_.mean, info_.deviation, blob_);
         const cv::Mat& output = network_(blob_).front();
         const auto* const logits = output.ptr<float>();
         std::vector<float> values(logits, logits + info_.names.size());
@@ -62,9 +74,14 @@ public:
     Classification operator()(const cv::Mat& image) { return classify(image); }
 
 private:
-    Classifier(const ModelFile& file, const std::filesystem::path& model, const std::string& device, int imgsz)
-        : info_(read_classifier(file, model)), imgsz_(side(imgsz, info_)),
-          network_(file, info_, find_device(device), detail::utf8(model)) {}
+    Classifier(const ModelFile& file, const std::filesystem::path& model, const ClassifierOptions& options)
+        : info_(read_classifier(file, model)), crop_(options.crop.empty() ? info_.crop : options.crop),
+          imgsz_(side(options.imgsz, info_)),
+          network_(detail::within_budget(file, info_, {imgsz_, imgsz_}, detail::utf8(model)), info_,
+                   find_device(options.device), detail::utf8(model)) {
+        if (crop_ != "square" && crop_ != "shorter-side")
+            throw InputError("crop must be square or shorter-side, not '" + crop_ + "'");
+    }
 
     static ModelInfo read_classifier(const ModelFile& file, const std::filesystem::path& model) {
         ModelInfo info = read_info(file.metadata, model);
@@ -82,6 +99,7 @@ private:
     }
 
     ModelInfo info_;
+    std::string crop_;
     int imgsz_;
 
     std::mutex mutex_;  // guards what follows

@@ -179,7 +179,8 @@ private:
           classes_(detail::class_ids(options.classes, info_.names)),
           imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
           multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
-          network_(file, info_, find_device(options.device), detail::utf8(model)) {}
+          network_(detail::within_budget(file, info_, imgsz_, detail::utf8(model)), info_, find_device(options.device),
+                   detail::utf8(model)) {}
 
     // Runs the four stages and adds to each one's milliseconds.
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {

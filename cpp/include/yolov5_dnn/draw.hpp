@@ -22,6 +22,7 @@
 #include "letterbox.hpp"
 #include "masks.hpp"
 #include "text.hpp"
+#include "visible.hpp"
 
 namespace yolov5_dnn {
 
@@ -70,6 +71,8 @@ struct DrawOptions {
 };
 
 namespace detail {
+
+constexpr std::size_t most_letters = 100;  // of a label: measuring and drawing thousands would take seconds
 
 // A text that fits into the image, and how large it is.
 struct Label {
@@ -189,7 +192,7 @@ inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detectio
     std::vector<cv::Scalar> colours;
     std::vector<std::string> texts;
     for (const Detection& found : detections) {
-        const std::string& name = names.at(static_cast<std::size_t>(found.class_id));
+        const std::string name = visible(names.at(static_cast<std::size_t>(found.class_id)), detail::most_letters);
         boxes.push_back(detail::rounded(found.box));
         colours.push_back(class_colour(found.class_id));
         texts.push_back(options.hide_conf ? name : detail::label_text(name, found.score));
@@ -220,7 +223,8 @@ inline cv::Mat draw_classes(const cv::Mat& image, const std::vector<Guess>& gues
     int top = 0;
     for (const Guess& guess : guesses) {
         const std::string& name = names.at(static_cast<std::size_t>(guess.class_id));
-        const detail::Label label = detail::fit(detail::label_text(name, guess.probability), canvas.size());
+        const std::string text = visible(detail::label_text(name, guess.probability), detail::most_letters);
+        const detail::Label label = detail::fit(text, canvas.size());
         const int height = label.area().height;
         if (top + height > canvas.rows) break;
         detail::draw_label(canvas, label, {0, top}, class_colour(guess.class_id));

@@ -9,11 +9,15 @@
 
 #include <opencv2/core.hpp>
 
+#include "visible.hpp"
+
 namespace yolov5_dnn {
 
-// Anything this header refuses to do; what() is one sentence fit for a terminal.
+// Anything this header refuses to do; what() is one sentence fit for a terminal. What others wrote and the sentence
+// quotes, such as names, comes out as `visible` shows it.
 class DetectorError : public std::runtime_error {
-    using std::runtime_error::runtime_error;
+public:
+    explicit DetectorError(const std::string& text) : std::runtime_error(visible(text, 1500)) {}
 };
 
 // The model file is missing, damaged, without metadata, or at odds with what its network gives.
@@ -44,7 +48,7 @@ class Invalid : public std::runtime_error {
 inline std::string reason(const std::exception& error) {
     const auto* const from_opencv = dynamic_cast<const cv::Exception*>(&error);
     const std::string text = from_opencv && !from_opencv->err.empty() ? from_opencv->err : error.what();
-    return text.substr(0, text.find('\n'));
+    return visible(text.substr(0, text.find('\n')));
 }
 
 }  // namespace detail

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading the model file: the network's bytes for OpenCV, and what the file says about itself. The file is ONNX, that
-// is a protobuf message. Only a few of its fields matter here; everything else is skipped by its length.
+// is a protobuf message. What the walk through it promises stands in runtime/model_graph.py.
 
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,10 +18,13 @@
 #include "errors.hpp"
 #include "json.hpp"
 #include "letterbox.hpp"
+#include "model_graph.hpp"
 #include "model_info.hpp"
+#include "model_shapes.hpp"
 #include "protobuf.hpp"
 #include "tasks.hpp"
 #include "unicode.hpp"
+#include "visible.hpp"
 
 namespace yolov5_dnn {
 
@@ -36,58 +39,74 @@ namespace detail {
 constexpr std::uintmax_t max_model_bytes = 0x7FFFFFFF;  // protobuf's own limit
 constexpr const char* how_to_convert = "convert its checkpoint with: python -m convert CHECKPOINT.pt";
 
-// Numbers of fields: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
+constexpr std::size_t max_metadata = 100;
+constexpr std::size_t max_text = std::size_t{1} << 20;  // bytes of one text of metadata
+
 namespace onnx {
-constexpr std::uint64_t model_producer_name = 2, model_producer_version = 3, model_graph = 7, model_metadata_props = 14;
-constexpr std::uint64_t entry_key = 1, entry_value = 2;
-constexpr std::uint64_t graph_node = 1;
-constexpr std::uint64_t node_op_type = 4, node_domain = 7, node_unknown = 15;  // the last is nobody's
+inline const std::vector<Kind> model = {
+    {2, "producer_name", Value::span},
+    {3, "producer_version", Value::span},
+    {7, "graph", Value::span},
+    {14, "metadata_props", Value::span, true},
+    {20, "training_info", Value::span, true},
+    {25, "functions", Value::span, true},
+};
+inline const std::vector<Kind> entry = {{1, "key", Value::span}, {2, "value", Value::span}};
+constexpr std::uint64_t node_unknown = 15;  // nobody's field number
 }  // namespace onnx
 
-// Hides the domain of a Swish node from OpenCV. SiLU is written as a function `Swish` of the model's own
-// domain. OpenCV looks for a layer called `domain.Swish`, finds none, and would refuse the file, although it
-// has a layer `Swish`, faster than a Sigmoid and a Mul. Under another field number of the same length the domain is
-// skipped as unknown.
-inline void free_swish(std::vector<unsigned char>& buffer, const ProtoField& node) {
-    ProtoReader parts(buffer, node.start, node.end);
-    ProtoField part, domain;
-    bool swish = false;
-    while (parts.next(part)) {
-        if (part.is(onnx::node_op_type)) swish = text_of(buffer, part) == "Swish";
-        if (part.is(onnx::node_domain)) domain = part;
+// The shape of the input that the graph states, and the one that the metadata states, if it is usable.
+inline std::set<Sides> input_shapes(const Graph& graph, const std::map<std::string, std::string>& metadata) {
+    const auto or_else = [](std::int64_t side, std::int64_t otherwise) { return side ? side : otherwise; };
+    const Sides& dims = graph.input_dims;
+    const Sides stated{or_else(dims[0], 1), or_else(dims[1], 3), or_else(dims[2], 640), or_else(dims[3], 640)};
+    std::set<Sides> shapes{stated};
+    try {
+        const auto fold = metadata.find("fold"), imgsz = metadata.find("imgsz");
+        const double divisor = fold == metadata.end() ? 1 : JsonReader::read(fold->second).number;
+        const Json sides = imgsz == metadata.end() ? Json() : JsonReader::read(imgsz->second);
+        if (sides.items.size() == 2 && divisor >= 1) {
+            const double height = std::floor(sides.items[0].number / divisor);
+            const double width = std::floor(sides.items[1].number / divisor);
+            if (height >= 1 && height <= max_side && width >= 1 && width <= max_side)
+                shapes.insert({1, stated[1], static_cast<std::int64_t>(height), static_cast<std::int64_t>(width)});
+        }
+    } catch (const Invalid&) {  // read_info will say what is wrong with them
     }
-    if (swish && domain.is(onnx::node_domain) && buffer[domain.tag] == tag_of(onnx::node_domain))
-        buffer[domain.tag] = tag_of(onnx::node_unknown);
+    return shapes;
 }
 
-// Collects a ModelProto's metadata, and frees its Swish nodes from their domain. Throws Invalid.
+// Collects a ModelProto's metadata, checks its graph, and frees its Swish nodes from their domain: SiLU is written as a
+// function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`, finds none, and would
+// refuse the file, although it has a layer `Swish`, faster than a Sigmoid and a Mul. Under another field number of the
+// same length the domain is skipped as unknown. Throws Invalid or GraphError.
 inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>& buffer) {
+    ProtoReader reader(buffer);
+    const ProtoMessage parts = reader.message({0, 0, buffer.size()}, onnx::model);
+    if (!parts.has("graph")) throw Invalid("it holds no graph");
+    if (parts.has("training_info")) throw GraphError("it has a part for training");
+    if (parts.spans("metadata_props").size() > max_metadata)
+        throw GraphError("it has more than " + std::to_string(max_metadata) + " texts of metadata");
     std::map<std::string, std::string> metadata;
-    std::string producer, producer_version;
-    bool has_graph = false;
-    ProtoReader fields(buffer, 0, buffer.size());
-    ProtoField field, part;
-    while (fields.next(field)) {
-        ProtoReader parts(buffer, field.start, field.end);
-        if (field.is(onnx::model_producer_name)) producer = text_of(buffer, field);
-        if (field.is(onnx::model_producer_version)) producer_version = text_of(buffer, field);
-        if (field.is(onnx::model_graph)) {
-            has_graph = true;
-            while (parts.next(part))
-                if (part.is(onnx::graph_node)) free_swish(buffer, part);
-        }
-        if (field.is(onnx::model_metadata_props)) {
-            std::optional<std::string> key, value;
-            while (parts.next(part)) {
-                if (part.is(onnx::entry_key)) key = text_of(buffer, part);
-                if (part.is(onnx::entry_value)) value = text_of(buffer, part);
-            }
-            if (key && value) metadata[*key] = *value;
-        }
+    for (const Span& place : parts.spans("metadata_props")) {
+        const ProtoMessage entry = reader.message(place, onnx::entry);
+        if (!entry.has("key") || !entry.has("value")) continue;
+        const std::string key = reader.text(entry.span("key"), max_name);
+        if (!metadata.emplace(key, reader.text(entry.span("value"), max_text)).second)
+            throw GraphError("it has the metadata '" + visible(key, 80) + "' twice");
     }
-    if (!has_graph) throw Invalid("it holds no graph");
-    const bool both = !producer.empty() && !producer_version.empty();
-    metadata.emplace("producer", producer + (both ? " " : "") + producer_version);
+    std::string producer;
+    for (const char* label : {"producer_name", "producer_version"}) {
+        const std::string text = parts.has(label) ? reader.text(parts.span(label), max_name) : "";
+        producer += (producer.empty() || text.empty() ? "" : " ") + text;
+    }
+    metadata.emplace("producer", producer);
+
+    for (const Span& place : parts.spans("functions")) check_function(reader, place);
+    const Graph graph = read_graph(reader, parts.span("graph"));
+    for (const Sides& shape : input_shapes(graph, metadata)) check_size(graph, shape);
+    for (const Span& place : graph.domains)
+        if (buffer[place.tag] == tag_of(7)) buffer[place.tag] = tag_of(onnx::node_unknown);
     return metadata;
 }
 
@@ -204,10 +223,24 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; " + detail::how_to_convert);
     try {
         model.metadata = detail::walk_model(model.buffer);
+    } catch (const detail::GraphError& refusal) {
+        throw ModelError(name + " is refused: " + refusal.what());
     } catch (const detail::Invalid& invalid) {
         throw ModelError(name + " is not an ONNX model, or a damaged one: " + invalid.what());
     }
     return model;
+}
+
+// Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
+// messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
+inline void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path) {
+    detail::ProtoReader reader(model.buffer);
+    try {
+        const detail::ProtoMessage parts = reader.message({0, 0, model.buffer.size()}, detail::onnx::model);
+        detail::check_size(detail::read_graph(reader, parts.span("graph")), shape);
+    } catch (const detail::GraphError& error) {
+        throw ModelError(path + " is refused: " + error.what());
+    }
 }
 
 namespace detail {
@@ -327,6 +360,16 @@ inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
     throw InputError("this model takes " + text(info.imgsz, " × ") + " only, not " + text(size, " × ") +
                      "; convert its checkpoint with --imgsz " + text(size, " ") +
                      ", or with --focus conv for a free size");
+}
+
+// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError, which
+// calls the file `name`.
+inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& info, cv::Size size,
+                                      const std::string& name) {
+    const int fold = info.fold;
+    if (size.height > info.imgsz.height || size.width > info.imgsz.width)
+        check_input(file, {1, 3 * fold * fold, size.height / fold, size.width / fold}, name);
+    return file;
 }
 
 }  // namespace detail

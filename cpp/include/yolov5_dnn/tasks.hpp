@@ -163,6 +163,7 @@ inline Task segment_task() {
             },
             [](const ModelInfo& info, const Candidates& kept, const std::vector<cv::Mat>& outputs,
                const Placement& placement, cv::Size image, std::vector<Detection>& found) {
+                if (!found.empty() && !cv::checkRange(outputs.back())) throw ModelError(not_finite);
                 const Head prototypes = head_of(outputs.back()), finest = head_of(outputs.front());
                 const cv::Size canvas(finest.nx * info.strides[0], finest.ny * info.strides[0]);
                 for (std::size_t i = 0; i < kept.size(); ++i) {
