@@ -95,7 +95,13 @@ def bulk(options: argparse.Namespace) -> int:
         return 0
     parts = [todo[i : i + options.part] for i in range(0, len(todo), options.part)]
 
-    ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    try:
+        here: dict[str, Any] = {} if options.address else {"_node_ip_address": "127.0.0.1"}  # for nobody else
+        ray.init(address=options.address, log_to_driver=False, logging_level="CRITICAL", **here)
+    except Exception as error:  # Ray raises no class of its own here
+        reason = str(error).strip().splitlines()[0]
+        what = f"cannot be reached at {options.address}" if options.address else "does not start"
+        raise InputError(f"Ray {what}: {reason}") from error
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False

@@ -23,10 +23,11 @@ MAX_WORK = 10**13  # multiplications of one forward pass; the largest YOLOv5 at 
 Shape = tuple[int, ...]
 
 
-def check_size(graph: Graph, shape: Shape) -> None:
+def check_size(graph: Graph, shape: Shape) -> list[Shape]:
     """Check what the network computes for an input of this shape (N, C, H, W) (6 and 7 in `model_graph`).
 
-    Raises GraphError, which names the operator that does not fit, or the budget.
+    Returns the shapes of the outputs. Raises GraphError, which names the operator that does not fit, or the
+    budget.
     """
     if graph.input_dims[1] not in (None, shape[1]):
         raise GraphError(f"its input has {graph.input_dims[1]} channels, not {shape[1]}")
@@ -70,6 +71,7 @@ def check_size(graph: Graph, shape: Shape) -> None:
         for name in {*node.inputs, *node.outputs}:
             if name and name not in graph.tensors and last_use.get(name, i) == i:
                 alive -= math.prod(shapes[name])
+    return [shapes[name] for name in graph.outputs]
 
 
 class _MisfitError(ValueError):
