@@ -10,7 +10,8 @@ import numpy as np
 
 from runtime.command.run import run
 from runtime.errors import InputError
-from runtime.evaluation.data import Dataset, read_coco, read_yolo
+from runtime.evaluation.annotations import read_coco, read_yolo
+from runtime.evaluation.data import Dataset
 
 from . import __version__
 from .autoanchor import THRESHOLD, Fit, box_sizes, find_anchors, fit

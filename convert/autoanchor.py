@@ -14,14 +14,11 @@ import cv2
 import numpy as np
 
 from runtime.errors import InputError
-from runtime.evaluation.data import Dataset, picture_size
+from runtime.evaluation.annotations import picture_size
+from runtime.evaluation.data import Dataset
 
-THRESHOLD = 4.0
-"""By what factor a box's sides may differ from an anchor's."""
-
-MIN_SIDE = 2.0
-"""Boxes whose sides are both smaller, in pixels of the network's input, don't count; no anchor is smaller."""
-
+THRESHOLD = 4.0  # by what factor a box's sides may differ from an anchor's
+MIN_SIDE = 2.0  # pixels of the network's input: smaller boxes don't count, and no anchor is smaller
 GENERATIONS = 1000
 MUTATED = 0.9  # the probability with which a generation changes each number,
 SPREAD = 0.1  # and the deviation of the factor

@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-MAX_OPERATIONS = 20_000
-"""Of PyTorch's, for one image; the largest YOLOv5 takes about 1,500."""
+MAX_OPERATIONS = 20_000  # of PyTorch's, for one image; the largest YOLOv5 takes about 1,500
 
+# Numbers that the values alive at one time may have: 1 GiB. yolov5x6 at 1280 × 1280 has 1.3 · 10⁸.
 MAX_ALIVE = 1 << 28
-"""Numbers that the values alive at one time may have: 1 GiB. yolov5x6 at 1280 × 1280 has 1.3 · 10⁸."""
 
 
 class BudgetError(RuntimeError):

@@ -21,11 +21,10 @@ from .checkpoint.facts import readable
 from .errors import ConvertError, first_line
 
 OPSET = 12
-IR_VERSION = 7
-"""What opset 12 goes with; higher ones are refused by old readers."""
+IR_VERSION = 7  # what opset 12 goes with; higher ones are refused by old readers
 
+# Operators whose constants the exporter computes from the size of the example input.
 FIXED_SIZE_OPERATORS = {"Reshape", "Expand", "Slice", "Flatten", "Gemm"}
-"""Operators whose constants the exporter computes from the size of the example input."""
 
 
 def export_network(model: nn.Module, shape: tuple[int, int, int], outputs: list[str]) -> onnx.ModelProto:

@@ -15,14 +15,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-SECONDS = 1800
-"""That a conversion may take; the largest YOLOv5 takes about two minutes on a laptop."""
-
-LEAST_MEMORY = 4 << 30
-"""Bytes that it may have in any case; else it may have three quarters of the machine's."""
-
-GRACE = 3.0
-"""Seconds that the child gets to end by itself when Ctrl-C has reached both."""
+SECONDS = 1800  # that a conversion may take; the largest YOLOv5 takes about two minutes on a laptop
+LEAST_MEMORY = 4 << 30  # bytes that it may have in any case; else it may have three quarters of the machine's
+GRACE = 3.0  # seconds that the child gets to end by itself when Ctrl-C has reached both
 
 _CHILD = "import sys; from convert.limits import child; sys.exit(child(sys.argv[1:]))"
 

@@ -14,11 +14,10 @@ from .checkpoint import Checkpoint
 from .errors import ConvertError, first_line
 from .layers import BaseModel
 
+# The largest input size, a side in pixels, that is taken from a checkpoint without being asked for.
 MAX_TRAINED = 1536
-"""The largest input size, a side in pixels, that is taken from a checkpoint without being asked for."""
 
-MAX_FACTOR = 16
-"""How many multiples of the largest stride are tried for the size multiple."""
+MAX_FACTOR = 16  # how many multiples of the largest stride are tried for the size multiple
 
 
 def size_multiple(checkpoint: Checkpoint) -> int:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from .command.look import look
 from .command.look_options import add_output_options, add_source_options, parse_look, run_folder
-from .command.options import add_box_options, add_model_options, make_detector, new_parser, positive
+from .command.options import (
+    add_box_options,
+    add_model_options,
+    add_tiles_option,
+    make_detector,
+    new_parser,
+    positive,
+)
 from .command.run import run
 from .command.words import help_text
 
@@ -41,7 +48,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         EXAMPLES + help_text(),
     )
     add_source_options(parser)
-    add_model_options(parser.add_argument_group("model"))
+    model = parser.add_argument_group("model")
+    add_model_options(model)
+    add_tiles_option(model)
     boxes = parser.add_argument_group("boxes")
     add_box_options(boxes, max_det=1000)
     add = boxes.add_argument

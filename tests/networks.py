@@ -339,6 +339,10 @@ FIXED = {"v1.0", "v2.0", "v3.1", "v4.0", "transformer", "rare layers", "yolo11"}
 """The kinds whose graph holds fixed sizes when Focus is written as a permute."""
 
 
+UNFOLDED = {"yolov3", "yolov3-spp", "yolov3-tiny", "yolov8"}
+UNFOLDED |= {"face", "face with Blaze blocks", "face of ordinary layers"}
+"""The kinds whose first layer has an odd kernel, and cannot be a convolution over squares of pixels."""
+
 SIZE_MULTIPLES = {
     "p34 with a deeper backbone": 32,
     "classification": 1,

@@ -12,8 +12,7 @@ from runtime.letterbox import MAX_SIDE
 from ..errors import CheckpointError
 from ..layers import C3, SPPF, AnchorFreeDetect, BaseModel, Conv, Detect, KeypointDetect
 
-MAX_NAME = 5000
-"""Letters of a class name."""
+MAX_NAME = 5000  # letters of a class name
 
 
 def class_names(model: BaseModel) -> list[str]:

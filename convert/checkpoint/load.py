@@ -17,20 +17,16 @@ from ..layers.heads import FACE_POINTS
 from .facts import class_names, release_of, trained_size
 from .torch_file import read_torch_file
 
-MAX_PARAMETERS = 1_000_000_000
-"""Networks with more are refused; yolov5x6 has 141 million."""
+MAX_PARAMETERS = 1_000_000_000  # networks with more are refused; yolov5x6 has 141 million
 
+# Kernels, paddings and factors of upsampling beyond it are refused; YOLOv5's largest is 13.
 MAX_LAYER_SIZE = 64
-"""Kernels, paddings and factors of upsampling beyond it are refused; YOLOv5's largest is 13."""
 
+# Ways from the network to its layers; one layer in several places is there once for each of them.
 MAX_PATHS = 20_000
-"""Ways from the network to its layers; one layer in several places is there once for each of them."""
 
-MAX_DEPTH = 50
-"""How deep layers may lie in each other."""
-
-MAX_WRAPPINGS = 8
-"""How many modules there may be around the network, each in the next."""
+MAX_DEPTH = 50  # how deep layers may lie in each other
+MAX_WRAPPINGS = 8  # how many modules there may be around the network, each in the next
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ def _find_model(content: Any) -> BaseModel:
     head = content.head
     if not isinstance(head, Head):
         raise CheckpointError(f"its network ends in {type(head).__name__}, not in a head of YOLOv5's")
-    if type(head) is Detect and head.no == head.nc + 5 + 2 * FACE_POINTS:
+    if type(head) is Detect and head.no == head.classes() + 5 + 2 * FACE_POINTS:
         head.__class__ = KeypointDetect  # yolov5-face has kept the name
     return content
 

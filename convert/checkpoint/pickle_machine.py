@@ -31,11 +31,8 @@ class Builder(Protocol):
         """Give the value back, if it may be a dictionary's key or a set's member."""
 
 
-MAX_OPCODES = 1_000_000
-"""Of one pickle; the largest training checkpoints have about 200,000."""
-
-MAX_TEXT = 1 << 20
-"""Letters of a text, or bytes: a checkpoint of v1.0 holds the source code of its classes."""
+MAX_OPCODES = 1_000_000  # of one pickle; the largest training checkpoints have about 200,000
+MAX_TEXT = 1 << 20  # letters of a text, or bytes: a checkpoint of v1.0 holds the source code of its classes
 
 _MARK = object()
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}

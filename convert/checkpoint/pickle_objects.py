@@ -17,21 +17,19 @@ from ..errors import CheckpointError, first_line
 from .class_paths import CLASSES, split_prefix
 from .pickle_machine import read_pickle
 
-MAX_NAME = 256
-"""Letters of a class path."""
+MAX_NAME = 256  # letters of a class path
 
 MAX_MODULES = 20_000
+# Of one file; the largest networks have about 1,500 modules, twice in a training checkpoint.
 MAX_TENSORS = 100_000
-"""Of one file; the largest networks have about 1,500 modules, twice in a training checkpoint."""
 
 MAX_RANGE = 10_000
 MAX_PATH = 4096  # letters
 
+# Values in one attribute of a layer, nested ones counted in: a model keeps its class names in one.
 MAX_ATTRIBUTE = 100_000
-"""Values in one attribute of a layer, nested ones counted in: a model keeps its class names in one."""
 
-MAX_DEPTH = 20
-"""How deep the lists in an attribute may be nested."""
+MAX_DEPTH = 20  # how deep the lists in an attribute may be nested
 
 
 class Name(NamedTuple):
@@ -198,14 +196,14 @@ CALLS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(PATHS, _path),
 }
 
+# Two requests for getattr are understood, and left unfulfilled; any other use of it is refused.
+#
+# YOLOv5's fuse() gives each convolution an attribute `forward`, one of the methods FUSED_FORWARDS of its; a
+# pickle asks for it as getattr(layer, name). The stand-ins see by themselves whether they are fused. And
+# v7.0's Segment keeps the function Detect.forward, which its stand-in has no use for.
 GETATTR = "builtins.getattr"
 FUSED_FORWARDS = ("forward_fuse", "fuseforward")
 DETECT_FORWARD = (Name("models.yolo.Detect"), "forward")
-"""Two requests for getattr are understood, and left unfulfilled; any other use of it is refused.
-
-YOLOv5's fuse() gives each convolution an attribute `forward`, one of the methods FUSED_FORWARDS of its; a
-pickle asks for it as getattr(layer, name). The stand-ins see by themselves whether they are fused. And v7.0's
-Segment keeps the function Detect.forward, which its stand-in has no use for."""
 
 KNOWN = CALLS.keys() | CLASSES.keys() | STORAGE_DTYPES.keys() | IGNORED
 
@@ -311,8 +309,7 @@ class Limits(NamedTuple):
 
 
 OWN = Limits(MAX_ATTRIBUTE, 10_000)
-PLAIN = Limits(32, 100)
-"""For PyTorch's own layers, whose code and messages write their attributes out."""
+PLAIN = Limits(32, 100)  # for PyTorch's own layers, whose code and messages write their attributes out
 
 
 def _attribute(key: str, value: Any, limits: Limits) -> Any:

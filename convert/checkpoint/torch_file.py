@@ -20,17 +20,13 @@ from runtime.visible import visible
 from ..errors import CheckpointError
 from .pickle_objects import STORAGE_DTYPES, Name, read_objects
 
-MAX_BYTES = 16 << 30
-"""Larger files are refused; the largest YOLOv5 training checkpoint has about 2.4 GB."""
+MAX_BYTES = 16 << 30  # larger files are refused; the largest YOLOv5 training checkpoint has about 2.4 GB
 
+# The same for the pickle in a zip archive, which has no tensors in it; 1 MB is usual.
 MAX_PICKLE_BYTES = 256 << 20
-"""The same for the pickle in a zip archive, which has no tensors in it; 1 MB is usual."""
 
-MAX_RECORD_NAME = 100
-"""Letters of a storage's name, which is a number in digits."""
-
-MAX_RECORDS = 100_000
-"""In a zip archive: one for each storage, and a few others."""
+MAX_RECORD_NAME = 100  # letters of a storage's name, which is a number in digits
+MAX_RECORDS = 100_000  # in a zip archive: one for each storage, and a few others
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 

@@ -18,17 +18,13 @@ from runtime.visible import brief
 from ..errors import CheckpointError
 from .blocks import Conv
 
-MAX_COUNT = 100_000
-"""Heads with more classes, anchors or levels are refused."""
-
+MAX_COUNT = 100_000  # heads with more classes, anchors or levels are refused
 MAX_STRIDE = 1024
+FACE_POINTS = 5  # yolov5-face's: left eye, right eye, nose, left and right corner of the mouth
 
-FACE_POINTS = 5
-"""The landmarks of yolov5-face: left eye, right eye, nose, left and right corner of the mouth."""
-
+# What every release normalises a classifier's input by: red, green, blue, each 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""What every release normalises a classifier's input by: red, green, blue, each 0 to 1."""
 
 Shapes = dict[str, tuple[int, ...]]
 """The outputs' names, in order, and the shape that each has for one image."""

@@ -29,6 +29,8 @@ Find objects in pictures, videos and live streams with a YOLOv5 model and OpenCV
   --classes CLASS... look for these only, by name or number
   --multi-label      give a box every class that scores high enough, not just the best: what evaluations do
 
+  --max-pixels N     refuse pictures of more, which a small file may unpack to (default: 100000000)
+
   --output DIR       folder for annotated pictures and videos (default: runs/detect)
   --no-save          save none
   --show             show them in a window; any key: next picture, q or Esc: stop
@@ -43,7 +45,7 @@ nothing can be written; 130 interrupted (Ctrl-C; videos and JSON are complete up
 struct Arguments {
     std::vector<std::string> sources;
     std::filesystem::path weights, output = std::filesystem::path("runs") / "detect", json;
-    int threads = 0;
+    int threads = 0, max_pixels = 100'000'000;
     bool save = true, show = false;
     yolov5_dnn::Options detector;
 };
@@ -114,6 +116,8 @@ inline Arguments parse(const std::vector<std::string>& words) {
             } while (has_value());
         } else if (option == "--multi-label") {
             arguments.detector.multi_label = true;
+        } else if (option == "--max-pixels") {
+            arguments.max_pixels = positive();
         } else if (option == "--output") {
             arguments.output = value();
         } else if (option == "--no-save") {

@@ -24,6 +24,8 @@ COMMANDS = {
     "classify": Command("runtime.classify", "tell classes of pictures, videos, cameras and streams"),
     "evaluate": Command("runtime.evaluate", "measure a model on images whose true boxes are known"),
     "bench": Command("runtime.bench", "measure how fast a model runs on this machine"),
+    "serve": Command("runtime.serve", "put models behind an address: HTTP and gRPC; needs the extra `serve`"),
+    "bulk": Command("runtime.bulk", "look at very many pictures with Ray; needs the extra `bulk`"),
 }
 
 

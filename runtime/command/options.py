@@ -44,6 +44,17 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_tiles_option(group: argparse._ArgumentGroup) -> None:
+    """Add --tiles."""
+    group.add_argument(
+        "--tiles",
+        type=positive,
+        metavar="N",
+        help="look also at overlapping tiles of N×N pixels, for small objects in large pictures; N as the "
+        "model's input size, say; each tile takes as long as a picture",
+    )
+
+
 def add_network_options(group: argparse._ArgumentGroup) -> None:
     """Add --imgsz, --device and --threads."""
     add = group.add_argument
@@ -110,6 +121,7 @@ def make_detector(options: argparse.Namespace, **more: Any) -> Detector:
         device=options.device,
         imgsz=options.imgsz,
         rect=options.rect,
+        tiles=getattr(options, "tiles", None),
         conf_thres=options.conf_thres,
         iou_thres=options.iou_thres,
         max_det=options.max_det,

@@ -61,7 +61,7 @@ def read_header(data: bytes) -> ImageHeader | None:
             return _read_jpeg2000(data)
         if data[4:8] == b"ftyp":
             return _read_avif(data)
-    except (struct.error, IndexError, KeyError, ValueError):
+    except (struct.error, IndexError, KeyError, OverflowError, ValueError):
         pass  # cut short or not what it says: the decoder will have the last word
     return None
 
@@ -140,8 +140,14 @@ def _read_netpbm(data: bytes) -> ImageHeader:
     """
     words = b" ".join(line.partition(b"#")[0] for line in data.splitlines()).split()
     if words[0] == b"P7":
-        return ImageHeader(int(words[words.index(b"WIDTH") + 1]), int(words[words.index(b"HEIGHT") + 1]))
-    return ImageHeader(int(words[1]), int(words[2]))
+        return ImageHeader(*(_digits(words[words.index(name) + 1]) for name in (b"WIDTH", b"HEIGHT")))
+    return ImageHeader(_digits(words[1]), _digits(words[2]))
+
+
+def _digits(word: bytes) -> int:
+    if not word.isdigit():
+        raise ValueError("a size that is not a number")
+    return int(word)
 
 
 def _read_radiance(data: bytes) -> ImageHeader:
@@ -156,6 +162,8 @@ def _read_jpeg2000(data: bytes) -> ImageHeader:
     """Take the size out of the SIZ marker of the codestream (ISO/IEC 15444-1, A.5.1), boxed or bare."""
     start = data.index(b"\xff\x4f\xff\x51") + 4
     right, lower, left, top = struct.unpack_from(">IIII", data, start + 4)
+    if right < left or lower < top:
+        raise ValueError("a size below 0")
     return ImageHeader(right - left, lower - top)
 
 

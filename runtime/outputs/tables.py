@@ -60,7 +60,7 @@ class JsonFile(_TextFile):
         entry: dict[str, Any] = {"file": result.frame.source.name}
         if result.frame.index is not None:
             entry["frame"] = result.frame.index
-        entry |= {"width": width, "height": height, result.found.kind: _rounded(result.found.to_dict())}
+        entry |= {"width": width, "height": height, result.found.kind: rounded(result.found.to_dict())}
         self._write(self._separator + json.dumps(entry, ensure_ascii=False, allow_nan=False))
         self._separator = ",\n"
 
@@ -90,7 +90,7 @@ class CsvFile(_TextFile):
         self._head(found.columns)
         index = "" if frame.index is None else frame.index
         for row in found.rows():
-            values = (_rounded(value, column) for value, column in zip(row, found.columns, strict=True))
+            values = (rounded(value, column) for value, column in zip(row, found.columns, strict=True))
             self._writer.writerow((cell(frame.source.name), index, *map(cell, values)))
 
     def _head(self, columns: tuple[str, ...]) -> None:
@@ -115,14 +115,14 @@ def cell(value: Any) -> Any:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "|", "%")) else text
 
 
-def _rounded(value: Any, key: str = "") -> Any:
-    """Round all numbers, to 6 decimals if they are shares, else to 3: finer than any two machines agree."""
+def rounded(value: Any, key: str = "") -> Any:
+    """Round the numbers in plain values, shares to 6 decimals, others to 3: finer than machines agree."""
     if isinstance(value, float):
         return round(value, 6 if key in ("score", "probability") else 3)
     if isinstance(value, list):
-        return [_rounded(each, key) for each in value]
+        return [rounded(each, key) for each in value]
     if isinstance(value, dict):
-        return {name: _rounded(each, name) for name, each in value.items()}
+        return {name: rounded(each, name) for name, each in value.items()}
     return value
 
 

@@ -26,6 +26,7 @@ class Task(ABC):
     names: of the classes, by class id.
     strides: of the head maps, in pixels, and anchors, float32 (na, 2) of each; empty where a task has none.
     whole_numbers: whether the network counts places, which only the new engine of OpenCV 5 does rightly.
+    k: how many keypoints each box has.
     outputs: the names of the network's outputs, in the order in which the other methods take them.
     """
 
@@ -38,6 +39,7 @@ class Task(ABC):
     names: tuple[str, ...]
     strides: tuple[int, ...] = ()
     anchors: tuple[np.ndarray, ...] = ()
+    k: int = 0
     outputs: tuple[str, ...]
 
     @abstractmethod

@@ -654,7 +654,9 @@ def model_file_cases() -> Iterator[Case]:
     yield bad("field number 0", bytes(2), "field number is 0")
     yield bad("a group", b"\x0b" + GRAPH, "wire type 3")
     yield bad("cut in the graph", GRAPH[:-3], "in the midst of the field")
-    yield bad("a key twice", GRAPH + props() + text(14, text(1, "imgsz") + text(2, "[64, 96]")), "'imgsz' twice")
+    yield bad(
+        "a key twice", GRAPH + props() + text(14, text(1, "imgsz") + text(2, "[64, 96]")), "'imgsz' twice"
+    )
     yield bad("no metadata", GRAPH, "lacks the metadata names, anchors, strides")
     for key in ("names", "anchors", "strides"):
         yield bad(f"without {key}", GRAPH + props(**{key: None}), f"lacks the metadata {key}")

@@ -94,8 +94,7 @@ void above(const Head& head, std::size_t anchors, int size, float threshold, con
         const float* const objectness = planes + 4 * plane;
         for (std::ptrdiff_t i = 0; i < plane; ++i) {
             if (objectness[i] <= threshold) continue;
-            if (std::isnan(objectness[i]))
-                throw ModelError("the network's output is not a number: on a 16-bit device, try the 32-bit one");
+            if (std::isnan(objectness[i])) throw ModelError(not_finite);
             visit(Outputs{planes + i, plane}, anchor, i);
         }
     }

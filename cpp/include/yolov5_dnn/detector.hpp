@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <mutex>
@@ -206,6 +207,8 @@ private:
         found.reserve(chosen_.size());
         for (std::size_t i = 0; i < chosen_.size(); ++i) {
             const cv::Vec4f box = unletterbox(chosen_.xyxy[i], placement, image.size());
+            if (!std::isfinite(chosen_.scores[i]) || !cv::checkRange(chosen_.xyxy[i]))
+                throw ModelError(detail::not_finite);
             found.push_back({chosen_.class_ids[i], chosen_.scores[i],
                              cv::Rect2f(box[0], box[1], box[2] - box[0], box[3] - box[1])});
         }

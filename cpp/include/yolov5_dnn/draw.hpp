@@ -18,6 +18,7 @@
 #include "detections.hpp"
 #include "letterbox.hpp"
 #include "text.hpp"
+#include "visible.hpp"
 
 namespace yolov5_dnn {
 
@@ -51,6 +52,8 @@ inline int text_size(cv::Size image) { return std::max(12, detail::round((image.
 
 namespace detail {
 
+constexpr std::size_t most_letters = 100;  // of a label: measuring and drawing thousands would take seconds
+
 // Draws a filled label whose lower left corner is the box's upper left one, room permitting.
 inline void draw_label(cv::Mat& canvas, std::string label, cv::Point corner, const cv::Scalar& colour, int line) {
     int size = text_size(canvas.size());
@@ -83,14 +86,16 @@ inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detectio
     cv::Mat canvas = to_bgr(image, buffers);
     if (canvas.data == image.data) canvas = canvas.clone();
     const int line = line_width(canvas.size());
-    const auto rounded = [](cv::Point2f point) { return cv::Point(detail::round(point.x), detail::round(point.y)); };
+    const auto near = [](float side) { return detail::round(std::min(std::max(side, -32768.0F), 32768.0F)); };
+    const auto rounded = [&](cv::Point2f point) { return cv::Point(near(point.x), near(point.y)); };
     for (auto found = detections.rbegin(); found != detections.rend(); ++found)
         cv::rectangle(canvas, rounded(found->box.tl()), rounded(found->box.br()), class_colour(found->class_id), line);
     for (auto found = detections.rbegin(); found != detections.rend(); ++found) {  // so that no line crosses a label
         std::ostringstream label;
         label.imbue(std::locale::classic());
         label.precision(2);
-        label << names.at(static_cast<std::size_t>(found->class_id)) << ' ' << std::fixed << found->score;
+        label << visible(names.at(static_cast<std::size_t>(found->class_id)), detail::most_letters) << ' ' << std::fixed
+              << found->score;
         detail::draw_label(canvas, detail::printable(label.str()), rounded(found->box.tl()),
                            class_colour(found->class_id), line);
     }

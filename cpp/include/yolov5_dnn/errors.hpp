@@ -37,6 +37,8 @@ class InputError : public DetectorError {
 
 namespace detail {
 
+constexpr const char* not_finite = "the network's output is not a number: on a 16-bit device, try the 32-bit one";
+
 // What is wrong with some bytes or values; becomes a ModelError where the file's name is known.
 class Invalid : public std::runtime_error {
     using std::runtime_error::runtime_error;
