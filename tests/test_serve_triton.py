@@ -132,6 +132,7 @@ def test_triton_gives_what_detector_gives(ports: tuple[int, int], module: Any) -
     pixels = module.InferInput("pixels", list(image.shape), "UINT8")
     pixels.set_data_from_numpy(np.ascontiguousarray(image[..., ::-1]))
     for given in (encoded, pixels):
+        settings: dict[str, Any]
         for settings in ({}, {"conf_thres": 0.6, "classes": "qr_code,aztec"}):
             found = client.infer("codes", [given], outputs=wanted, parameters=settings)
             classes = settings.get("classes")
