@@ -31,6 +31,9 @@ where the model gives some.
   --classes CLASS... look for these only, by name or number
   --multi-label      give a box every class that scores high enough, not just the best: what evaluations do
 
+  --tiles N          look also at overlapping tiles of N×N pixels, for small objects in large pictures; N as the model's
+                     input size, say; each tile takes as long as a picture
+
   --max-pixels N     refuse pictures of more, which a small file may unpack to (default: 100000000)
 
   --output DIR       folder for annotated pictures and videos (default: runs/detect)
@@ -118,6 +121,8 @@ inline Arguments parse(const std::vector<std::string>& words) {
             } while (has_value());
         } else if (option == "--multi-label") {
             arguments.detector.multi_label = true;
+        } else if (option == "--tiles") {
+            arguments.detector.tiles = positive();
         } else if (option == "--max-pixels") {
             arguments.max_pixels = positive();
         } else if (option == "--output") {

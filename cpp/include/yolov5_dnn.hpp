@@ -40,6 +40,7 @@
 #include "yolov5_dnn/decode.hpp"
 #include "yolov5_dnn/anchor_free.hpp"
 #include "yolov5_dnn/nms.hpp"
+#include "yolov5_dnn/tiles.hpp"
 #include "yolov5_dnn/tasks.hpp"
 
 #endif  // YOLOV5_DNN_HPP
