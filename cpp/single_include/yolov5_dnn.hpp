@@ -3588,8 +3588,8 @@ namespace detail {
 // size from the system and gives them back, and each of their pages is zeroed again when it is touched. The process takes
 // no more memory for it. Other systems' C libraries have no such switch, and need none here.
 //
-// glibc before 2.35 takes no threshold above 32 MB. Without one, the other limit had better be left alone, too: setting
-// either stops glibc from raising the thresholds by itself.
+// glibc before 2.35 takes no threshold above 32 MB. Without one, the other limit is left alone, too: setting either
+// stops glibc from raising both by itself.
 inline void keep_freed_memory() {
     static std::once_flag once;
     std::call_once(once, [] {
