@@ -42,7 +42,8 @@ One row for each picture: path, height, width, error, and found, a list as `to_d
 `pandas.read_parquet("found")`. Given again, the command goes on where it was interrupted. On a cluster, every
 machine must have this package and reach the pictures and the output.
 
-exit codes: 0 all done; 1 some pictures could not be read (their rows say why); 2 nothing done; 130 interrupted.
+exit codes: 0 all done; 1 some pictures could not be read, their rows say why; 2 nothing done; 130
+interrupted.
 """
 PART = "part-"
 
@@ -95,7 +96,13 @@ def bulk(options: argparse.Namespace) -> int:
         return 0
     parts = [todo[i : i + options.part] for i in range(0, len(todo), options.part)]
 
-    ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    try:
+        here: dict[str, Any] = {} if options.address else {"_node_ip_address": "127.0.0.1"}  # for nobody else
+        ray.init(address=options.address, log_to_driver=False, logging_level="CRITICAL", **here)
+    except Exception as error:  # Ray raises no class of its own here
+        reason = str(error).strip().splitlines()[0]
+        what = f"cannot be reached at {options.address}" if options.address else "does not start"
+        raise InputError(f"Ray {what}: {reason}") from error
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
