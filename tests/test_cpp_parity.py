@@ -485,7 +485,9 @@ def test_classes_are_the_same(
         path = shared / "images" / picture
         done = run(program("yolov5_dnn_classify"), model, path)
         assert done.returncode == 0, done.stderr
-        guesses = classifier(cv2.imread(str(path))).top(5)
+        image = cv2.imread(str(path))
+        assert image is not None
+        guesses = classifier(image).top(5)
         expected = "  ".join(f"{guess.name} {guess.probability:.2f}" for guess in guesses)
         assert done.stdout == f"{path}  {expected}\n"
     refused = run(program("yolov5-detect"), path, "--weights", model)
