@@ -15,9 +15,9 @@ import numpy as np
 from .classification import Classification
 from .crop import CROPS
 from .detector import Load
-from .errors import InputError, ModelError
+from .errors import InputError
 from .letterbox import GREY, to_bgr
-from .model_file import ModelInfo, check_input, input_size, read_info, read_model
+from .model_file import ModelInfo, check_input, input_size, read_info, read_model, wrong_user
 from .network import Network
 from .tasks import Classify
 
@@ -61,7 +61,7 @@ class Classifier:
         buffer, metadata = read_model(self.path)
         self.info: ModelInfo = read_info(metadata, self.path)
         if not isinstance(self.info.head, Classify):
-            raise ModelError(f"{self.path} is no classifier; it is for {self.info.head.user}")
+            raise wrong_user(self.path, "no classifier", self.info)
         self._task = self.info.head
         if crop not in (None, *CROPS):
             raise InputError(f"crop must be {' or '.join(CROPS)}, not {crop!r}")

@@ -16,7 +16,13 @@ import numpy as np
 
 from .classification import Classification
 from .classifier import Classifier
-from .command.options import add_box_options, add_model_options, make_detector, new_parser
+from .command.options import (
+    add_box_options,
+    add_model_options,
+    add_tiles_option,
+    make_detector,
+    new_parser,
+)
 from .command.pipeline import in_order
 from .command.run import run
 from .command.team import team
@@ -75,6 +81,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     model = parser.add_argument_group("model", "The defaults are the setting in which YOLOv5 is evaluated.")
     add_model_options(model)
+    add_tiles_option(model)
     add_box_options(model, conf_thres=0.001, iou_thres=0.6, max_det=300)
 
     options = parser.parse_args(argv)

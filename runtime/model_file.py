@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import operator
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError, ModelError
+from .exports import ExportError, own_metadata
+from .form import form
 from .letterbox import MAX_SIDE, round_up
 from .model_graph import Graph, GraphError, check_function, read_graph
 from .model_shapes import check_size
@@ -25,6 +28,16 @@ from .tasks.metadata import items, whole
 from .visible import visible
 
 MAX_BYTES = 2**31 - 1  # protobuf's own limit
+
+CHECKPOINT_SUFFIXES = (".pt", ".pth")
+OTHERS = {  # of the formats that export.py writes beside ONNX
+    ".engine": "a TensorRT engine",
+    ".tflite": "a TensorFlow Lite model",
+    ".torchscript": "a TorchScript program",
+    ".mlmodel": "a Core ML model",
+    ".mlpackage": "a Core ML model",
+    ".pb": "a TensorFlow graph",
+}
 
 MAX_METADATA = 100
 MAX_TEXT = 1 << 20  # bytes of one text of metadata
@@ -47,8 +60,6 @@ _COMMON: dict[str, Any] = {
     "fold": 1,
     "source": None,
 }
-
-_CONVERT = "convert its checkpoint with: python -m convert CHECKPOINT.pt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +115,12 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     """
     path = Path(path)
     if not path.exists():
-        raise ModelError(f"there is no model file {path}; {_CONVERT} --output {path}")
+        if path.suffix in CHECKPOINT_SUFFIXES:
+            raise ModelError(f"there is no file {path}")
+        beside = next(filter(Path.is_file, map(path.with_suffix, CHECKPOINT_SUFFIXES)), None)
+        raise ModelError(f"there is no model file {path}; {_convert(beside, path)}")
+    if path.suffix.lower() in OTHERS:
+        raise ModelError(f"{path} is {OTHERS[path.suffix.lower()]}, not an ONNX model; {_convert()}")
     if not path.is_file():
         raise ModelError(f"{path} is not a file")
     size = path.stat().st_size
@@ -115,14 +131,29 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     if buffer[:4].tobytes() == b"PK\x03\x04" or buffer[:2].tobytes() == b"\x80\x02":
-        raise ModelError(f"{path} is a PyTorch checkpoint, not an ONNX model; {_CONVERT}")
+        raise ModelError(f"{path} is a PyTorch checkpoint, not an ONNX model; {_convert(path)}")
     try:
         metadata = _walk_model(buffer.data)
     except WireError as error:
         raise ModelError(f"{path} is not an ONNX model, or a damaged one: {error}") from error
     except GraphError as error:
         raise ModelError(f"{path} is refused: {error}") from error
+    except ExportError as error:
+        raise ModelError(f"{path} {error}; {_convert()}") from error
     return buffer, metadata
+
+
+def wrong_user(path: Path, what: str, info: ModelInfo) -> ModelError:
+    """Make the error for a model of another kind: "it is `what`", and who runs it."""
+    kind, command = info.head.user
+    return ModelError(f"{path} is {what}; it is for {kind}, or `{form(command)}`")
+
+
+def _convert(checkpoint: Path | None = None, output: Path | None = None) -> str:
+    """Say how a model file is made."""
+    command = f"{form('convert')} {shlex.quote(str(checkpoint)) if checkpoint else 'CHECKPOINT.pt'}"
+    whose = "convert it with" if checkpoint else "convert its checkpoint with"
+    return f"{whose}: {command}" + (f" --output {shlex.quote(str(output))}" if output else "")
 
 
 def read_info(
@@ -148,7 +179,7 @@ def read_info(
         if missing:
             also = set(missing) <= set(given)
             raise ModelError(
-                f"{path} lacks the metadata {', '.join(missing)}; {_CONVERT}"
+                f"{path} lacks the metadata {', '.join(missing)}; {_convert()}"
                 + (", or give Detector the arguments names, anchors and strides" if also else "")
             )
         for key in (*task.needs, *task.optional, *_COMMON):
@@ -267,10 +298,10 @@ def _walk_model(buffer: memoryview) -> dict[str, str]:
         check_function(reader, place)
     graph = read_graph(reader, parts["graph"])
     for shape in sorted(_input_shapes(graph, metadata)):
-        check_size(graph, shape)
+        outputs = check_size(graph, shape)
     for place in graph.domains:
         buffer[place.tag] = 15 << 3 | BYTES
-    return metadata
+    return own_metadata(metadata, (shape[2], shape[3]), None in graph.input_dims[2:], outputs)
 
 
 def _input_shapes(graph: Graph, metadata: dict[str, str]) -> set[tuple[int, ...]]:

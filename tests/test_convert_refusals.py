@@ -293,7 +293,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "another zip": (zip_with({"a/b.txt": b"hello"}), "not one that torch.save has written"),
     "zip bomb": (
         zip_with({"a/data.pkl": b"\x80\x02N.", "a/data/0": bytes(50 << 20)}, zipfile.ZIP_DEFLATED),
-        "compressed or overlapping records",
+        "compressed records",
     ),
     "huge view": (huge_view, "its tensors are larger than its data"),
     "huge padding": (huge_padding, "far more memory"),

@@ -14,6 +14,8 @@ PACKAGES = ("runtime", "convert", "weights")
 # The core of the runtime and the rooms around it, each of which may import only what stands before it.
 ORDER = [
     "runtime.visible",
+    "runtime.form",
+    "runtime.exports",
     "runtime.errors",
     "runtime.letterbox",
     "runtime.candidates",
@@ -29,6 +31,7 @@ ORDER = [
     "runtime.draw",
     "runtime.detections",
     "runtime.classification",
+    "runtime.tiles",
     "runtime.tasks",
     "runtime.protobuf",
     "runtime.model_graph",

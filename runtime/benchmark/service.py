@@ -105,7 +105,11 @@ def measure_throughput(options: argparse.Namespace, picture: bytes) -> Iterator[
             for kind, port in (("http", http_port), ("grpc", grpc_port))
         }
         plain = [lambda detector=each: detector(decode_image(picture)) for each in detectors]
-        contestants = {"loop": plain, "HTTP": clients["http"], "gRPC": clients["grpc"]}
+        contestants: dict[str, Sequence[Callable[[], object]]] = {
+            "loop": plain,
+            "HTTP": clients["http"],
+            "gRPC": clients["grpc"],
+        }
         rates: dict[str, list[float]] = {name: [] for name in contestants}
         for round_ in range(options.rounds + 1):
             for name, workers in contestants.items():

@@ -28,4 +28,9 @@ def silence_opencv() -> None:
 
 def show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
     """Show what a library warns of in one line; takes the place of `warnings.showwarning`."""
-    print(f"warning: {visible(str(message), 1000)}", file=sys.stderr, flush=True)
+    warn(str(message))
+
+
+def warn(text: str) -> None:
+    """Say, in one line, something that should be known although it stops nothing."""
+    print(f"warning: {visible(text, 1000)}", file=sys.stderr, flush=True)

@@ -31,6 +31,7 @@ class Pictures:
     """Annotated pictures and videos in a folder, under the names of their sources."""
 
     def __init__(self, folder: Path, protected: Protected):
+        self.saved = 0
         self._folder = folder
         self._protected = protected
         self._videos: dict[Source, VideoFile | None] = {}  # None: cannot be written
@@ -40,9 +41,10 @@ class Pictures:
         frame = result.frame
         source = frame.source
         if frame.index is None:
-            suffix = source.target.suffix if isinstance(source.target, Path) else ""
+            suffix = source.suffix
             path = self._protected.free(self._folder, source.stem, suffix if can_write(suffix) else ".jpg")
             write_image(path, result.picture)
+            self.saved += 1
             return
         height, width = frame.image.shape[:2]
         live = source.kind is Kind.LIVE
@@ -61,6 +63,7 @@ class Pictures:
         video = self._videos.pop(source, None)
         if video:
             video.close()
+            self.saved += 1
 
     def close(self, failed: bool = False) -> None:
         """Complete all videos."""
@@ -150,6 +153,7 @@ class Crops:
     """
 
     def __init__(self, folder: Path, protected: Protected, masked: bool = False):
+        self.saved = 0
         self._folder = folder / "crops"
         self._protected = protected
         self._masked = masked
@@ -171,6 +175,7 @@ class Crops:
             folder = own_folder(self._folder) / folder_name(detections.names[class_id], int(class_id))
             own_folder(folder)
             write_image(self._protected.free(folder, f"{result.stem}_{number}", suffix), crop)
+            self.saved += 1
 
     def end(self, source: Source) -> None:
         """Nothing to do."""

@@ -16,6 +16,8 @@ from .results import Protected, Result
 class _TextFile:
     """A UTF-8 file that grows result by result and appears under its name when it is closed."""
 
+    saved = 0
+
     def __init__(self, path: Path):
         self._file = AtomicFile(path)
         self._empty = True
@@ -124,6 +126,18 @@ def rounded(value: Any, key: str = "") -> Any:
     return value
 
 
+class RunCsv(CsvFile):
+    """The same in the folder of the run, as FOLDER/predictions.csv."""
+
+    def __init__(self, folder: Path, protected: Protected):
+        super().__init__(folder / "predictions.csv", protected)
+
+    def close(self, failed: bool = False) -> None:
+        """Complete the file; after a failure, remove it if there is nothing in it."""
+        super().close(failed)
+        self.saved = 1
+
+
 class Labels:
     """A YOLO label file for each image, FOLDER/labels/STEM.txt.
 
@@ -132,6 +146,7 @@ class Labels:
     """
 
     def __init__(self, folder: Path, scores: bool, protected: Protected):
+        self.saved = 0
         self._folder = folder / "labels"
         self._scores = scores
         self._protected = protected
@@ -142,6 +157,7 @@ class Labels:
         lines = result.found.label_lines((height, width), self._scores)
         path = self._protected.check(own_folder(self._folder) / f"{result.stem}.txt")
         write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
+        self.saved += 1
 
     def end(self, source: Source) -> None:
         """Nothing to do."""

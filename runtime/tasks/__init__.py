@@ -13,6 +13,7 @@ from typing import Any
 from ..visible import brief
 from .anchor_free import AnchorFree
 from .classify import Classify
+from .decoded import Decoded
 from .detect import Detect
 from .keypoints import Keypoints
 from .segment import Segment
@@ -21,7 +22,7 @@ from .task import BoxTask, Task
 __all__ = ["TASKS", "BoxTask", "Classify", "Task", "find_task"]
 
 # Several kinds of network may share a name: of these the first one whose metadata is there is taken.
-TASKS: tuple[type[Task], ...] = (Detect, AnchorFree, Segment, Keypoints, Classify)
+TASKS: tuple[type[Task], ...] = (Detect, AnchorFree, Decoded, Segment, Keypoints, Classify)
 
 
 def find_task(name: Any, keys: Collection[str]) -> type[Task]:

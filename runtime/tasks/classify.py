@@ -20,7 +20,7 @@ class Classify(Task):
 
     name = "classify"
     needs = ("names", "crop", "mean", "std")
-    user = "Classifier, or `python -m runtime.classify`"
+    user = ("Classifier", "classify")
     outputs = ("out0",)
     facts = "a classifier has 1"
 
