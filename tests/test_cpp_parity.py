@@ -1,6 +1,6 @@
 """The C++ headers and the Python runtime give the same answers, stage by stage and end to end.
 
-Needs the programs built by `cmake -S cpp -B build && cmake --build build`: in the folder that the environment
+Needs the programs built by `cmake -S cpp -B cpp/build && cmake --build cpp/build`: in the folder that the environment
 variable YOLOV5_DNN_BUILD names, else in build/ or cpp/build/.
 """
 
@@ -26,7 +26,7 @@ from runtime.letterbox import letterbox, to_bgr, to_blob
 from runtime.nms import nms
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILDS = [Path(os.environ.get("YOLOV5_DNN_BUILD", ROOT / "build")), ROOT / "build", ROOT / "cpp" / "build"]
+BUILDS = [Path(os.environ.get("YOLOV5_DNN_BUILD", ROOT / "cpp" / "build")), ROOT / "cpp" / "build"]
 
 
 def program(name: str) -> Path:
@@ -37,7 +37,7 @@ def program(name: str) -> Path:
                 path = Path(build, folder, name + suffix)
                 if path.is_file():
                     return path
-    pytest.skip(f"{name} is not built; run: cmake -S cpp -B build && cmake --build build")
+    pytest.skip(f"{name} is not built; run: cmake -S cpp -B cpp/build && cmake --build cpp/build")
 
 
 class Stage:
