@@ -1,7 +1,7 @@
 """The C++ headers and the Python runtime give the same answers, stage by stage and end to end.
 
-Needs the programs built by `cmake -S cpp -B cpp/build && cmake --build cpp/build`: in the folder that the environment
-variable YOLOV5_DNN_BUILD names, else in build/ or cpp/build/.
+Needs the programs built by `cmake -S cpp -B cpp/build && cmake --build cpp/build`: in the folder that the
+environment variable YOLOV5_DNN_BUILD names, else in cpp/build/.
 """
 
 from __future__ import annotations
