@@ -208,9 +208,9 @@ inline std::pair<std::string, Tensor> read_tensor(ProtoReader& reader, const Spa
     Tensor tensor;
     tensor.whole = type->whole;
     tensor.dims = parts.integers("dims");
-    for (const std::int64_t side : tensor.dims)
-        if (side < 0 || side >= std::int64_t{1} << 31) tensor.dims.resize(max_dimensions + 1);
-    if (tensor.dims.size() > max_dimensions) throw GraphError(title + " has unusable dimensions");
+    const bool usable = std::all_of(tensor.dims.begin(), tensor.dims.end(),
+                                    [](std::int64_t side) { return side >= 0 && side < std::int64_t{1} << 31; });
+    if (!usable || tensor.dims.size() > max_dimensions) throw GraphError(title + " has unusable dimensions");
     const std::int64_t count = count_of(tensor.dims);
     std::vector<std::string> payloads;
     for (const char* label : {"raw_data", "float_data", "int32_data", "int64_data", "double_data"})
