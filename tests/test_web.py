@@ -154,3 +154,9 @@ def test_eighty_coco_images_as_python(node, tmp_path):
     put_parity(tmp_path, tmp_path / "yolov5n.onnx", images)
     output = node("parity.test.js", PARITY=str(tmp_path))
     assert "80 images" in output
+
+
+def test_the_page_in_chromium(node):
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    node("page.test.js", CHROMIUM=CHROMIUM)

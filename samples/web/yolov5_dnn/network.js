@@ -138,7 +138,7 @@ function make_blob(cv, fold, height, width) {
 
 /** Write an ONNX file of one Concat of `count` inputs along the channels. */
 function concat_model(count) {
-  const number = (field, value) => [field << 3, value];
+  const number = (field, value) => [...varint(field << 3), value];
   const bytes = (field, content) => [(field << 3) | 2, ...varint(content.length), ...content];
   const text = (field, value) => bytes(field, new TextEncoder().encode(value));
   const value = (field, name) => {
