@@ -11,8 +11,8 @@ process.chdir(here);
 
 const PACKAGES = ["@opencvjs/web", "zxing-wasm"];
 const BUILDS = [ // of OpenCV.js, the fastest first
-  { file: "opencv/threads/opencv.js", simd: true, threads: true },
-  { file: "opencv/simd/opencv.js", simd: true, threads: false },
+  { file: "opencv/threads/opencv_js.js", simd: true, threads: true },
+  { file: "opencv/simd/opencv_js.js", simd: true, threads: false },
   { file: "node_modules/@opencvjs/web/lib/opencv_js.js", simd: false, threads: false },
 ];
 const PAGE = [
@@ -40,10 +40,10 @@ fs.writeFileSync(
   licences.map(([name, text]) => `${"=".repeat(78)}\n${name}\n${"=".repeat(78)}\n\n${text.trim()}\n`).join("\n\n"),
 );
 
-const builds = BUILDS.filter(({ file }) => fs.existsSync(file)).map((build) => {
-  const wasm = build.file.replace(/\.js$/, ".wasm");
-  return { ...build, files: [build.file, wasm].filter((file) => fs.existsSync(file)) };
-});
+const builds = BUILDS.filter(({ file }) => fs.existsSync(file)).map((build) => ({
+  ...build,
+  files: build.file.startsWith("opencv/") ? inside(path.dirname(build.file)) : [build.file],
+}));
 const files = [
   ...PAGE, ...READER, "installed/codes.onnx", "installed/cluttered.jpg", "installed/licences.txt",
 ];

@@ -15,7 +15,9 @@ const speed = document.getElementById("speed_table");
 const rate = document.getElementById("rate");
 
 let listed = "";
-let spoken = 0;
+let words = ""; // for a screen reader
+let spoken = -SPOKEN; // when it was told last
+let waiting = null; // a timer, until it may be told again
 
 /** List detections; null: there was no picture yet. */
 export function show_detections(detections) {
@@ -62,16 +64,19 @@ function element(tag, class_name, content = "") {
   return made;
 }
 
-/** Tell a screen reader how many of each class there are, when that has changed. */
+/** Tell a screen reader how many of each class there are, when that has changed, but not all the time. */
 function speak_of(found, any) {
-  const now = performance.now();
   const counts = new Map();
   for (const { name } of found) counts.set(name, (counts.get(name) ?? 0) + 1);
   const classes = Array.from(counts, ([name, n]) => `${name} ${n}`).join(", ");
-  const words = !any ? "" : found.length ? `${text("summary", { n: found.length })}: ${classes}` : text("nothing_found");
-  if (words === summary.textContent || (now - spoken < SPOKEN && any)) return;
-  spoken = now;
-  summary.textContent = words;
+  words = !any ? "" : found.length ? `${text("summary", { n: found.length })}: ${classes}` : text("nothing_found");
+  if (waiting) return; // the newest words are spoken then
+  const pause = Math.max(0, spoken + SPOKEN - performance.now());
+  waiting = setTimeout(() => {
+    waiting = null;
+    spoken = performance.now();
+    if (summary.textContent !== words) summary.textContent = words;
+  }, pause);
 }
 
 /** Show milliseconds by stage and, of moving pictures, how many there are a second. */
