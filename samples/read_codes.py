@@ -29,11 +29,8 @@ def find(image: np.ndarray, detectors: dict[int, Detector]) -> Detections:
         if side not in detectors:
             detectors[side] = Detector(imgsz=side)
         found.append(detectors[side](image))
-    xyxy, scores, class_ids = (
-        np.concatenate([getattr(each, field) for each in found]) for field in ("xyxy", "scores", "class_ids")
-    )
-    keep = nms(xyxy, scores, class_ids, iou_thres=0.45, max_det=1000, agnostic=True)
-    return Detections(xyxy[keep], scores[keep], class_ids[keep], found[0].names)
+    every = Detections.concatenate(found)
+    return every[nms(every, iou_thres=0.45, max_det=1000, agnostic=True)]
 
 
 def read_with_opencv(picture: np.ndarray) -> str:
@@ -76,10 +73,10 @@ def main(path: str, output: str = "read.jpg") -> None:
         raise SystemExit(f"cannot read the picture {path}")
     detections = find(image, {})
     drawn = detections.draw(image)
-    for box, score, class_id in zip(detections.xyxy, detections.scores, detections.class_ids, strict=True):
-        text = read(cut_out(image, box))
-        print(f"{detections.names[class_id]:12}{score:.2f}  {text or '(not read)'}")
-        below = (int(box[0]), int(box[3]) + 14)
+    for found in detections:
+        text = read(cut_out(image, np.array(found.box)))
+        print(f"{found.name:12}{found.score:.2f}  {text or '(not read)'}")
+        below = (int(found.box[0]), int(found.box[3]) + 14)
         cv2.putText(drawn, text[:24], below, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 255), 1, cv2.LINE_AA)
     cv2.imwrite(output, drawn)
 

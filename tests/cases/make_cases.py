@@ -1,7 +1,7 @@
 """Make the golden cases in this folder: `python tests/cases/make_cases.py [--check]`.
 
 The answers come from here, not from the code under test: plain loops over plain numbers, written from the
-formulas, slow, with nothing but the standard library. What floats have to be rounded to is rounded after every
+formulas, slow, with nothing but the standard library. What is float32 in the twins is rounded after every
 operation (`f32`), so answers are exact where the README of this folder says so. With `--check` nothing is
 written; the exit code is 1 if a file differs from what would be.
 """
@@ -26,7 +26,7 @@ Case = dict[str, Any]
 
 
 def f32(value: float) -> float:
-    """Round to float32. One +, −, ·, / of float32 values in double and then this is what float32 itself gives."""
+    """Round to float32. After one +, −, · or / of float32 values in double: what float32 itself gives."""
     return float(struct.unpack("<f", struct.pack("<f", value))[0])
 
 
@@ -47,12 +47,12 @@ def pixel(x: int, y: int, c: int) -> int:
 
 
 def picture(height: int, width: int) -> list[list[list[int]]]:
-    """Rows of pixels of B, G, R."""
+    """Give rows of pixels of B, G, R."""
     return [[[pixel(x, y, c) for c in range(3)] for x in range(width)] for y in range(height)]
 
 
 def as_bgr(height: int, width: int, channels: int) -> list[list[list[int]]]:
-    """What a picture of so many channels is as BGR. The low byte of 16 bits, which the formula fills, is left out."""
+    """Give a picture of so many channels as BGR: alpha and the low byte of 16 bits are left out."""
     return [
         [[pixel(x, y, c if channels > 1 else 0) for c in range(3)] for x in range(width)]
         for y in range(height)
@@ -69,13 +69,13 @@ def resize_axis(source: int, target: int) -> list[tuple[int, int, int, int]]:
         position = f32((i + 0.5) * (1 / (target / source)) - 0.5)
         first = math.floor(position)
         weight = f32(position - first)
-        ends = (min(max(pixel, 0), source - 1) for pixel in (first, first + 1))
-        taps.append((*ends, whole(f32(1 - weight) * 2048), whole(weight * 2048)))
+        near, far = (min(max(pixel, 0), source - 1) for pixel in (first, first + 1))
+        taps.append((near, far, whole(f32(1 - weight) * 2048), whole(weight * 2048)))
     return taps
 
 
 def resize(image: list[list[list[int]]], height: int, width: int) -> list[list[list[int]]]:
-    """Scale as cv2.INTER_LINEAR does with bytes: whole numbers only; exact halves are means of 2 × 2 pixels."""
+    """Scale bytes as cv2.INTER_LINEAR does, in whole numbers; to exactly half, by means of 2 × 2 pixels."""
     rows, columns = len(image), len(image[0])
     if rows == 2 * height and columns == 2 * width:
         return [
@@ -108,7 +108,7 @@ def letterbox_case(
     name: str,
     size: tuple[int, int],
     imgsz: tuple[int, int],
-    stride: int | None,
+    multiple: int | None,
     fold: int = 1,
     channels: int = 3,
     bits: int = 8,
@@ -117,8 +117,10 @@ def letterbox_case(
     fit = min(imgsz[0] / h, imgsz[1] / w)
     new_h, new_w = max(whole(h * fit), 1), max(whole(w * fit), 1)
     height, width = imgsz
-    if stride:
-        height, width = (next(n for n in range(stride, 99999, stride) if n >= new) for new in (new_h, new_w))
+    if multiple:
+        height, width = (
+            next(n for n in range(multiple, 99999, multiple) if n >= new) for new in (new_h, new_w)
+        )
     image = as_bgr(h, w, channels)
     inside = image if (new_h, new_w) == (h, w) else resize(image, new_h, new_w)
     top, left = whole((height - new_h) / 2 - 0.1), whole((width - new_w) / 2 - 0.1)
@@ -138,12 +140,8 @@ def letterbox_case(
     ]
     scale = min(height / h, width / w)
     pad_x, pad_y = (width - w * scale) / 2, (height - h * scale) / 2
-    boxes = [
-        [0, 0, width, height],
-        [width / 4 + 0.3, height / 4, width / 2, height / 2 + 0.7],
-        [-9.5, -9, 3, 4],
-    ]
-    boxes = [[f32(edge) for edge in box] for box in boxes]
+    box = [width / 4 + 0.3, height / 4, width / 2, height / 2 + 0.7]
+    boxes = [[f32(edge) for edge in each] for each in ([0, 0, width, height], box, [-9.5, -9, 3, 4])]
 
     def back(value: float, pad: float, most: int) -> float:
         return min(max(f32(f32(value - f32(pad)) / f32(scale)), 0.0), float(most))
@@ -152,7 +150,7 @@ def letterbox_case(
         "name": name,
         "image": {"height": h, "width": w, "channels": channels, "bits": bits},
         "imgsz": list(imgsz),
-        "stride": stride,
+        "multiple": multiple,
         "fold": fold,
         "canvas": {
             "shape": [height, width, 3],
@@ -165,8 +163,8 @@ def letterbox_case(
         },
         "xyxy": boxes,
         "unletterboxed": [
-            [back(x1, pad_x, w), back(y1, pad_y, h), back(x2, pad_x, w), back(y2, pad_y, h)]
-            for x1, y1, x2, y2 in boxes
+            [back(box[0], pad_x, w), back(box[1], pad_y, h), back(box[2], pad_x, w), back(box[3], pad_y, h)]
+            for box in boxes
         ],
     }
 
@@ -199,7 +197,7 @@ def sigmoid(x: float) -> float:
 def heads_of(
     seed: int, shapes: list[tuple[int, int, int]], classes: int, extra: int, wild: bool = False
 ) -> list[Case]:
-    """Make head maps of random logits, steps of 1/64 for boxes and of 3/8 for scores, so that there are ties."""
+    """Make head maps of random logits, in steps of 1/64 for boxes and of 3/8 for scores: there are ties."""
     dice = random.Random(seed)
     heads = []
     for na, ny, nx in shapes:
@@ -305,7 +303,9 @@ def decode_cases() -> Iterator[Case]:
     yield decode_case("every class that is likely", three, [8, 16, 32], 3, 0.06, True)
     yield decode_case("one class", [(3, 3, 3)], [8], 1)
     yield decode_case("coarse to fine, different numbers of anchors", [(1, 1, 2), (4, 2, 4)], [32, 16], 2)
-    yield decode_case("four heads of many classes", [(1, 4, 4), (1, 2, 2), (1, 1, 1), (1, 1, 1)], [8, 16, 32, 64], 20)  # fmt: skip
+    yield decode_case(
+        "four heads of many classes", [(1, 4, 4), (1, 2, 2), (1, 1, 1), (1, 1, 1)], [8, 16, 32, 64], 20
+    )
     yield decode_case("mask coefficients after the classes", three, [8, 16, 32], 2, extra=4)
     yield decode_case("mask coefficients, every likely class", [(2, 3, 3)], [16], 3, 0.06, True, extra=4)
     yield decode_case("keypoints before the classes", [(3, 2, 3)], [16], 2, extra=10, extra_first=True)
@@ -341,7 +341,15 @@ def iou32(a: list[float], b: list[float]) -> float:
     return f32(intersection / union) if union else math.nan
 
 
-def nms_case(name: str, xyxy: Any, scores: Any, class_ids: Any, iou_thres: float = 0.45, max_det: int = 1000, agnostic: bool = False) -> Case:  # fmt: skip
+def nms_case(
+    name: str,
+    xyxy: Any,
+    scores: Any,
+    class_ids: Any,
+    iou_thres: float = 0.45,
+    max_det: int = 1000,
+    agnostic: bool = False,
+) -> Case:
     """The definition: a box stays if none of those that stay and come before it overlaps too much."""
     xyxy, scores = [[f32(edge) for edge in box] for box in xyxy], [f32(score) for score in scores]
     kept: list[int] = []
@@ -372,7 +380,8 @@ def crowd(seed: int, count: int, classes: int, levels: int) -> tuple[Any, Any, A
 
 
 def nms_cases() -> Iterator[Case]:
-    four = ([[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60], [0, 0, 10, 10]], [0.5, 0.875, 0.75, 0.625], [0, 0, 0, 1])  # fmt: skip
+    boxes = [[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60], [0, 0, 10, 10]]
+    four = (boxes, [0.5, 0.875, 0.75, 0.625], [0, 0, 0, 1])
     yield nms_case("the best of a class stays", *four, 0.5)
     yield nms_case("classes suppress each other", *four, 0.5, agnostic=True)
     yield nms_case("all may overlap", *four, 0.9)
@@ -387,8 +396,11 @@ def nms_cases() -> Iterator[Case]:
     chain = ([[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]], [0.9, 0.8, 0.7], [0, 0, 0])
     yield nms_case("what is suppressed suppresses nothing", *chain, 0.3)
     yield nms_case("boxes without area suppress nothing", [[1, 1, 1, 1]] * 3, [0.5, 0.6, 0.7], [0, 0, 0], 0.0)
-    yield nms_case("equal scores keep their order", [[20 * i, 0, 20 * i + 10, 10] for i in range(20)], [0.5] * 20, [0] * 20)  # fmt: skip
-    yield nms_case("equal scores, equal boxes: the first stays", [[0, 0, 9, 9]] * 5, [0.5] * 5, [2, 1, 2, 1, 1])
+    row = [[20 * i, 0, 20 * i + 10, 10] for i in range(20)]
+    yield nms_case("equal scores keep their order", row, [0.5] * 20, [0] * 20)
+    yield nms_case(
+        "equal scores, equal boxes: the first stays", [[0, 0, 9, 9]] * 5, [0.5] * 5, [2, 1, 2, 1, 1]
+    )
     for number, iou_thres in enumerate((0.0, 0.2, 0.45, 0.6, 1.0)):
         yield nms_case(f"a crowd with ties, IoU {iou_thres}", *crowd(number, 60, 3, 16), iou_thres)
     yield nms_case("a crowd, agnostic", *crowd(9, 80, 4, 1000), 0.45, agnostic=True)
@@ -424,7 +436,7 @@ def thickness(height: int, width: int) -> tuple[int, int]:
 
 
 def picture_case(name: str, size: tuple[int, int], rows: list[tuple[list[float], float, int]]) -> Case:
-    """Tell the colour of some pixels: on each box's edges where no better box or label lies, and far from all."""
+    """Tell the colour of some pixels: on boxes' edges and labels' corners that nothing hides, and far off."""
     height, width = size
     line, letters = thickness(height, width)
     boxes = [[whole(edge) for edge in box] for box, _, _ in rows]
@@ -598,13 +610,13 @@ def model_file_cases() -> Iterator[Case]:
     yield good("all there", plain + props(), producer="pytorch 2.13.0")
     yield good("Swish nodes lose their domain and nothing else changes", swish_file(False), swish_file(True))
     bare = props(imgsz=None, task=None, dynamic=None)
-    yield good(
-        "names, strides and anchors are enough", GRAPH + bare, imgsz=[640, 640], dynamic=False
-    )
+    yield good("names, strides and anchors are enough", GRAPH + bare, imgsz=[640, 640], dynamic=False)
     yield good("metadata before the graph", props() + GRAPH)
+    unknown = number(99, 2**63) + varint(98 << 3 | 1) + bytes(8) + varint(97 << 3 | 5) + bytes(4)
+    unknown += text(96, b"\xff\xfe")
     yield good(
         "unknown fields are skipped",
-        number(99, 2**63) + varint(98 << 3 | 1) + bytes(8) + varint(97 << 3 | 5) + bytes(4) + text(96, b"\xff\xfe") + GRAPH + props(),  # fmt: skip
+        unknown + GRAPH + props(),
     )
     yield good(
         "names in any script and escape",
@@ -618,17 +630,23 @@ def model_file_cases() -> Iterator[Case]:
     )
     yield good("folded input", GRAPH + props(fold=2), fold=2)
     yield good(
-        "sizes are multiples of more than the coarsest stride", GRAPH + props(size_multiple=32), size_multiple=32
+        "sizes are multiples of more than the coarsest stride",
+        GRAPH + props(size_multiple=32),
+        size_multiple=32,
     )
-    yield good("the later of two values counts", GRAPH + props(imgsz=[32, 32]) + text(14, text(1, "imgsz") + text(2, "[64, 96]")))  # fmt: skip
-    yield good("a source is no business of the network", GRAPH + props(source={"file": "a.pt", "sha256": "0" * 64}))
+    later = text(14, text(1, "imgsz") + text(2, "[64, 96]"))
+    yield good("the later of two values counts", GRAPH + props(imgsz=[32, 32]) + later)
+    source = {"file": "a.pt", "sha256": "0" * 64}
+    yield good("a source is no business of the network", GRAPH + props(source=source))
 
     yield bad("empty", b"", "holds no graph")
     yield bad("a web page", b"<html>404</html>", "not an ONNX model")
     yield bad("a checkpoint", b"PK\x03\x04 and so on", "PyTorch checkpoint")
     yield bad("an old checkpoint", b"\x80\x02 and so on", "PyTorch checkpoint")
     yield bad("an endless number", b"\xff" * 11, "longer than ten bytes")
-    yield bad("a length past the end", b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "in the midst of the field")
+    yield bad(
+        "a length past the end", b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "in the midst of the field"
+    )
     yield bad("field number 0", bytes(2), "field number is 0")
     yield bad("a group", b"\x0b" + GRAPH, "wire type 3")
     yield bad("cut in the graph", GRAPH[:-3], "in the midst of the field")
@@ -650,19 +668,23 @@ def model_file_cases() -> Iterator[Case]:
         yield bad(f"names that are not JSON: {label}", GRAPH + props(names=value), "names is not JSON")
     refused: dict[str, list[Any]] = {
         "names": [[], "red", [1, 2], {"0": "red"}],
-        "strides": [[], [8], [8, 16, 32], [8, 0], [8, -16], [8, 16.5], [8, 100000], [8, "16"], [8, True], [8, None], 8],
-        "anchors": [[], [[], []], [[16, 12, 1], [[40, 20]]], [[[16, -1]], [[40, 20]]], [[[16, 1e300]], [[40, 20]]], {}],
+        "strides": [
+            *([[], 8, [8], [8, 16, 32], [8, 0], [8, -16], [8, 16.5], [8, 100000]]),
+            *([[8, "16"], [8, True], [8, None]]),
+        ],
+        "anchors": [
+            *([[], {}, [[], []], [[16, 12, 1], [[40, 20]]], [[[16, -1]], [[40, 20]]]]),
+            [[[16, 1e300]], [[40, 20]]],
+        ],
         "imgsz": [64, [64], [64, 64, 64], [64, 60], [0, 64], [64, 81920]],
         "task": ["levitate", 1],
         "dynamic": [1, "true"],
         "fold": [0, 3, [2]],
         "size_multiple": [0, 24, 1.5, "32", 128],
-    }  # fmt: skip
+    }
     for key, values in refused.items():
         for value in values:
-            yield bad(
-                f"{key} {json.dumps(value)}", GRAPH + props(**{key: value}), "has unusable metadata"
-            )
+            yield bad(f"{key} {json.dumps(value)}", GRAPH + props(**{key: value}), "has unusable metadata")
 
 
 FILES: dict[str, Callable[[], Iterator[Case]]] = {

@@ -17,8 +17,8 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from convert.network import DetectionModel
-from convert.save import save_checkpoint
+from convert import save_checkpoint
+from convert.layers import DetectionModel
 
 from .accuracy import average_precision, torch_detector
 from .curve import draw_curve
