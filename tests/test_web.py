@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime import Detector
+from runtime import Classifier, Detector
 from runtime.inputs.image_file import read_image
 from runtime.letterbox import letterbox, to_blob
 
@@ -95,6 +95,19 @@ def put_parity(folder: Path, model: Path, images: list[Path], **options) -> None
     path.write_text(json.dumps(entries))
 
 
+def put_classes(folder: Path, model: Path, images: list[Path]) -> None:
+    """The same for a classifier."""
+    classifier, rows = Classifier(model), []
+    for path in images:
+        image = read_image(path)
+        name = f"{path.stem}.rgba"
+        cv2.cvtColor(image, cv2.COLOR_BGR2RGBA).tofile(folder / name)
+        classes = classifier(image).to_dict(5)
+        rows.append({"file": name, "width": image.shape[1], "height": image.shape[0], "classes": classes})
+    entry = {"task": "classify", "model": model.name, "images": rows}
+    (folder / "parity.json").write_text(json.dumps([entry]))
+
+
 def sha256(array: np.ndarray) -> str:
     import hashlib
 
@@ -154,6 +167,37 @@ def test_eighty_coco_images_as_python(node, tmp_path):
     put_parity(tmp_path, tmp_path / "yolov5n.onnx", images)
     output = node("parity.test.js", PARITY=str(tmp_path))
     assert "80 images" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("random-v7.0-n-seg-6c", {"conf_thres": 0.1, "max_det": 30}),
+        ("random-v7.0-n-seg-nm16", {"conf_thres": 0.1, "max_det": 30}),
+        ("random-face-s", {"conf_thres": 0.02, "max_det": 30}),
+        ("random-face-n-0.5", {"conf_thres": 0.02, "max_det": 30}),
+        ("random-yolov5nu", {"conf_thres": 0.1, "max_det": 30}),
+        ("random-v7.0-n-cls", None),
+        ("random-v6.2-n-cls", None),
+    ],
+)
+def test_other_tasks_as_python(node, tmp_path, name, options):
+    for module in ("torch", "onnx", "onnxsim"):
+        pytest.importorskip(module)
+    checkpoint = SHARED / "checkpoints" / f"{name}.pt"
+    if not checkpoint.exists():
+        pytest.skip(f"no {checkpoint.name}: ../shared is absent")
+    from convert import convert
+
+    images = [SHARED / "images" / "bus.jpg", SHARED / "images" / "zidane.jpg"]
+    model = tmp_path / f"{name}.onnx"
+    if options is None:
+        convert(checkpoint, model)
+        put_classes(tmp_path, model, images)
+    else:
+        convert(checkpoint, model, imgsz=(320, 320))
+        put_parity(tmp_path, model, images, **options)
+    node("parity.test.js", PARITY=str(tmp_path))
 
 
 def test_the_page_in_chromium(node):

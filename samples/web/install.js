@@ -25,7 +25,8 @@ const READER = [
 ];
 
 function inside(folder) {
-  return fs.readdirSync(folder).map((name) => `${folder}/${name}`);
+  const entries = fs.readdirSync(folder, { withFileTypes: true });
+  return entries.flatMap((each) => (each.isDirectory() ? inside(`${folder}/${each.name}`) : [`${folder}/${each.name}`]));
 }
 
 fs.mkdirSync("installed", { recursive: true });

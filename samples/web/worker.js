@@ -22,7 +22,7 @@ const actions = {
     detector?.dispose();
     detector = next;
     const { names, imgsz, size_multiple, source, producer, task } = detector.info;
-    return { info: { names, imgsz, size_multiple, source, producer, task: task.name, free_size: detector.free_size } };
+    return { info: { names, imgsz, size_multiple, source, producer, task, free_size: detector.free_size } };
   },
 
   /** Detect in a bitmap or, without one, in the last one again. */

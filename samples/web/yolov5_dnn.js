@@ -13,14 +13,17 @@
 //
 // The modules, in the order the data flows:
 //
-//     errors · protobuf, graph, model_file · letterbox · candidates · decode · nms · draw · network · detector
+//     errors · protobuf, graph, tasks, model_file · letterbox · candidates · decode, anchor_free · nms · masks · labels,
+//     draw · network · detector · classification, classifier
 
 export { DetectorError, InputError, ModelError, printable } from "./yolov5_dnn/errors.js";
 export { read_info, read_model } from "./yolov5_dnn/model_file.js";
 export { letterbox, letterbox_shape, to_blob, unletterbox } from "./yolov5_dnn/letterbox.js";
 export { Candidates } from "./yolov5_dnn/candidates.js";
 export { decode, decode_boxes, logit, sigmoid } from "./yolov5_dnn/decode.js";
+export { decode_anchor_free } from "./yolov5_dnn/anchor_free.js";
 export { nms } from "./yolov5_dnn/nms.js";
-export { class_colour, css, draw, line_width, text_colour, text_size } from "./yolov5_dnn/draw.js";
+export { class_colour, css, draw, draw_classes, line_width, text_colour, text_size } from "./yolov5_dnn/draw.js";
 export { Network } from "./yolov5_dnn/network.js";
-export { Detector, STAGES } from "./yolov5_dnn/detector.js";
+export { Classifier } from "./yolov5_dnn/classifier.js";
+export { Detector, STAGES, to_dict } from "./yolov5_dnn/detector.js";

@@ -1,6 +1,6 @@
 // Saving what was found: the annotated picture, and the JSON that `python -m runtime.detect --json` writes.
 
-import { draw } from "../yolov5_dnn.js";
+import { draw, to_dict } from "../yolov5_dnn.js";
 
 /** Save a picture with its boxes, at its own size. */
 export async function save_picture(bitmap, detections, name) {
@@ -17,7 +17,7 @@ export async function save_picture(bitmap, detections, name) {
 
 /** Save detections as JSON: scores of 6 and boxes of 3 decimals. */
 export function save_json(detections, name, { width, height }) {
-  const rounded = detections.map(({ score, box, ...rest }) => ({
+  const rounded = to_dict(detections).map(({ score, box, ...rest }) => ({
     ...rest,
     score: Number(score.toFixed(6)),
     box: box.map((edge) => Number(edge.toFixed(3))),

@@ -53,11 +53,13 @@ export function decode_boxes(logits, cell, anchor, stride) {
  *   anchor's outputs hold classes and extra; x, y, w, h, objectness are always columns 0 to 4
  * @param {number} conf_thres both objectness and score have to be above it
  * @param {boolean} multi_label give a candidate every class that is above, not just its best, the first of equals
- * @returns {Candidates} in the order head, anchor, row, column, class; extra is left as the network gives it
+ * @param {Function} extra what becomes of an extra value: (value, i, {at, cell, anchor, stride}) → number, with i
+ *   counted from 0, at(column) a logit of the same anchor, and cell [column, row]; by default it stays as it is
+ * @returns {Candidates} in the order head, anchor, row, column, class
  *
  * Throws ModelError if the heads don't fit the anchors or what the network gives is not finite.
  */
-export function decode(heads, anchors, strides, layout, conf_thres, multi_label = false) {
+export function decode(heads, anchors, strides, layout, conf_thres, multi_label = false, extra = (value) => value) {
   if (heads.length !== anchors.length || heads.length !== strides.length) {
     throw new ModelError(
       `the network has ${heads.length} heads, but there are anchors for ${anchors.length} and strides for ` +
@@ -78,40 +80,40 @@ export function decode(heads, anchors, strides, layout, conf_thres, multi_label 
     }
     const plane = ny * nx;
     anchors[h].forEach((anchor, a) => {
-      const at = (column, cell) => data[(a * columns + column) * plane + cell];
-      for (let cell = 0; cell < plane; cell++) {
+      for (let i = 0; i < plane; i++) {
         // Only the objectness planes are read in full; everything else just where there is something to see.
-        const objectness_logit = at(4, cell);
+        const objectness_logit = data[(a * columns + 4) * plane + i];
         if (objectness_logit <= threshold) continue;
         if (Number.isNaN(objectness_logit)) throw new ModelError("the network's output is not a number");
         const objectness = sigmoid(objectness_logit);
+        const at = (column) => data[(a * columns + column) * plane + i];
+        const cell = [i % nx, Math.floor(i / nx)];
         let xyxy = null;
 
         const add = (class_id) => {
-          const score = f32(objectness * sigmoid(at(first_class + class_id, cell)));
+          const score = f32(objectness * sigmoid(at(first_class + class_id)));
           if (!(score > least)) return;
-          xyxy ??= decode_boxes([0, 1, 2, 3].map((k) => at(k, cell)), [cell % nx, Math.floor(cell / nx)], anchor, stride);
+          xyxy ??= decode_boxes([0, 1, 2, 3].map(at), cell, anchor, stride);
           found.xyxy.push(...xyxy);
           found.scores.push(score);
           found.class_ids.push(class_id);
-          for (let k = first_extra; k < end_extra; k++) found.extra.push(at(k, cell));
+          for (let k = first_extra; k < end_extra; k++) {
+            found.extra.push(extra(at(k), k - first_extra, { at, cell, anchor, stride }));
+          }
         };
 
-        if (multi_label) {
-          for (let class_id = 0; class_id < end_class - first_class; class_id++) add(class_id);
-        } else {
-          add(best_class(at, first_class, end_class, cell));
-        }
+        if (multi_label) for (let class_id = 0; class_id < end_class - first_class; class_id++) add(class_id);
+        else add(best_class(at, first_class, end_class));
       }
     });
   });
   return as_candidates(found);
 }
 
-/** Find the class with the highest logit, the first of equals. */
-export function best_class(at, first, end, cell) {
+/** Find the class with the highest logit, the first of equals: the logit of column k, from `first` on, is at(k). */
+export function best_class(at, first, end) {
   let best = first;
-  for (let k = first + 1; k < end; k++) if (at(k, cell) > at(best, cell)) best = k;
+  for (let k = first + 1; k < end; k++) if (at(k) > at(best)) best = k;
   return best - first;
 }
 

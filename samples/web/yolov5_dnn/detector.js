@@ -1,11 +1,12 @@
 // The detector: letterbox → network → decode → NMS, on one image after the other.
 
-import { InputError } from "./errors.js";
-import { check_image, letterbox, letterbox_shape, to_blob, unletterbox } from "./letterbox.js";
-import { read_info, read_model } from "./model_file.js";
+import { InputError, ModelError } from "./errors.js";
+import { check_image, letterbox, to_blob, unletterbox } from "./letterbox.js";
+import { input_size, read_info, read_model } from "./model_file.js";
 import { Network } from "./network.js";
 import { nms } from "./nms.js";
-import { MAX_SIDE, shown } from "./values.js";
+import { encode } from "./rle.js";
+import { shown } from "./values.js";
 
 /** The stages of a call, in order: letterbox (with the conversion to float), forward, decode and nms. */
 export const STAGES = ["letterbox", "forward", "decode", "nms"];
@@ -22,7 +23,7 @@ export const STAGES = ["letterbox", "forward", "decode", "nms"];
 export class Detector {
   #cv;
   #network;
-  #stride;
+  #multiple;
   #class_ids = null;
 
   /**
@@ -31,8 +32,9 @@ export class Detector {
    * @param {object} cv OpenCV.js 5, as `await (await import("…/opencv_js.js")).default()` gives it
    * @param {Uint8Array} bytes of the .onnx file, made by `python -m convert`
    * @param {object} options
-   *   conf_thres: boxes must score above it, 0 to 1
-   *   iou_thres: boxes of one class that overlap more lose the worse one, 0 to 1
+   *   conf_thres: boxes must score above it, 0 to 1; by default what is usual for the task: 0.25, or 0.6 for faces
+   *   iou_thres: boxes of one class that overlap more lose the worse one, 0 to 1; by default 0.45, 0.5 for faces,
+   *     0.7 for networks without anchors
    *   max_det: the most boxes an image may have
    *   classes: names or numbers of the only classes to look for
    *   agnostic_nms: let boxes of different classes suppress each other, too
@@ -52,13 +54,15 @@ export class Detector {
   /** As `load`, at once. */
   constructor(cv, bytes, options) {
     const {
-      conf_thres = 0.25, iou_thres = 0.45, max_det = 1000, classes = null, agnostic_nms = false,
+      conf_thres, iou_thres, max_det = 1000, classes = null, agnostic_nms = false,
       multi_label = false, imgsz = null, rect = true, names, anchors, strides, path = "the model",
     } = options;
     const { buffer, metadata } = read_model(bytes, path);
     this.info = read_info(metadata, path, { names, anchors, strides });
-    this.conf_thres = share(conf_thres, "conf_thres");
-    this.iou_thres = share(iou_thres, "iou_thres");
+    const { head } = this.info;
+    if (!head.decode) throw new ModelError(`${path} does not detect; it is for ${head.constructor.user}`);
+    this.conf_thres = share(conf_thres ?? head.conf_thres, "conf_thres");
+    this.iou_thres = share(iou_thres ?? head.iou_thres, "iou_thres");
     if (!Number.isInteger(max_det) || max_det < 1) {
       throw new InputError(`max_det must be a whole number of at least 1, not ${shown(max_det)}`);
     }
@@ -69,7 +73,7 @@ export class Detector {
     this.free_size = this.info.dynamic || !metadata.has("imgsz");
     this.choose_classes(classes);
     this.choose_size(imgsz);
-    this.#stride = rect && this.info.dynamic ? this.info.size_multiple : null;
+    this.#multiple = rect && this.info.dynamic ? this.info.size_multiple : null;
     this.#cv = cv;
     this.#network = new Network(cv, buffer, this.info, path);
   }
@@ -95,21 +99,7 @@ export class Detector {
 
   /** Letterbox to this size, a number or [height, width]; null: to the model's own. Throws InputError. */
   choose_size(imgsz) {
-    const { info } = this;
-    if (imgsz === null) return void (this.imgsz = info.imgsz);
-    const sides = Array.isArray(imgsz) ? [...imgsz] : [imgsz];
-    if (sides.length === 1) sides.push(sides[0]);
-    if (sides.length !== 2 || !sides.every((side) => Number.isInteger(side) && side > 0 && side <= MAX_SIDE)) {
-      throw new InputError(`imgsz must be one or two whole numbers from 1 to ${MAX_SIDE}, not ${shown(imgsz)}`);
-    }
-    const [height, width] = sides.map((side) => Math.ceil(side / info.size_multiple) * info.size_multiple);
-    if (!this.free_size && (height !== info.imgsz[0] || width !== info.imgsz[1])) {
-      throw new InputError(
-        `this model takes ${info.imgsz[0]} × ${info.imgsz[1]} only, not ${height} × ${width}; convert its ` +
-          `checkpoint with --imgsz ${height} ${width}, or with --focus conv for a free size`,
-      );
-    }
-    this.imgsz = [height, width];
+    this.imgsz = input_size(imgsz, this.info, this.free_size);
   }
 
   /**
@@ -119,7 +109,9 @@ export class Detector {
    *   left out of account
    * @param {object} timings is given the milliseconds spent in each of STAGES
    * @returns {{class_id: number, name: string, score: number, box: [number, number, number, number]}[]} best
-   *   first; box is x1, y1, x2, y2 in the image's pixels, within the image
+   *   first; box is x1, y1, x2, y2 in the image's pixels, within the image. Where the model gives them, each has also
+   *   a `mask`, {left, top, width, height, data, size}: bytes of 0 and 1 for a part of the image, whose [h, w] is
+   *   `size`; and `keypoints`, [x, y] pairs in the image's pixels.
    *
    * Throws InputError for what is not an image, ModelError if the network doesn't fit its metadata. After a
    * ModelError that has a `cause`, OpenCV.js itself has ended and must be loaded anew.
@@ -130,14 +122,14 @@ export class Detector {
     const image_hw = [image.height, image.width];
     const clock = [performance.now()];
 
-    const { canvas, placement } = letterbox(this.#cv, image, this.imgsz, this.#stride);
+    const { canvas, placement } = letterbox(this.#cv, image, this.imgsz, this.#multiple);
     to_blob(canvas, info.fold, this.#network.blob(canvas.height, canvas.width));
     clock.push(performance.now());
 
     const outputs = this.#network.forward();
     clock.push(performance.now());
 
-    let candidates = info.task.decode(info, outputs, this.conf_thres, this.multi_label);
+    let candidates = info.head.decode(outputs, this.conf_thres, this.multi_label);
     if (this.#class_ids) {
       const wanted = Array.from(candidates.class_ids.keys()).filter((i) => this.#class_ids.has(candidates.class_ids[i]));
       candidates = candidates.select(wanted);
@@ -146,7 +138,7 @@ export class Detector {
 
     const chosen = candidates.select(nms(candidates, this.iou_thres, this.max_det, this.agnostic_nms));
     const boxes = unletterbox(chosen.xyxy, placement, image_hw);
-    const more = info.task.finish(info, chosen, placement, image_hw, outputs);
+    const more = info.head.more(this.#cv, chosen, outputs, placement, image_hw);
     clock.push(performance.now());
 
     STAGES.forEach((stage, i) => (timings[stage] = clock[i + 1] - clock[i]));
@@ -157,11 +149,6 @@ export class Detector {
       box: Array.from(boxes.subarray(4 * i, 4 * i + 4)),
       ...more[i],
     }));
-  }
-
-  /** Size [height, width] of the network's input for an image of [height, width]. */
-  input_size(image_hw) {
-    return letterbox_shape(image_hw, this.imgsz, this.#stride);
   }
 
   /** Give all memory back to OpenCV. The detector is of no use afterwards. */
@@ -175,4 +162,12 @@ function share(value, name) {
     throw new InputError(`${name} must be a number from 0 to 1, not ${shown(value)}`);
   }
   return value;
+}
+
+/**
+ * Give detections as plain values for JSON, with the fields of the JSON output of `python -m runtime.detect`: masks
+ * become COCO's RLE, {size: [h, w], counts: text}.
+ */
+export function to_dict(detections) {
+  return detections.map(({ mask, ...rest }) => (mask ? { ...rest, mask: encode(mask) } : rest));
 }

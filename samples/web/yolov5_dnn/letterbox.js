@@ -36,26 +36,26 @@ function resized_shape([h, w], imgsz) {
 /**
  * Size [H, W] of the canvas for an image of size [h, w].
  *
- * Without a stride it is `imgsz`. With one, each side is the smallest multiple of the stride that holds the
- * image once it has been scaled to fit into `imgsz`.
+ * With null for `multiple` it is `imgsz`. Else each side is the smallest multiple of it that holds the image once
+ * it has been scaled to fit into `imgsz`.
  */
-export function letterbox_shape(image_hw, imgsz, stride) {
-  if (!stride) return imgsz;
-  return resized_shape(image_hw, imgsz).map((side) => Math.ceil(side / stride) * stride);
+export function letterbox_shape(image_hw, imgsz, multiple) {
+  if (!multiple) return imgsz;
+  return resized_shape(image_hw, imgsz).map((side) => Math.ceil(side / multiple) * multiple);
 }
 
 /**
  * Scale an image into `imgsz` [h, w], keeping its aspect ratio, and centre it on a grey canvas.
  *
- * With a stride the canvas is only as large as `letterbox_shape` says; without one it is exactly `imgsz`.
+ * The canvas is as large as `letterbox_shape` says.
  *
  * @returns {{canvas: {data: Uint8ClampedArray, width, height}, placement: {scale, pad_x, pad_y}}} the canvas,
  *   R G B A as the image is, and the placement for `unletterbox`: canvas = image · scale + pad. The pads are
  *   not rounded to whole pixels, although the picture itself is: that is how YOLOv5 maps boxes back.
  */
-export function letterbox(cv, image, imgsz, stride) {
+export function letterbox(cv, image, imgsz, multiple) {
   const { width: w, height: h } = image;
-  const [height, width] = letterbox_shape([h, w], imgsz, stride);
+  const [height, width] = letterbox_shape([h, w], imgsz, multiple);
   const [new_h, new_w] = resized_shape([h, w], imgsz);
   const inside = new_h === h && new_w === w ? image.data : resize(cv, image, new_h, new_w);
 
@@ -67,7 +67,7 @@ export function letterbox(cv, image, imgsz, stride) {
   }
 
   // YOLOv5 takes the scale for the way back from the canvas, not from the resize. They differ when rounding
-  // brought the shorter side down to a multiple of the stride.
+  // brought the shorter side down to that multiple.
   const scale = Math.min(height / h, width / w);
   return { canvas, placement: { scale, pad_x: (width - w * scale) / 2, pad_y: (height - h * scale) / 2 } };
 }

@@ -3,15 +3,15 @@
 // The file is ONNX, that is a protobuf message. Its graph is checked, its metadata read; nothing else matters.
 // Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
 
-import { ModelError } from "./errors.js";
+import { InputError, ModelError } from "./errors.js";
 import { check_function, check_graph } from "./graph.js";
 import { BYTES, Reader, WireError } from "./protobuf.js";
-import { find_task } from "./tasks.js";
-import { MAX_SIDE, whole } from "./values.js";
+import { items, whole } from "./tasks/metadata.js";
+import { find_task } from "./tasks/tasks.js";
+import { MAX_SIDE, shown } from "./values.js";
 
 export const MAX_BYTES = 2 ** 31 - 1; // protobuf's own limit
-const MAX_CLASSES = 100_000;
-const MAX_NAME = 1000; // letters of a class name
+const MAX_NAME = 1000; // bytes of a key or of a producer
 const MAX_VALUE = 2 ** 24; // bytes of a metadata value
 
 const MODEL = { producer_name: 2, producer_version: 3, graph: 7, metadata: 14, training: 20, functions: 25 };
@@ -86,11 +86,10 @@ function walk_model(buffer) {
  * `names`, `anchors` (by output, in pixels) and `strides` replace the file's. With all three given, the file
  * needs no metadata: its network then counts as one of fixed size, 640 × 640 unless the file says other.
  *
- * @returns {object} frozen; its fields, of which a task has those that it needs:
- *   names: of the classes, by class id; task: an entry of TASKS in tasks.js;
- *   strides: by output, in pixels; anchors: by output, [width, height] pairs in pixels of the network's input;
- *   masks: mask coefficients; keypoints: their number; reg_max: bins of a distance;
- *   crop, mean, std: how a classifier's image is prepared;
+ * @returns {object} frozen (ModelInfo):
+ *   head: the task, an object of a class in tasks/, which knows what the outputs mean, and the rest of the metadata;
+ *   task: its name; names: of the classes, by class id;
+ *   strides, anchors: of each head map, in pixels, [width, height] pairs; empty where a task has none;
  *   imgsz: [height, width] the network was converted for; dynamic: whether it takes other sizes;
  *   size_multiple: what they must be divisible by;
  *   fold: 1 if the network takes the three colours, 2 if squares of 2 × 2 pixels as `to_blob` folds them;
@@ -99,71 +98,86 @@ function walk_model(buffer) {
  * Throws ModelError, which names the value that is missing or wrong.
  */
 export function read_info(metadata, path = "the model", { names, anchors, strides } = {}) {
-  const values = { imgsz: [640, 640], task: "detect", dynamic: false, fold: 1, source: null };
-  for (const [key, text] of metadata) {
-    if (!KEYS.has(key)) continue;
-    try {
-      values[key] = JSON.parse(text);
-    } catch {
-      throw new ModelError(`${path} has damaged metadata: ${key} is not JSON`);
-    }
-  }
-  for (const [key, value] of Object.entries({ names, anchors, strides })) {
-    if (value !== undefined && value !== null) values[key] = value;
-  }
+  const given = Object.entries({ names, anchors, strides }).filter(([, value]) => value !== undefined && value !== null);
+  const values = { ...COMMON, ...Object.fromEntries(given) };
   try {
-    const task = find_task(values);
-    const missing = task.keys.filter((key) => !(key in values));
+    const name = metadata.has("task") ? from_json(metadata, "task", path) : "detect";
+    const keys = new Set([...metadata.keys(), ...given.map(([key]) => key)]);
+    const Task = find_task(name, keys);
+    const missing = Task.needs.filter((key) => !keys.has(key));
     if (missing.length) {
+      const also = missing.every((key) => ["names", "anchors", "strides"].includes(key));
       throw new ModelError(
         `${path} lacks the metadata ${missing.join(", ")}; ${CONVERT}` +
-          (missing.every((key) => ["names", "anchors", "strides"].includes(key))
-            ? ", or give Detector the arguments names, anchors and strides"
-            : ""),
+          (also ? ", or give Detector the arguments names, anchors and strides" : ""),
       );
     }
-    return Object.freeze(check_info(values, task, metadata.get("producer") ?? ""));
+    for (const key of [...Task.needs, ...Task.optional, ...Object.keys(COMMON)]) {
+      if (metadata.has(key) && !given.some(([other]) => other === key)) values[key] = from_json(metadata, key, path);
+    }
+    return Object.freeze(check_info(Task, values, metadata.get("producer") ?? ""));
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new ModelError(`${path} has unusable metadata: ${error.message}`);
   }
 }
 
-const KEYS = new Set([
-  "names", "anchors", "strides", "imgsz", "task", "dynamic", "fold", "size_multiple", "source", "masks",
-  "keypoints", "reg_max", "crop", "mean", "std",
-]);
+// What every file may say, and what counts where it does not. Without size_multiple it is the largest stride.
+const COMMON = { imgsz: [640, 640], size_multiple: null, dynamic: false, fold: 1, source: null };
 
-/** Turn plain values into a ModelInfo. Throws RangeError for what is not right. */
-function check_info(values, task, producer) {
-  const { names, imgsz, dynamic, source } = values;
-  for (const key of ["names", "imgsz"]) {
-    if (!Array.isArray(values[key])) throw new RangeError(`${key} must be a list`);
+function from_json(metadata, key, path) {
+  try {
+    return JSON.parse(metadata.get(key));
+  } catch {
+    throw new ModelError(`${path} has damaged metadata: ${key} is not JSON`);
   }
-  if (!names.length || !names.every((name) => typeof name === "string")) {
-    throw new RangeError("names must be a list of strings");
-  }
-  if (names.length > MAX_CLASSES || names.some((name) => name.length > MAX_NAME)) {
-    throw new RangeError(`names must be at most ${MAX_CLASSES}, of at most ${MAX_NAME} letters each`);
-  }
-  const own = task.check(values, names.length); // strides and so on
-  const coarsest = Math.max(1, ...own.strides);
+}
 
-  if (imgsz.length !== 2) throw new RangeError("imgsz must be a height and a width");
-  const [height, width] = imgsz.map((side) => whole(side, "imgsz", MAX_SIDE));
-  const size_multiple = whole(values.size_multiple ?? coarsest, "size_multiple", MAX_SIDE);
-  if (own.strides.some((stride) => size_multiple % stride)) {
-    throw new RangeError(`size_multiple ${size_multiple} is not divisible by the strides ${own.strides.join(", ")}`);
+/** Check what every file has. Throws RangeError for what is not right. */
+function check_info(Task, values, producer) {
+  const head = new Task(values);
+  const { dynamic, source } = values;
+  const coarsest = Math.max(1, ...head.strides);
+  const size_multiple = values.size_multiple === null ? coarsest : whole(values.size_multiple, "size_multiple");
+  if (size_multiple % coarsest) {
+    throw new RangeError(`size_multiple ${size_multiple} is not divisible by the stride ${coarsest}`);
   }
+  if (items(values.imgsz, "imgsz").length !== 2) throw new RangeError("imgsz must be a height and a width");
+  const [height, width] = values.imgsz.map((side) => whole(side, "imgsz"));
   if (height % size_multiple || width % size_multiple) {
-    throw new RangeError(`imgsz ${height} × ${width} is not divisible by ${size_multiple}`);
+    throw new RangeError(`imgsz ${height} × ${width} is not divisible by ${size_multiple}, as the network needs it`);
   }
   if (typeof dynamic !== "boolean") throw new RangeError("dynamic must be true or false");
-  const fold = whole(values.fold, "fold", MAX_SIDE);
-  const finest = own.strides.length ? Math.min(...own.strides) : size_multiple;
+  const fold = whole(values.fold, "fold");
+  const finest = head.strides.length ? Math.min(...head.strides) : size_multiple;
   if (finest % fold) throw new RangeError(`fold ${fold} does not divide the stride ${finest}`);
   if (source !== null && (typeof source !== "object" || Array.isArray(source))) {
     throw new RangeError("source must be an object");
   }
-  return { names, task, imgsz: [height, width], dynamic, size_multiple, fold, source, producer, ...own };
+  const { names, strides, anchors } = head;
+  return {
+    head, task: Task.task, names, strides, anchors, imgsz: [height, width], size_multiple, dynamic, fold, source, producer,
+  };
+}
+
+/**
+ * Choose the input's size [h, w]: the model's own, or `imgsz`, a side or [h, w], rounded up to what fits.
+ *
+ * `free`: whether the model takes another size than its own. Throws InputError for a size that it can't have.
+ */
+export function input_size(imgsz, info, free) {
+  if (imgsz === null || imgsz === undefined) return info.imgsz;
+  const sides = Array.isArray(imgsz) ? [...imgsz] : [imgsz];
+  if (sides.length === 1) sides.push(sides[0]);
+  if (sides.length !== 2 || !sides.every((side) => Number.isInteger(side) && side > 0 && side <= MAX_SIDE)) {
+    throw new InputError(`imgsz must be one or two whole numbers from 1 to ${MAX_SIDE}, not ${shown(imgsz)}`);
+  }
+  const [height, width] = sides.map((side) => Math.ceil(side / info.size_multiple) * info.size_multiple);
+  if (!free && (height !== info.imgsz[0] || width !== info.imgsz[1])) {
+    throw new InputError(
+      `this model takes ${info.imgsz[0]} × ${info.imgsz[1]} only, not ${height} × ${width}; convert its ` +
+        `checkpoint with --imgsz ${height} ${width}, or with --focus conv for a free size`,
+    );
+  }
+  return [height, width];
 }

@@ -29,7 +29,7 @@ export class Network {
     this.info = info;
     this.#net = this.#guard("load", () => read_net(cv, buffer));
     const found = this.#output_names();
-    const expected = info.task.outputs(info);
+    const expected = info.head.outputs;
     if (found.length !== expected.length) {
       this.dispose();
       throw new ModelError(`${path} has ${found.length} outputs where its metadata makes ${expected.length}`);
@@ -59,8 +59,8 @@ export class Network {
   /**
    * Run the network on what was written to `blob`.
    *
-   * @returns {{shape: number[], data: Float32Array}[]} its outputs, in the order that the task asks for;
-   *   the data are valid until the next call of anything in OpenCV
+   * @returns {{shape: number[], data: Float32Array}[]} its outputs, without the batch's axis, in the order that
+   *   the task asks for; the data are valid until the next call of anything in OpenCV
    *
    * Throws ModelError if OpenCV fails or an output has not the shape that the ModelInfo asks for.
    */
@@ -75,13 +75,14 @@ export class Network {
       for (let i = 0; i < outputs.size(); i++) this.#outputs.push(outputs.get(i));
     });
     outputs.delete();
-    const shapes = this.info.task.shapes(this.info, height, width);
+    const shapes = this.info.head.output_shapes(height, width);
     return this.#outputs.map((output, i) => {
-      const shape = Array.from(output.matSize);
-      if (shape.join() !== shapes[i].join() || output.depth() !== cv.CV_32F) {
+      const [batch, ...shape] = Array.isArray(output.matSize) ? output.matSize : [];
+      const fits = shape.length === shapes[i].length && shape.every((side, k) => side === (shapes[i][k] ?? side));
+      if (batch !== 1 || !fits || output.depth() !== cv.CV_32F) {
         throw new ModelError(
-          `${this.#path} gives an output of shape (${shape.join(", ")}) where its metadata makes ` +
-            `(${shapes[i].join(", ")})`,
+          `${this.#path} gives an output of shape (${[batch, ...shape].join(", ")}) where its metadata makes ` +
+            `(${[1, ...shapes[i]].map((side) => side ?? "any").join(", ")})`,
         );
       }
       return { shape, data: output.data32F };
