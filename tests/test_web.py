@@ -97,12 +97,12 @@ def put_parity(folder: Path, model: Path, images: list[Path], **options) -> None
 
 def put_classes(folder: Path, model: Path, images: list[Path]) -> None:
     """The same for a classifier."""
-    classifier, rows = Classifier(model), []
+    classifier, rows = Classifier(model, top=5), []
     for path in images:
         image = read_image(path)
         name = f"{path.stem}.rgba"
         cv2.cvtColor(image, cv2.COLOR_BGR2RGBA).tofile(folder / name)
-        classes = classifier(image).to_dict(5)
+        classes = classifier(image).to_dict()
         rows.append({"file": name, "width": image.shape[1], "height": image.shape[0], "classes": classes})
     entry = {"task": "classify", "model": model.name, "images": rows}
     (folder / "parity.json").write_text(json.dumps([entry]))

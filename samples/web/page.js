@@ -1,7 +1,7 @@
 // The page: wires sources, worker, controls and results together.
 
 import { Engine, EngineError } from "./page/engine.js";
-import { show_detections, show_speed } from "./page/results.js";
+import { show_found, show_speed } from "./page/results.js";
 import { save_json, save_picture } from "./page/save.js";
 import { Settings, show_model } from "./page/settings.js";
 import { list_cameras, open_camera, open_picture, open_video, SourceError } from "./page/sources.js";
@@ -17,7 +17,7 @@ const settings = new Settings(() => detect_again());
 let engine = null;
 let model = null; // {info, path, embedded}
 let source = null;
-let last = null; // {bitmap, detections, timings, width, height, name} of the picture that was shown last
+let last = null; // {bitmap, kind, found, timings, width, height, name} of the picture that was shown last
 let per_second = 0;
 let failure = null; // {key, values} of what the alert says
 
@@ -143,7 +143,7 @@ function next_frame() {
 async function detect_in(bitmap, from, changed = true) {
   if (!model) return true;
   try {
-    const answer = await engine.detect(bitmap, settings.values, changed);
+    const answer = await engine.look(bitmap, settings.values, changed);
     if (source !== from && source !== null) return true; // of a source that is closed
     if (last && last.bitmap !== bitmap) last.bitmap.close();
     last = { bitmap, name: from.moving && from.name === "camera" ? "camera.jpg" : from.name, ...answer };
@@ -157,9 +157,9 @@ async function detect_in(bitmap, from, changed = true) {
 }
 
 function show_last() {
-  const { detections, timings, width, height, memory } = last;
-  stage.show(detections, width, height);
-  show_detections(detections);
+  const { kind, found, timings, width, height, memory } = last;
+  stage.show(kind, found, width, height);
+  show_found(found);
   show_speed(timings, source?.moving ? per_second : 0);
   document.body.dataset.frames = Number(document.body.dataset.frames ?? 0) + 1;
   document.body.dataset.memory = memory;
@@ -207,12 +207,12 @@ by_id("try_sample").onclick = async () => {
 };
 by_id("save_picture").onclick = async () => {
   try {
-    await save_picture(last.bitmap, last.detections, last.name);
+    await save_picture(last.bitmap, last);
   } catch {
     fail("error_save");
   }
 };
-by_id("save_json").onclick = () => save_json(last.detections, last.name, last);
+by_id("save_json").onclick = () => save_json(last);
 by_id("language").onclick = () => change_language(other_language());
 
 async function load_chosen(file) {
@@ -224,10 +224,10 @@ async function stop() {
   close();
   if (!last) return stage.clear();
   const still = await createImageBitmap(last.bitmap);
-  const { name, width, height, detections } = last;
+  const { name, width, height, kind, found } = last;
   source = { name, moving: false, width, height, grab: async () => still, close: () => {} };
   stage.open(width, height, still);
-  stage.show(detections, width, height);
+  stage.show(kind, found, width, height);
 }
 
 let dragged = 0; // elements that the dragged file is over
@@ -251,7 +251,7 @@ function change_language(language) {
   if (failure) fail(failure.key, failure.values);
   if (engine?.build) show_build();
   if (model) show_model(model.info, model);
-  show_detections(last?.detections ?? null);
+  show_found(last?.found ?? null);
   if (last) show_speed(last.timings, source?.moving ? per_second : 0);
 }
 

@@ -3,10 +3,10 @@
 
 import { read_codes } from "./page/codes.js";
 import { load_opencv } from "./page/opencv.js";
-import { Detector, DetectorError } from "./yolov5_dnn.js";
+import { Classifier, Detector, DetectorError, read_info, read_model } from "./yolov5_dnn.js";
 
 let cv = null;
-let detector = null;
+let model = null; // a Detector or a Classifier
 let picture = null; // the last one, ImageData
 
 const actions = {
@@ -18,37 +18,51 @@ const actions = {
 
   /** Load a model file in place of the one before. */
   async load({ bytes, path }) {
-    const next = await Detector.load(cv, bytes, { path });
-    detector?.dispose();
-    detector = next;
-    const { names, imgsz, size_multiple, source, producer, task } = detector.info;
-    return { info: { names, imgsz, size_multiple, source, producer, task, free_size: detector.free_size } };
+    const { head } = read_info(read_model(bytes, path).metadata, path);
+    const next = await (head.decode ? Detector : Classifier).load(cv, bytes, { path });
+    model?.dispose();
+    model = next;
+    const { names, imgsz, size_multiple, source, producer, task } = model.info;
+    const { conf_thres, iou_thres, free_size = false } = model;
+    return { info: { names, imgsz, size_multiple, source, producer, task, free_size, conf_thres, iou_thres } };
   },
 
-  /** Detect in a bitmap or, without one, in the last one again. */
-  async detect({ bitmap, settings }) {
+  /** Look at a bitmap or, without one, at the last one again. Found are detections or, by a classifier, classes. */
+  async look({ bitmap, settings }) {
     if (bitmap) {
       picture = pixels(bitmap);
       bitmap.close();
     }
-    detector.conf_thres = settings.conf_thres;
-    detector.iou_thres = settings.iou_thres;
-    detector.choose_classes(settings.classes);
-    detector.choose_size(settings.imgsz);
     const timings = {};
-    const detections = detector.detect(picture, timings);
-    if (settings.read) {
-      const start = performance.now();
-      await read_codes(cv, picture, detections);
-      timings.read = performance.now() - start;
-    }
+    const answer = model instanceof Classifier ? classify(timings) : await detect(settings, timings);
     const { width, height } = picture;
     const probe = new cv.Mat();
     const memory = probe.data.buffer.byteLength; // of OpenCV, in bytes
     probe.delete();
-    return { detections, timings, width, height, memory };
+    return { ...answer, timings, width, height, memory };
   },
 };
+
+async function detect(settings, timings) {
+  model.conf_thres = settings.conf_thres;
+  model.iou_thres = settings.iou_thres;
+  model.choose_classes(settings.classes);
+  model.choose_size(settings.imgsz);
+  const found = model.detect(picture, timings);
+  if (settings.read) {
+    const start = performance.now();
+    await read_codes(cv, picture, found);
+    timings.read = performance.now() - start;
+  }
+  return { kind: "detections", found };
+}
+
+function classify(timings) {
+  const start = performance.now();
+  const found = model.classify(picture);
+  timings.forward = performance.now() - start;
+  return { kind: "classes", found };
+}
 
 let canvas = null;
 

@@ -27,10 +27,10 @@ export class Engine {
     return info;
   }
 
-  /** Detect in a bitmap; without `changed` it is the one of the last call. Throws EngineError. */
-  async detect(bitmap, settings, changed = true) {
+  /** Look at a bitmap; without `changed` it is the one of the last call. Throws EngineError. */
+  async look(bitmap, settings, changed = true) {
     await this.#start();
-    const answer = this.#send({ action: "detect", bitmap: changed || !this.#has_picture ? bitmap : null, settings });
+    const answer = this.#send({ action: "look", bitmap: changed || !this.#has_picture ? bitmap : null, settings });
     this.#has_picture = true;
     return answer;
   }

@@ -19,27 +19,33 @@ let words = ""; // for a screen reader
 let spoken = -SPOKEN; // when it was told last
 let waiting = null; // a timer, until it may be told again
 
-/** List detections; null: there was no picture yet. */
-export function show_detections(detections) {
-  const found = detections ?? [];
+/** List what was found, detections or classes; null: there was no picture yet. */
+export function show_found(all) {
+  const found = all ?? [];
   nothing.hidden = found.length > 0;
-  nothing.textContent = text(detections ? "nothing_found" : "nothing_yet");
+  nothing.textContent = text(all ? "nothing_found" : "nothing_yet");
   count.textContent = found.length || "";
   overlay.setAttribute("aria-label", text("picture_of", { n: found.length }));
-  speak_of(found, detections !== null);
+  speak_of(found, all !== null);
 
   const shown = found.slice(0, LISTED);
-  const state = JSON.stringify([document.documentElement.lang, shown.map(({ name, score, text }) => [name, score.toFixed(2), text])]);
+  const state = JSON.stringify([document.documentElement.lang, shown.map((each) => [each.name, share_of(each).toFixed(2), each.text])]);
   if (state === listed) return;
   listed = state;
   list.replaceChildren(...shown.map(list_item));
 }
 
-function list_item({ class_id, name, score, text: content }) {
+/** A detection's score, a class's probability. */
+function share_of({ score, probability }) {
+  return score ?? probability;
+}
+
+function list_item(each) {
+  const { class_id, name, text: content } = each;
   const item = document.createElement("li");
   const colour = element("span", "swatch");
   colour.style.background = css(class_colour(class_id));
-  item.append(colour, element("span", "name", name), element("span", "score", score.toFixed(2)));
+  item.append(colour, element("span", "name", name), element("span", "score", share_of(each).toFixed(2)));
   if (content) {
     const copy = element("button", "small", text("copy"));
     copy.type = "button";

@@ -1,28 +1,29 @@
 // Saving what was found: the annotated picture, and the JSON that `python -m runtime.detect --json` writes.
 
-import { draw, to_dict } from "../yolov5_dnn.js";
+import { draw, draw_classes, to_dict } from "../yolov5_dnn.js";
 
-/** Save a picture with its boxes, at its own size. */
-export async function save_picture(bitmap, detections, name) {
+/** Save a picture with what was found drawn on it, at its own size. */
+export async function save_picture(bitmap, { kind, found, name }) {
   const canvas = document.createElement("canvas");
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;
   const context = canvas.getContext("2d");
   context.drawImage(bitmap, 0, 0);
-  draw(context, detections);
+  (kind === "classes" ? draw_classes : draw)(context, found);
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
   if (!blob) throw new Error("the canvas gives no picture");
   download(blob, `${stem(name)}-detected.jpg`);
 }
 
-/** Save detections as JSON: scores of 6 and boxes of 3 decimals. */
-export function save_json(detections, name, { width, height }) {
-  const rounded = to_dict(detections).map(({ score, box, ...rest }) => ({
-    ...rest,
-    score: Number(score.toFixed(6)),
-    box: box.map((edge) => Number(edge.toFixed(3))),
-  }));
-  const entries = [{ file: name, width, height, detections: rounded }];
+/** Save what was found as JSON: shares with 6 decimals, all else with 3. */
+export function save_json({ kind, found, name, width, height }) {
+  const rounded = (value, key) => {
+    if (typeof value === "number") return Number(value.toFixed(/^(score|probability)$/.test(key) ? 6 : 3));
+    if (Array.isArray(value)) return value.map((each) => rounded(each, key));
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, rounded(v, k)]));
+    return value;
+  };
+  const entries = [{ file: name, width, height, [kind]: rounded(to_dict(found), "") }];
   download(new Blob([`${JSON.stringify(entries, null, 1)}\n`], { type: "application/json" }), `${stem(name)}.json`);
 }
 

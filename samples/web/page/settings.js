@@ -38,7 +38,13 @@ export class Settings {
   }
 
   /** Offer the classes and sizes of a model. */
-  fit({ names, imgsz, free_size, size_multiple }) {
+  fit({ names, imgsz, free_size, size_multiple, task, conf_thres, iou_thres }) {
+    const detects = task !== "classify";
+    for (const id of ["settings", "class_filter"]) by_id(id).hidden = !detects;
+    for (const [slider, value] of [[confidence, conf_thres], [overlap, iou_thres]]) {
+      if (detects) slider.value = value;
+      show_value(slider);
+    }
     this.#boxes = names.map((name, id) => {
       const box = document.createElement("input");
       box.type = "checkbox";

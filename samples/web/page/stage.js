@@ -1,6 +1,6 @@
 // The picture and the boxes over it.
 
-import { draw } from "../yolov5_dnn.js";
+import { draw, draw_classes } from "../yolov5_dnn.js";
 
 const LINE = 2, LETTERS = 12; // CSS pixels
 
@@ -10,7 +10,8 @@ export class Stage {
   #picture = document.getElementById("picture");
   #overlay = document.getElementById("overlay");
   #bitmap = null; // of a still picture
-  #detections = [];
+  #kind = "detections";
+  #found = [];
   #width = 0;
 
   constructor() {
@@ -20,15 +21,16 @@ export class Stage {
   /** Make room for pictures of a size; `bitmap` is shown, or without one the video. */
   open(width, height, bitmap = null) {
     this.#bitmap = bitmap;
-    this.#detections = [];
+    this.#found = [];
     this.#resize(width, height);
     this.#stage.dataset.shows = bitmap ? "picture" : "video";
     this.#redraw();
   }
 
-  /** Show what was found in a picture of a size. */
-  show(detections, width, height) {
-    this.#detections = detections;
+  /** Show what was found in a picture of a size: "detections" or "classes". */
+  show(kind, found, width, height) {
+    this.#kind = kind;
+    this.#found = found;
     this.#resize(width, height);
     this.#redraw();
   }
@@ -36,7 +38,7 @@ export class Stage {
   /** Show nothing. */
   clear() {
     this.#stage.dataset.shows = "nothing";
-    this.#detections = [];
+    this.#found = [];
     this.#bitmap = null;
   }
 
@@ -64,6 +66,6 @@ export class Stage {
       line: Math.round(LINE * density),
       size: Math.round(LETTERS * density),
     };
-    draw(this.#overlay.getContext("2d"), this.#detections, look);
+    (this.#kind === "classes" ? draw_classes : draw)(this.#overlay.getContext("2d"), this.#found, look);
   }
 }
