@@ -136,7 +136,9 @@ def test_harmful_model_files(node, tmp_path):
 def test_the_samples_as_python(node, tmp_path):
     images = sorted((ROOT / "samples").glob("*.jpg"))
     put_parity(tmp_path, ROOT / "weights" / "codes.onnx", images)
-    put_parity(tmp_path, ROOT / "weights" / "codes.onnx", images[:2], imgsz=416, conf_thres=0.1, multi_label=True)
+    put_parity(
+        tmp_path, ROOT / "weights" / "codes.onnx", images[:2], imgsz=416, conf_thres=0.1, multi_label=True
+    )
     node("parity.test.js", PARITY=str(tmp_path))
 
 
@@ -150,7 +152,9 @@ def test_folded_input_as_python(node, tmp_path):
     from convert import convert
 
     convert(checkpoint, tmp_path / "fast.onnx", imgsz=(320, 320), target="fast")
-    put_parity(tmp_path, tmp_path / "fast.onnx", [SHARED / "images" / "bus.jpg", SHARED / "images" / "zidane.jpg"])
+    put_parity(
+        tmp_path, tmp_path / "fast.onnx", [SHARED / "images" / "bus.jpg", SHARED / "images" / "zidane.jpg"]
+    )
     node("parity.test.js", PARITY=str(tmp_path))
 
 
