@@ -1,7 +1,7 @@
 """The C++ headers and the Python runtime give the same answers, stage by stage and end to end.
 
-Needs the programs built by `cmake -S cpp -B build && cmake --build build`: in the folder that the environment
-variable YOLOV5_DNN_BUILD names, else in build/ or cpp/build/.
+Needs the programs built by `cmake -S cpp -B cpp/build && cmake --build cpp/build`: in the folder that the
+environment variable YOLOV5_DNN_BUILD names, else in cpp/build/.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ import pytest
 from runtime.classifier import Classifier
 from runtime.decode import Layout, decode
 from runtime.detections import Detections
+from runtime.inputs.image_file import read_image
 from runtime.letterbox import letterbox, to_bgr, to_blob
 from runtime.masks import Masks
 from runtime.nms import nms
 from runtime.rle import decode as decode_rle
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILDS = [Path(os.environ.get("YOLOV5_DNN_BUILD", ROOT / "build")), ROOT / "build", ROOT / "cpp" / "build"]
+BUILDS = [Path(os.environ.get("YOLOV5_DNN_BUILD", ROOT / "cpp" / "build")), ROOT / "cpp" / "build"]
 
 
 def program(name: str) -> Path:
@@ -40,7 +41,7 @@ def program(name: str) -> Path:
                 path = Path(build, folder, name + suffix)
                 if path.is_file():
                     return path
-    pytest.skip(f"{name} is not built; run: cmake -S cpp -B build && cmake --build build")
+    pytest.skip(f"{name} is not built; run: cmake -S cpp -B cpp/build && cmake --build cpp/build")
 
 
 class Stage:
@@ -485,9 +486,7 @@ def test_classes_are_the_same(
         path = shared / "images" / picture
         done = run(program("yolov5_dnn_classify"), model, path)
         assert done.returncode == 0, done.stderr
-        image = cv2.imread(str(path))
-        assert image is not None
-        guesses = classifier(image).top(5)
+        guesses = classifier(read_image(path)).top(5)
         expected = "  ".join(f"{guess.name} {guess.probability:.2f}" for guess in guesses)
         assert done.stdout == f"{path}  {expected}\n"
     refused = run(program("yolov5-detect"), path, "--weights", model)
