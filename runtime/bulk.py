@@ -42,7 +42,8 @@ One row for each picture: path, height, width, error, and found, a list as `to_d
 `pandas.read_parquet("found")`. Given again, the command goes on where it was interrupted. On a cluster, every
 machine must have this package and reach the pictures and the output.
 
-exit codes: 0 all done; 1 some pictures could not be read (their rows say why); 2 nothing done; 130 interrupted.
+exit codes: 0 all done; 1 some pictures could not be read, their rows say why; 2 nothing done; 130
+interrupted.
 """
 PART = "part-"
 

@@ -52,14 +52,14 @@ def own_metadata(
     names = None if "names" not in metadata else read_names(metadata["names"])
     layout, classes = _layout(outputs, None if names is None else len(names), size)
     if names is None:
-        names = [f"class{number}" for number in range(classes)]
+        names = [f"class{number}" for number in range(classes)]  # none where the shape doesn't tell
     stride = metadata.get("stride", "32")
     if not re.fullmatch(r"[1-9]\d{0,3}", stride):
         raise ExportError(f"has a stride {brief(stride)} in its metadata")
     return {
         **{key: metadata[key] for key in ("producer",) if key in metadata},
         "task": '"detect"',
-        "names": json.dumps(names),
+        **({"names": json.dumps(names)} if names else {}),
         "decoded": json.dumps(layout),
         "imgsz": json.dumps(size),
         "size_multiple": stride,

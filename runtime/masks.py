@@ -155,7 +155,8 @@ class Masks(np.lib.mixins.NDArrayOperatorsMixin):
         bitmaps = []
         for group in groups:
             parts = [part for part in map(self.window, group) if part[2].size]
-            left, top = (min((part[axis] for part in parts), default=0) for axis in (0, 1))
+            left = min((x for x, _, _ in parts), default=0)
+            top = min((y for _, y, _ in parts), default=0)
             right = max((x + part.shape[1] for x, _, part in parts), default=0)
             bottom = max((y + part.shape[0] for _, y, part in parts), default=0)
             whole = np.zeros((bottom - top, right - left), bool)

@@ -119,9 +119,10 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
             raise ModelError(f"there is no file {path}")
         beside = next(filter(Path.is_file, map(path.with_suffix, CHECKPOINT_SUFFIXES)), None)
         raise ModelError(f"there is no model file {path}; {_convert(beside, path)}")
-    if not path.is_file() or path.suffix.lower() in OTHERS:
-        kind = OTHERS.get(path.suffix.lower(), "a folder" if path.is_dir() else "no file")
-        raise ModelError(f"{path} is not an ONNX model but {kind}; {_convert()}")
+    if path.suffix.lower() in OTHERS:
+        raise ModelError(f"{path} is {OTHERS[path.suffix.lower()]}, not an ONNX model; {_convert()}")
+    if not path.is_file():
+        raise ModelError(f"{path} is not a file")
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise ModelError(f"{path} has {size} bytes, more than an ONNX file can have")

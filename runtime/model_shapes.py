@@ -36,17 +36,20 @@ def check_size(graph: Graph, shape: Shape) -> list[Shape]:
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
     last_use.update(dict.fromkeys(graph.outputs, len(graph.nodes)))
     constants = dict(graph.tensors)
+    limits: dict[bytes, int] = {}
     alive, work = math.prod(shape), 0
     for i, node in enumerate(graph.nodes):
         rule = RULES.get(node.op_type)
         if rule is None:
-            raise GraphError(f"{node.title} is of an operator that is unknown here")
+            free = "; export it again with simplify and without dynamic" if node.op_type == "Shape" else ""
+            raise GraphError(f"{node.title} is of an operator that is unknown here{free}")
         for attribute in node.attributes:
             if attribute not in ATTRIBUTES:
                 raise GraphError(f"{node.title} has the unknown attribute {attribute}")
-        operands = Operands(node, shapes, constants)
+        operands = Operands(node, shapes, constants, limits)
         for name in node.inputs:
-            if name in constants and constants[name].values.dtype.kind != "f" and node.op_type not in WHOLE:
+            whole = node.op_type in WHOLE or node.inputs[0] in limits
+            if name in constants and constants[name].values.dtype.kind != "f" and not whole:
                 raise GraphError(f"{node.title} reads whole numbers, {show(name)}, where it needs others")
         try:
             made = rule(operands)
@@ -59,6 +62,8 @@ def check_size(graph: Graph, shape: Shape) -> list[Shape]:
         work += operands.work
         for output, result in zip(node.outputs, made, strict=False):
             if output:
+                if node.op_type in KEEPS and node.inputs[0] in limits:
+                    limits[output] = limits[node.inputs[0]]
                 if 0 in result and node.op_type != "Constant":
                     raise GraphError(f"{node.title} leaves nothing of its input")
                 shapes[output] = result
@@ -86,10 +91,17 @@ def _need(condition: bool, reason: str) -> None:
 class Operands:
     """What one rule sees of a node: the shapes of its inputs, its attributes, its constants."""
 
-    def __init__(self, node: Node, shapes: dict[bytes, Shape], constants: dict[bytes, Tensor]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        shapes: dict[bytes, Shape],
+        constants: dict[bytes, Tensor],
+        limits: dict[bytes, int],
+    ) -> None:
         self.node = node
         self.shapes = [shapes[name] if name else None for name in node.inputs]
         self._constants = constants
+        self._limits = limits
         self.work = 0  # multiplications, told by the rule
 
     def shape(self, index: int) -> Shape:
@@ -143,6 +155,32 @@ class Operands:
     def remember(self, tensor: Tensor) -> None:
         """Note that the output is a constant."""
         self._constants[self.node.outputs[0]] = tensor
+
+    def limit(self, index: int) -> int:
+        """Below what the numbers of an input are that counts places: whole, and none below 0."""
+        name = self.node.inputs[index]
+        if name in self._constants:
+            values = self.whole_constant(index)
+            _need(bool(values) and min(values) >= 0, "it counts places from below 0")
+            return max(values) + 1
+        if name not in self._limits:
+            raise _MisfitError("it takes places that the network computes in an unknown way")
+        return self._limits[name]
+
+    def counts_places(self) -> bool:
+        """Whether the first input counts places."""
+        return self.node.inputs[0] in self._limits
+
+    def divisor(self) -> int:
+        """The second input, one whole number."""
+        values = self.whole_constant(1)
+        _need(len(values) == 1 and 1 <= values[0] < 1 << 31, "its divisor is not one whole number")
+        return values[0]
+
+    def limits_output(self, index: int, limit: int) -> None:
+        """Note that the numbers of an output count places, below this limit."""
+        if index < len(self.node.outputs):
+            self._limits[self.node.outputs[index]] = limit
 
 
 Rule = Callable[[Operands], list[Shape]]
@@ -484,8 +522,50 @@ def _tile(o: Operands) -> list[Shape]:
 
 
 def _cast(o: Operands) -> list[Shape]:
-    _need(o.whole("to", 0) in (1, 10, 11), "it casts to a type without fractions")
+    places = o.counts_places() and o.whole("to", 0) in (6, 7)
+    _need(places or o.whole("to", 0) in (1, 10, 11), "it casts to a type without fractions")
     return [o.shape(0)]
+
+
+def _top_k(o: Operands) -> list[Shape]:
+    x, k = o.shape(0), o.whole_constant(1)
+    axis = _axis(o.whole("axis", -1), len(x))
+    _need(len(k) == 1 and 1 <= k[0] <= x[axis], "there are fewer numbers than it takes")
+    made = (*x[:axis], k[0], *x[axis + 1 :])
+    o.limits_output(1, x[axis])
+    return [made, made]
+
+
+def _gather(o: Operands) -> list[Shape]:
+    x, places = o.shape(0), o.shape(1)
+    axis = _axis(o.whole("axis", 0), len(x))
+    _need(o.limit(1) <= x[axis], "it takes more places than there are")
+    made = x[:axis] + places + x[axis + 1 :]
+    _need(len(made) <= MAX_DIMENSIONS, "it makes too many dimensions")
+    return [made]
+
+
+def _gather_elements(o: Operands) -> list[Shape]:
+    x, places = o.shape(0), o.shape(1)
+    axis = _axis(o.whole("axis", 0), len(x))
+    _need(o.limit(1) <= x[axis] and len(places) == len(x), "it takes more places than there are")
+    _need(
+        all(p <= s for i, (p, s) in enumerate(zip(places, x, strict=True)) if i != axis), "its sides differ"
+    )
+    return [places]
+
+
+def _div(o: Operands) -> list[Shape]:
+    """Of places, the whole part stays."""
+    if o.counts_places():
+        o.limits_output(0, (o.limit(0) - 1) // o.divisor() + 1)
+    return _broadcast(o)
+
+
+def _mod(o: Operands) -> list[Shape]:
+    _need(o.counts_places(), "it is of other numbers than places")
+    o.limits_output(0, min(o.limit(0), o.divisor()))
+    return _broadcast(o)
 
 
 def _space_to_depth(o: Operands) -> list[Shape]:
@@ -514,16 +594,31 @@ WHOLE = {
         "ReduceMin",
     ),
     *("ReduceSum", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "Unsqueeze", "Upsample"),
+    *("Gather", "GatherElements", "TopK"),
 }
 """Operators that read constants of whole numbers: sizes, axes, quantized weights."""
+
+KEEPS = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
+"""Operators whose results count the places that their first input counts."""
 
 
 ATTRIBUTES = {
     *("allowzero", "alpha", "antialias", "approximate", "auto_pad", "axes", "axis", "beta", "blocksize"),
     *("ceil_mode", "coordinate_transformation_mode", "count_include_pad", "cubic_coeff_a", "dilations"),
-    *("ends", "epsilon", "exclude_outside", "extrapolation_value", "gamma", "group", "keepdims"),
-    *("kernel_shape", "max", "min", "mode", "momentum", "nearest_mode", "noop_with_empty_axes"),
-    *("num_outputs", "output_padding", "pads", "perm", "ratio", "scales", "seed", "shape", "spatial"),
+    *("ends", "epsilon", "exclude_outside", "extrapolation_value", "fmod", "gamma", "group", "keepdims"),
+    *("kernel_shape", "largest", "max", "min", "mode", "momentum", "nearest_mode", "noop_with_empty_axes"),
+    *(
+        "num_outputs",
+        "output_padding",
+        "pads",
+        "perm",
+        "ratio",
+        "scales",
+        "seed",
+        "shape",
+        "sorted",
+        "spatial",
+    ),
     *("split", "starts", "steps", "storage_order", "strides", "to", "training_mode", "transA", "transB"),
     *("value", "value_float", "value_floats", "value_int", "value_ints"),
 }
@@ -540,7 +635,7 @@ RULES: dict[str, Rule] = {
     **_all(_same, "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh"),
     **_all(_same, "ThresholdedRelu"),
     **_all(_quantize, "QuantizeLinear", "DequantizeLinear"),
-    **_all(_broadcast, "Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Mean", "Min", "Mul", "Or"),
+    **_all(_broadcast, "Add", "And", "Equal", "Greater", "Less", "Max", "Mean", "Min", "Mul", "Or"),
     **_all(_broadcast, "PRelu", "Pow", "Sub", "Sum", "Where"),
     **_all(_along_axis, "Softmax", "LogSoftmax", "LayerNormalization"),
     **_all(_by_channel, "BatchNormalization", "InstanceNormalization"),
@@ -554,11 +649,15 @@ RULES: dict[str, Rule] = {
     "Constant": _constant,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
+    "Div": _div,
     "DepthToSpace": _depth_to_space,
     "Expand": _expand,
     "Flatten": _flatten,
+    "Gather": _gather,
+    "GatherElements": _gather_elements,
     "Gemm": _gemm,
     "MatMul": _matmul,
+    "Mod": _mod,
     "Pad": _pad,
     "Reshape": _reshape,
     "Slice": _slice,
@@ -566,6 +665,7 @@ RULES: dict[str, Rule] = {
     "Split": _split,
     "Squeeze": _squeeze,
     "Tile": _tile,
+    "TopK": _top_k,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

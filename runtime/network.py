@@ -27,6 +27,11 @@ class Network:
     def __init__(self, buffer: np.ndarray, info: ModelInfo, device: str, path: Path) -> None:
         self.info = info
         self.path = path
+        if info.head.whole_numbers and (device != "cpu" or not hasattr(cv2.dnn, "ENGINE_CLASSIC")):
+            raise ModelError(
+                f"{path} chooses its boxes by whole numbers, which OpenCV {cv2.__version__} on the device "
+                f"{device} takes for fractions: run it with OpenCV 5 on the cpu, or export it without NMS"
+            )
         try:
             self._net = _load(buffer, find_device(device))
         except cv2.error as error:

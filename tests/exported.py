@@ -117,19 +117,47 @@ def yolov8(path: Path, metadata: dict[str, str] | None = None) -> Path:
     return graph.write(path, _columns(graph), (1, 6, sum(CELLS)), YOLOV8 if metadata is None else metadata)
 
 
-def end_to_end(path: Path, metadata: dict[str, str] | None = None, class_id: float = 1) -> Path:
-    """Write an end-to-end network: (1, 21, 6), the cells of the two coarser heads, as of one class."""
+def end_to_end(path: Path, metadata: dict[str, str] | None = None, n: int = 10) -> Path:
+    """Write an end-to-end network, (1, n, 6), choosing the n best as YOLOv10 does."""
+    graph = Graph()
+    rows = graph.add("Transpose", [_columns(graph)], perm=[0, 2, 1])
+    box = graph.add("Split", [rows], outputs=2, axis=2, split=[4, 2])
+    best = graph.add("ReduceMax", [box.replace(".0", ".1")], axes=[2], keepdims=0)
+    top = graph.add("TopK", [best, np.array([n])], outputs=2, axis=1)
+    cell = graph.add("Unsqueeze", [top.replace(".0", ".1")], axes=[2])
+    boxes = graph.add("GatherElements", [box, graph.add("Tile", [cell, np.array([1, 1, 4])])], axis=1)
+    scores = graph.add(
+        "GatherElements", [box.replace(".0", ".1"), graph.add("Tile", [cell, np.array([1, 1, 2])])], axis=1
+    )
+    top = graph.add("TopK", [graph.add("Flatten", [scores], axis=1), np.array([n])], outputs=2, axis=1)
+    place = top.replace(".0", ".1")
+    row = graph.add("Unsqueeze", [graph.add("Div", [place, np.array(2)])], axes=[2])
+    row = graph.add("Tile", [row, np.array([1, 1, 4])])
+    box = graph.add(
+        "Split", [graph.add("GatherElements", [boxes, row], axis=1)], outputs=2, axis=2, split=[2, 2]
+    )
+    half = graph.add("Mul", [box.replace(".0", ".1"), np.float32(0.5)])
+    corners = [graph.add("Sub", [box, half]), graph.add("Add", [box, half])]
+    score = graph.add("Unsqueeze", [top], axes=[2])
+    classes = graph.add("Unsqueeze", [graph.add("Mod", [place, np.array(2)])], axes=[2])
+    output = graph.add("Concat", [*corners, score, graph.add("Cast", [classes], to=1)], axis=2)
+    return graph.write(path, output, (1, n, 6), YOLOV8 if metadata is None else metadata)
+
+
+def final(path: Path, class_id: float, metadata: dict[str, str] | None = None) -> Path:
+    """Write a network whose 40 boxes, (1, 40, 6), are of one class each."""
     graph = Graph()
     rows = graph.add("Transpose", [_columns(graph)], perm=[0, 2, 1])
     rows = graph.add("Slice", [rows, np.array([0]), np.array([40]), np.array([1])])
-    box = graph.add("Split", [rows], outputs=4, axis=2, split=[2, 2, 1, 1])
-    half = graph.add("Mul", [box.replace(".0", ".1"), np.float32(0.5)])
-    corners = [graph.add("Sub", [box, half]), graph.add("Add", [box, half])]
-    score = box.replace(".0", ".2")
-    zero = graph.add("Mul", [score, np.float32(0)])
-    classes = graph.add("Add", [zero, np.float32(class_id)])
-    output = graph.add("Concat", [*corners, score, classes], axis=2)
-    return graph.write(path, output, (1, 40, 6), YOLOV8 if metadata is None else metadata)
+    box = graph.add("Split", [rows], outputs=3, axis=2, split=[4, 1, 1])
+    score = box.replace(".0", ".1")
+    classes = graph.add("Add", [graph.add("Mul", [score, np.float32(0)]), np.float32(class_id)])
+    return graph.write(
+        path,
+        graph.add("Concat", [box, score, classes], axis=2),
+        (1, 40, 6),
+        YOLOV8 if metadata is None else metadata,
+    )
 
 
 def other(path: Path, shape: tuple[int, ...], metadata: dict[str, str] | None = None) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from pictures import RED_BOX, red_picture
@@ -15,10 +16,16 @@ from runtime.outputs.image_file import write_image
 
 pytest.importorskip("onnx")
 import exported
+import onnx
 import onnx_models
 
+needs_opencv_5 = pytest.mark.skipif(
+    not hasattr(cv2.dnn, "ENGINE_CLASSIC"), reason=f"OpenCV {cv2.__version__} takes places for fractions"
+)
+END_TO_END = pytest.param(exported.end_to_end, marks=needs_opencv_5)
 
-@pytest.mark.parametrize("exporter", [exported.yolov5, exported.yolov8, exported.end_to_end])
+
+@pytest.mark.parametrize("exporter", [exported.yolov5, exported.yolov8, END_TO_END])
 def test_it_finds_what_the_converted_model_finds(tmp_path: Path, exporter) -> None:
     detector = Detector(exporter(tmp_path / "best.onnx"), iou_thres=0.45)
     assert detector.names == ("plain", "bluish 'é\"")
@@ -31,7 +38,7 @@ def test_it_finds_what_the_converted_model_finds(tmp_path: Path, exporter) -> No
         assert found.xyxy == pytest.approx(ours.xyxy, abs=1e-3)
         assert found.scores == pytest.approx(ours.scores, abs=1e-5)
     assert found.xyxy[0] == pytest.approx(RED_BOX, abs=1e-3)
-    assert found.class_ids.tolist() == [1 if exporter is exported.end_to_end else 0]
+    assert found.class_ids.tolist() == [0]
     assert found.scores[0] == pytest.approx(ours.scores[0], abs=1e-4)
 
 
@@ -56,10 +63,11 @@ def test_without_metadata_the_shape_tells(tmp_path: Path, exporter) -> None:
     assert Detector(path, names=["a", "b"])(red_picture()).names == ("a", "b")
 
 
+@needs_opencv_5
 def test_the_usual_thresholds_are_those_of_the_layout(tmp_path: Path) -> None:
     assert Detector(exported.yolov5(tmp_path / "5.onnx")).iou_thres == 0.45
     assert Detector(exported.yolov8(tmp_path / "8.onnx")).iou_thres == 0.7
-    assert Detector(exported.end_to_end(tmp_path / "e.onnx")).iou_thres == 1, "nothing is left for NMS to do"
+    assert Detector(exported.final(tmp_path / "e.onnx", 0)).iou_thres == 1, "nothing is left for NMS to do"
 
 
 def test_the_command_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +102,23 @@ def test_any_other_model_is_told_by_what_it_is(
     assert str(error.value).endswith("; convert its checkpoint with: python -m convert CHECKPOINT.pt")
 
 
+def test_old_engines_are_not_asked_for_whole_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cv2.dnn, "ENGINE_CLASSIC", raising=False)
+    with pytest.raises(ModelError, match="run it with OpenCV 5 on the cpu, or export it without NMS"):
+        Detector(exported.end_to_end(tmp_path / "best.onnx"))
+
+
+@needs_opencv_5
+def test_end_to_end_needs_names(tmp_path: Path) -> None:
+    path = exported.final(tmp_path / "best.onnx", 0, {})
+    with pytest.raises(ModelError, match=r"lacks the metadata names.* give Detector the argument"):
+        Detector(path)
+    assert Detector(path, names=["a"])(red_picture()).names == ("a",)
+
+
+@needs_opencv_5
 def test_a_class_that_there_is_not(tmp_path: Path) -> None:
-    detector = Detector(exported.end_to_end(tmp_path / "best.onnx", class_id=2))
+    detector = Detector(exported.final(tmp_path / "best.onnx", class_id=2))
     with pytest.raises(ModelError, match="gives a class that is none of the 2 it has"):
         detector(red_picture())
 
@@ -154,6 +177,8 @@ def test_large_shapes() -> None:
 def test_a_checkpoint_names_the_command_for_it(
     tmp_path: Path, command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if command is evaluate:
+        pytest.importorskip("pycocotools")
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "red.png", red_picture())
     (tmp_path / "my best.pt").write_bytes(b"PK\x03\x04")
@@ -173,5 +198,31 @@ def test_a_checkpoint_names_the_command_for_it(
 )
 def test_other_formats_are_named(tmp_path: Path, name: str, kind: str) -> None:
     (tmp_path / name).write_bytes(b"1234")
-    with pytest.raises(ModelError, match=f"is not an ONNX model but {kind}"):
+    with pytest.raises(ModelError, match=f"is {kind}, not an ONNX model"):
         Detector(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"n": 100}, "there are fewer numbers than it takes"),
+        ({"axis": 0}, "it takes more places than there are"),
+        ({"divisor": 0}, "its divisor is not one whole number"),
+        ({"places": "out0"}, "it takes places that the network computes in an unknown way"),
+    ],
+)
+def test_places_that_are_not_there_are_refused(tmp_path: Path, changed: dict, reason: str) -> None:
+    """OpenCV must not be asked for the 9th of 8 numbers."""
+    model = onnx.load(str(exported.end_to_end(tmp_path / "best.onnx")))
+    for node in model.graph.node:
+        if node.op_type == "GatherElements" and "axis" in changed:
+            node.attribute[0].i = changed["axis"]
+        if node.op_type == "GatherElements" and "places" in changed:
+            node.input[1] = changed["places"]
+        number = {"TopK": changed.get("n"), "Mod": changed.get("divisor")}.get(node.op_type)
+        for tensor in model.graph.initializer:
+            if number is not None and tensor.name == node.input[1]:
+                tensor.raw_data = np.int64(number).tobytes()
+    onnx.save(model, str(tmp_path / "hostile.onnx"))
+    with pytest.raises(ModelError, match=reason):
+        Detector(tmp_path / "hostile.onnx")

@@ -37,6 +37,7 @@ NOT_HERE = {
     "recipe.train": "trains for an hour; tests/test_recipe.py trains for seconds",
     "recipe.calibrate": "needs the model that was trained for an hour",
 }
+ELSEWHERE = {"samples/clients.md": "tests/test_serve_clients.py runs it, against a server"}
 NETWORK = r"\b(pip|npm) (install|ci)\b|git clone"
 LONG = r"runtime\.bench|recipe\.|compare_reading|cmake|ctest|g\+\+|cpp/bench|build/|cpp\.json"
 EXTRAS = {  # what a command needs beside the runtime's own packages
@@ -50,6 +51,8 @@ COMMANDS = [command for page in readmes.pages() for command in readmes.commands(
 
 def why_not(command: Command) -> str | None:
     """The reason why a command cannot be run here."""
+    if command.page in ELSEWHERE:
+        return ELSEWHERE[command.page]
     for fragment, reason in NOT_HERE.items():
         if fragment in command.text:
             return reason

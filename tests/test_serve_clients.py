@@ -92,7 +92,13 @@ def test_a_folder_of_pictures(server: Server, tmp_path: Path, way: str) -> None:
     for name in ("parcel.jpg", "page.jpg"):
         shutil.copy(ROOT / "samples" / name, tmp_path)
     port = server.grpc_port if way == "grpc" else server.http_port
-    command = [sys.executable, ROOT / "samples" / "client.py", tmp_path, "--url", f"127.0.0.1:{port}"]
+    command: list[str | Path] = [
+        sys.executable,
+        ROOT / "samples" / "client.py",
+        tmp_path,
+        "--url",
+        f"127.0.0.1:{port}",
+    ]
     command += ["--grpc"] if way == "grpc" else []
     lines = run(*command).splitlines()
     found = Detector()(read_image(PICTURE))

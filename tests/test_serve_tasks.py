@@ -59,7 +59,7 @@ def ask(
 
 
 def test_masks(server: Server, models: Path, picture: Path) -> None:
-    thresholds = {"conf_thres": 0.3, "max_det": 20}
+    thresholds: dict[str, Any] = {"conf_thres": 0.3, "max_det": 20}
     found = ask(server, "seg", picture, ["boxes", "masks", "proto"], **thresholds)
     expected = Detector(models / "seg.onnx", **thresholds)(read_image(picture))
     assert len(expected) >= 3

@@ -79,7 +79,8 @@ def ports(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 str(triton / "bin" / "tritonserver"), f"--model-repository={repository}",
                 f"--backend-directory={folder / 'backends'}",
                 "--http-address=127.0.0.1", "--grpc-address=127.0.0.1",
-                f"--http-port={http}", f"--grpc-port={grpc}", "--allow-metrics=false", "--exit-timeout-secs=2",
+                f"--http-port={http}", f"--grpc-port={grpc}", "--allow-metrics=false",
+                "--exit-timeout-secs=2",
             ],
             env={**os.environ, "LD_LIBRARY_PATH": str(packages / "nvidia_pytriton.libs")},
             stdout=log, stderr=subprocess.STDOUT,
@@ -130,8 +131,9 @@ def test_triton_gives_what_detector_gives(ports: tuple[int, int], module: Any) -
     encoded.set_data_from_numpy(np.array([PICTURE.read_bytes()], object))
     pixels = module.InferInput("pixels", list(image.shape), "UINT8")
     pixels.set_data_from_numpy(np.ascontiguousarray(image[..., ::-1]))
+    each_settings: list[dict[str, Any]] = [{}, {"conf_thres": 0.6, "classes": "qr_code,aztec"}]
     for given in (encoded, pixels):
-        for settings in ({}, {"conf_thres": 0.6, "classes": "qr_code,aztec"}):
+        for settings in each_settings:
             found = client.infer("codes", [given], outputs=wanted, parameters=settings)
             classes = settings.get("classes")
             detector = Detector(

@@ -99,7 +99,7 @@ inline std::string rounded(float value, int decimals) {
 }
 
 // An array with an object per image or frame: file, frame of a video, width, height and detections, with their boxes
-// as x1, y1, x2, y2 in pixels.
+// as x1, y1, x2, y2 in pixels, and where there are some, their masks as COCO's RLE and their keypoints as x, y.
 class JsonFile {
 public:
     explicit JsonFile(const fs::path& path) : file_(made_folder_of(path)), stream_(file_.part(), std::ios::binary) {
@@ -119,7 +119,10 @@ public:
                     << quoted(names[static_cast<std::size_t>(found.class_id)]) << R"(, "score": )"
                     << rounded(found.score, 6) << R"(, "box": [)" << rounded(found.box.x, 3) << ", "
                     << rounded(found.box.y, 3) << ", " << rounded(found.box.br().x, 3) << ", "
-                    << rounded(found.box.br().y, 3) << "]}";
+                    << rounded(found.box.br().y, 3) << ']';
+            if (!found.mask.empty()) add_mask(found.mask);
+            if (!found.keypoints.empty()) add_keypoints(found.keypoints);
+            stream_ << '}';
             comma = ", ";
         }
         stream_ << "]}";
@@ -134,6 +137,21 @@ public:
     }
 
 private:
+    void add_mask(const yolov5_dnn::Mask& mask) {
+        stream_ << R"(, "mask": {"size": [)" << mask.image.height << ", " << mask.image.width << R"(], "counts": )"
+                << quoted(yolov5_dnn::encode_rle(mask.window(), mask.image)) << '}';
+    }
+
+    void add_keypoints(const std::vector<cv::Point2f>& points) {
+        stream_ << R"(, "keypoints": [)";
+        const char* comma = "";
+        for (const cv::Point2f& point : points) {
+            stream_ << comma << '[' << rounded(point.x, 3) << ", " << rounded(point.y, 3) << ']';
+            comma = ", ";
+        }
+        stream_ << ']';
+    }
+
     AtomicFile file_;
     std::ofstream stream_;
     const char* separator_ = "[\n";

@@ -106,7 +106,7 @@ def read_picture(picture: bytes | np.ndarray, max_pixels: int) -> np.ndarray:
         text = f"the picture has {header.width} x {header.height} pixels, more than {max_pixels}"
         raise RequestError(413, text)
     try:
-        return decode_image(picture)
+        return decode_image(picture, max_pixels)
     except InputError as error:
         raise bad(f"the image cannot be decoded: {error}") from error
 

@@ -22,8 +22,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m runtime.serve export-triton",
         description="Write a repository for Triton's Python backend. Triton's Python needs this package: "
-        "pip install yolov5-dnn. Inputs and outputs are those of `python -m runtime.serve`, except that pixels "
-        "come as the input `pixels`, because Triton fixes an input's type.",
+        "pip install yolov5-dnn. Inputs and outputs are those of `python -m runtime.serve`, except "
+        "that pixels come as the input `pixels`, because Triton fixes an input's type.",
     )
     parser.add_argument("models", type=Path, metavar="MODELS", help="a model file or a repository")
     parser.add_argument("output", type=Path, metavar="OUT", help="the folder to write; made if it is missing")

@@ -27,6 +27,7 @@ class Decoded(BoxTask):
         self.layout = values["decoded"]
         if self.layout not in LAYOUTS:
             raise ValueError(f"decoded must be {' or '.join(LAYOUTS)}, not {self.layout!r}")
+        self.whole_numbers = self.layout == "end-to-end"
         # What is usual for such networks; above 1 nothing is left for NMS to do.
         self.iou_thres = {"yolov5": 0.45, "yolov8": 0.7, "end-to-end": 1.0}[self.layout]
 

@@ -25,6 +25,7 @@ class Task(ABC):
     user: the class and the command that run such a model.
     names: of the classes, by class id.
     strides: of the head maps, in pixels, and anchors, float32 (na, 2) of each; empty where a task has none.
+    whole_numbers: whether the network counts places, which only the new engine of OpenCV 5 does rightly.
     k: how many keypoints each box has.
     outputs: the names of the network's outputs, in the order in which the other methods take them.
     """
@@ -34,6 +35,7 @@ class Task(ABC):
     optional: ClassVar[tuple[str, ...]] = ()
     user: ClassVar[tuple[str, str]] = ("Detector", "detect")
 
+    whole_numbers: bool = False
     names: tuple[str, ...]
     strides: tuple[int, ...] = ()
     anchors: tuple[np.ndarray, ...] = ()

@@ -17,6 +17,7 @@
 
 #include "errors.hpp"
 #include "json.hpp"
+#include "letterbox.hpp"
 #include "model_graph.hpp"
 #include "model_info.hpp"
 #include "model_shapes.hpp"
@@ -111,10 +112,10 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
 
 // The checks of one metadata value each. They throw Invalid.
 
-inline int to_whole(const Json& json, const std::string& name) {
-    if (json.type != Json::Type::number || json.number < 1 || json.number > max_side ||
+inline int to_whole(const Json& json, const std::string& name, int most = max_side) {
+    if (json.type != Json::Type::number || json.number < 1 || json.number > most ||
         std::floor(json.number) != json.number)
-        throw Invalid(name + " must be whole numbers from 1 to " + std::to_string(max_side));
+        throw Invalid(name + " must be whole numbers from 1 to " + std::to_string(most));
     return static_cast<int>(json.number);
 }
 
@@ -160,9 +161,27 @@ inline std::vector<Anchors> to_anchors(const Json& json) {
     return anchors;
 }
 
+inline std::string to_text(const Json& json, const std::string& name) {
+    if (json.type != Json::Type::string) throw Invalid(name + " must be text");
+    return json.string;
+}
+
+// A number for red, green and blue.
+inline cv::Vec3f to_colours(const Json& json, const std::string& name) {
+    cv::Vec3f colours;
+    const std::vector<Json>& items = to_list(json, name);
+    bool right = items.size() == 3;
+    for (int c = 0; right && c < 3; ++c) {
+        const Json& item = items[static_cast<std::size_t>(c)];
+        colours[c] = static_cast<float>(item.number);
+        right = item.type == Json::Type::number && std::isfinite(colours[c]);
+    }
+    if (!right) throw Invalid(name + " must be three numbers");
+    return colours;
+}
+
 // Looks at the values that every task has, together. Throws Invalid.
 inline void check_info(const ModelInfo& info) {
-    if (info.names.empty()) throw Invalid("names must be a list of strings");
     const std::string multiple = std::to_string(info.size_multiple);
     for (const int stride : info.strides)
         if (info.size_multiple % stride)
@@ -170,7 +189,9 @@ inline void check_info(const ModelInfo& info) {
     if (info.imgsz.height % info.size_multiple || info.imgsz.width % info.size_multiple)
         throw Invalid("imgsz " + std::to_string(info.imgsz.height) + " × " + std::to_string(info.imgsz.width) +
                       " is not divisible by the size_multiple " + multiple);
-    for (const int stride : info.strides)
+    std::vector<int> folded = info.strides;
+    if (folded.empty()) folded.push_back(info.size_multiple);
+    for (const int stride : folded)
         if (stride % info.fold)
             throw Invalid("fold " + std::to_string(info.fold) + " does not divide the stride " +
                           std::to_string(stride));
@@ -224,11 +245,11 @@ inline void check_input(const ModelFile& model, const std::vector<std::int64_t>&
 
 namespace detail {
 
-// Parses the metadata that matter here. Throws ModelError, which calls the file `name`.
+// Parses the values of those of the keys that there are. Throws ModelError, which calls the file `name`.
 inline std::map<std::string, Json> parse_metadata(const std::map<std::string, std::string>& metadata,
-                                                  const std::string& name) {
+                                                  const std::vector<std::string>& keys, const std::string& name) {
     std::map<std::string, Json> values;
-    for (const char* key : {"names", "anchors", "strides", "imgsz", "task", "dynamic", "size_multiple", "fold"}) {
+    for (const std::string& key : keys) {
         const auto entry = metadata.find(key);
         if (entry == metadata.end()) continue;
         try {
@@ -240,16 +261,45 @@ inline std::map<std::string, Json> parse_metadata(const std::map<std::string, st
     return values;
 }
 
-// The keys that a task requires and neither the file nor `given` has: "names, anchors".
-inline std::string missing(const Task& task, const std::map<std::string, Json>& values, const ModelInfo& given) {
-    std::string keys;
-    for (const std::string& key : task.required) {
-        const bool is_given = (key == "names" && !given.names.empty()) ||
-                              (key == "anchors" && !given.anchors.empty()) ||
-                              (key == "strides" && !given.strides.empty());
-        if (!is_given && !values.count(key)) keys += (keys.empty() ? "" : ", ") + key;
+// Whether somebody gave what the metadata call so.
+inline bool is_given(const ModelInfo& given, const std::string& key) {
+    return (key == "names" && !given.names.empty()) || (key == "anchors" && !given.anchors.empty()) ||
+           (key == "strides" && !given.strides.empty());
+}
+
+// Takes over the values that tell what the outputs mean, each checked by itself; what is given stays.
+inline void read_head(const std::map<std::string, Json>& values, const ModelInfo& given, ModelInfo& info) {
+    for (const auto& [key, value] : values) {
+        if (is_given(given, key)) continue;
+        if (key == "names") info.names = to_names(value);
+        if (key == "anchors") info.anchors = to_anchors(value);
+        if (key == "strides") info.strides = to_strides(value);
+        if (key == "reg_max") info.reg_max = to_whole(value, key, 1024);
+        if (key == "masks") info.masks = to_whole(value, key);
+        if (key == "keypoints") info.keypoints = to_whole(value, key);
+        if (key == "crop") info.crop = to_text(value, key);
+        if (key == "mean") info.mean = to_colours(value, key);
+        if (key == "std") info.deviation = to_colours(value, key);
     }
-    return keys;
+}
+
+// The same for what every file may say.
+inline void read_common(const std::map<std::string, Json>& values, ModelInfo& info) {
+    info.size_multiple = 1;
+    for (const int stride : info.strides) info.size_multiple = std::max(info.size_multiple, stride);
+    for (const auto& [key, value] : values) {
+        if (key == "imgsz") {
+            const auto& sides = to_list(value, key);
+            if (sides.size() != 2) throw Invalid("imgsz must be [height, width]");
+            info.imgsz = {to_whole(sides[1], key), to_whole(sides[0], key)};
+        }
+        if (key == "dynamic") {
+            if (value.type != Json::Type::boolean) throw Invalid("dynamic must be true or false");
+            info.dynamic = value.boolean;
+        }
+        if (key == "fold") info.fold = to_whole(value, key);
+        if (key == "size_multiple") info.size_multiple = to_whole(value, key);
+    }
 }
 
 }  // namespace detail
@@ -261,37 +311,28 @@ inline std::string missing(const Task& task, const std::map<std::string, Json>& 
 inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, const std::filesystem::path& path,
                            const ModelInfo& given = {}) {
     const std::string name = detail::utf8(path);
-    std::map<std::string, detail::Json> values = detail::parse_metadata(metadata, name);
     ModelInfo info = given;
     try {
-        using Type = detail::Json::Type;
-        if (values.count("task")) {
-            if (values["task"].type != Type::string) throw detail::Invalid("task must be text");
-            info.task = values["task"].string;
+        for (const auto& [key, value] : detail::parse_metadata(metadata, {"task"}, name))
+            info.task = detail::to_text(value, key);
+        const auto has = [&](const std::string& key) { return metadata.count(key) || detail::is_given(given, key); };
+        const Task& task = find_task(info.task, has);
+        info.head = &task;
+        std::string missing;
+        bool could_be_given = true;
+        for (const std::string& key : task.required) {
+            if (has(key)) continue;
+            missing += (missing.empty() ? "" : ", ") + key;
+            could_be_given = could_be_given && (key == "names" || key == "anchors" || key == "strides");
         }
-        const Task& task = find_task(info.task);
-        const std::string missing = detail::missing(task, values, given);
         if (!missing.empty())
             throw ModelError(name + " lacks the metadata " + missing + "; " + detail::how_to_convert +
-                             ", or give Detector the options names, anchors and strides");
-        if (given.names.empty()) info.names = detail::to_names(values["names"]);
-        if (given.anchors.empty() && values.count("anchors")) info.anchors = detail::to_anchors(values["anchors"]);
-        if (given.strides.empty() && values.count("strides")) info.strides = detail::to_strides(values["strides"]);
-        if (values.count("imgsz")) {
-            const auto& sides = detail::to_list(values["imgsz"], "imgsz");
-            if (sides.size() != 2) throw detail::Invalid("imgsz must be [height, width]");
-            info.imgsz = {detail::to_whole(sides[1], "imgsz"), detail::to_whole(sides[0], "imgsz")};
-        }
-        if (values.count("dynamic")) {
-            if (values["dynamic"].type != Type::boolean) throw detail::Invalid("dynamic must be true or false");
-            info.dynamic = values["dynamic"].boolean;
-        }
-        if (values.count("fold")) info.fold = detail::to_whole(values["fold"], "fold");
+                             (could_be_given ? ", or give Detector the options names, anchors and strides" : ""));
+        detail::read_head(detail::parse_metadata(metadata, task.required, name), given, info);
+        if (info.names.empty()) throw detail::Invalid("names must be a list of strings");
         task.check(info);
-        info.size_multiple = 1;
-        for (const int stride : info.strides) info.size_multiple = std::max(info.size_multiple, stride);
-        if (values.count("size_multiple"))
-            info.size_multiple = detail::to_whole(values["size_multiple"], "size_multiple");
+        detail::read_common(detail::parse_metadata(metadata, {"imgsz", "size_multiple", "dynamic", "fold"}, name),
+                            info);
         detail::check_info(info);
     } catch (const detail::Invalid& invalid) {
         throw ModelError(name + " has unusable metadata: " + invalid.what());
@@ -300,5 +341,37 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
     if (producer != metadata.end()) info.producer = producer->second;
     return info;
 }
+
+namespace detail {
+
+// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes another
+// size than its own. Throws InputError for a size that it can't have.
+inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
+    if (imgsz == cv::Size()) return info.imgsz;
+    const auto valid = [](int side) { return side > 0 && side <= max_side; };
+    if (!valid(imgsz.width) || !valid(imgsz.height))
+        throw InputError("imgsz must be whole numbers from 1 to " + std::to_string(max_side) + ", not " +
+                         std::to_string(imgsz.height) + " and " + std::to_string(imgsz.width));
+    const cv::Size size(round_up(imgsz.width, info.size_multiple), round_up(imgsz.height, info.size_multiple));
+    if (size == info.imgsz || free) return size;
+    const auto text = [](cv::Size each, const char* between) {
+        return std::to_string(each.height) + between + std::to_string(each.width);
+    };
+    throw InputError("this model takes " + text(info.imgsz, " × ") + " only, not " + text(size, " × ") +
+                     "; convert its checkpoint with --imgsz " + text(size, " ") +
+                     ", or with --focus conv for a free size");
+}
+
+// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError, which
+// calls the file `name`.
+inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& info, cv::Size size,
+                                      const std::string& name) {
+    const int fold = info.fold;
+    if (size.height > info.imgsz.height || size.width > info.imgsz.width)
+        check_input(file, {1, 3 * fold * fold, size.height / fold, size.width / fold}, name);
+    return file;
+}
+
+}  // namespace detail
 
 }  // namespace yolov5_dnn
