@@ -3,7 +3,7 @@
 // The file is ONNX, that is a protobuf message. Its graph is checked, its metadata read; nothing else matters.
 // Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
 
-import { InputError, ModelError } from "./errors.js";
+import { InputError, ModelError, printable } from "./errors.js";
 import { check_function, check_graph } from "./graph.js";
 import { BYTES, Reader, WireError } from "./protobuf.js";
 import { items, whole } from "./tasks/metadata.js";
@@ -57,7 +57,9 @@ function walk_model(buffer) {
       const entry = new Map();
       for (const part of reader.fields(field.start, field.end)) entry.set(part.number, part);
       if (entry.has(ENTRY.key) && entry.has(ENTRY.value)) {
-        metadata.set(reader.text(entry.get(ENTRY.key), MAX_NAME), reader.text(entry.get(ENTRY.value), MAX_VALUE));
+        const key = reader.text(entry.get(ENTRY.key), MAX_NAME);
+        if (metadata.has(key)) throw new WireError(`it has the metadata '${printable(key)}' twice`);
+        metadata.set(key, reader.text(entry.get(ENTRY.value), MAX_VALUE));
       }
     } else if (field.number === MODEL.producer_name) {
       name = reader.text(field, MAX_NAME);
