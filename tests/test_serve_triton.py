@@ -131,9 +131,9 @@ def test_triton_gives_what_detector_gives(ports: tuple[int, int], module: Any) -
     encoded.set_data_from_numpy(np.array([PICTURE.read_bytes()], object))
     pixels = module.InferInput("pixels", list(image.shape), "UINT8")
     pixels.set_data_from_numpy(np.ascontiguousarray(image[..., ::-1]))
+    each_settings: list[dict[str, Any]] = [{}, {"conf_thres": 0.6, "classes": "qr_code,aztec"}]
     for given in (encoded, pixels):
-        settings: dict[str, Any]
-        for settings in ({}, {"conf_thres": 0.6, "classes": "qr_code,aztec"}):
+        for settings in each_settings:
             found = client.infer("codes", [given], outputs=wanted, parameters=settings)
             classes = settings.get("classes")
             detector = Detector(

@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import count, product
 from typing import Any
 
-from make_cases import Case, f32, make, whole
+from make_cases import Case, f32, make
 
 Box = Sequence[float]
 
@@ -21,13 +21,13 @@ Box = Sequence[float]
 
 
 def starts(length: int, side: int) -> list[int]:
-    """The definition: the fewest that, evenly laid, overlap by a quarter; then rounded to whole pixels."""
+    """The definition: the fewest that, evenly laid, overlap by a quarter; then whole pixels, halves to even."""
     if length <= side:
         return [0]
     for gaps in count(1):
         step = Fraction(length - side, gaps)
         if side - step >= Fraction(side, 4):
-            return [whole(i * step) for i in range(gaps + 1)]
+            return [round(i * step) for i in range(gaps + 1)]
     raise AssertionError
 
 
