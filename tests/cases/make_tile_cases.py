@@ -21,7 +21,7 @@ Box = Sequence[float]
 
 
 def starts(length: int, side: int) -> list[int]:
-    """The definition: the fewest that, evenly laid, overlap by a quarter; then whole pixels, halves to even."""
+    """The definition: the fewest that, evenly laid, overlap by a quarter; rounded, halves to even."""
     if length <= side:
         return [0]
     for gaps in count(1):
