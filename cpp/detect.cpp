@@ -99,6 +99,9 @@ int main(int count, char** words) {
     std::signal(SIGTERM, [](int) { interrupted = 1; });
     // OpenCV logs each file that it cannot read; this program says it in one line of its own.
     if (!std::getenv("OPENCV_LOG_LEVEL")) cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+#ifndef _WIN32
+    setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", 0);  // nor FFmpeg
+#endif
     try {
         return run(parse(arguments));
     } catch (const std::exception& error) {

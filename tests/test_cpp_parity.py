@@ -23,6 +23,7 @@ import pytest
 from runtime.classifier import Classifier
 from runtime.decode import Layout, decode
 from runtime.detections import Detections
+from runtime.inputs.image_file import read_image
 from runtime.letterbox import letterbox, to_bgr, to_blob
 from runtime.masks import Masks
 from runtime.nms import nms
@@ -485,7 +486,7 @@ def test_classes_are_the_same(
         path = shared / "images" / picture
         done = run(program("yolov5_dnn_classify"), model, path)
         assert done.returncode == 0, done.stderr
-        guesses = classifier(cv2.imread(str(path))).top(5)
+        guesses = classifier(read_image(path)).top(5)
         expected = "  ".join(f"{guess.name} {guess.probability:.2f}" for guess in guesses)
         assert done.stdout == f"{path}  {expected}\n"
     refused = run(program("yolov5-detect"), path, "--weights", model)

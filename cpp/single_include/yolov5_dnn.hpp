@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// YOLOv5 detection with OpenCV alone:
+// YOLOv5 with OpenCV alone:
 //
 //     yolov5_dnn::Detector detector("model.onnx");
 //     for (const auto& found : detector.detect(cv::imread("bus.jpg")))
 //         std::cout << detector.info().names[found.class_id] << ' ' << found.score << ' ' << found.box << '\n';
+//
+// A Segmenter's detections have masks, those of a face model keypoints; a Classifier tells what a whole picture shows:
+//
+//     yolov5_dnn::Classifier classifier("model-cls.onnx");
+//     for (const auto& guess : classifier.classify(cv::imread("apple.jpg")).top(3))
+//         std::cout << classifier.info().names[guess.class_id] << ' ' << guess.probability << '\n';
 //
 // Model files come from `python -m convert CHECKPOINT.pt`. What it does not do: read pictures and videos (that is
 // OpenCV's business), read checkpoints, train.
 //
 // Functions have the names and the arithmetic of the Python package `runtime`, file for file. What is large is written
 // into a variable of the caller's, which is only reallocated when it has to grow: from the second image of a size on,
-// nothing here allocates but the result. Anything refused is a DetectorError. What is in `detail` may change.
+// detection allocates nothing but the result. Anything refused is a DetectorError. What is in `detail` may change.
 //
 // C++17; OpenCV 4.5.4 to 5: core, imgproc and dnn.
 //
@@ -26,9 +32,9 @@
 struct Options {
     std::string device = "cpu";  // one of `available_devices()`
     cv::Size imgsz;              // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
-    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the worse
-    // ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and 0.7 for
-    // the overlap of models without anchors.
+    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the
+    // worse ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and
+    // 0.7 for the overlap of models without anchors.
     std::optional<double> conf_thres, iou_thres;
     int max_det = 1000;                // the most boxes an image may have
     std::vector<std::string> classes;  // names or numbers of the only classes to look for; empty = all
@@ -99,13 +105,13 @@ struct ClassifierOptions {
     // Side of the square that the image's middle is scaled to, 0 for the model's own. Only a model of free input size
     // takes another, rounded up to a multiple of its size_multiple.
     int imgsz = 0;
-    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is as
-    // YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
+    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is
+    // as YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
     std::string crop;
 };
 
-// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call through
-// at a time.
+// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call
+// through at a time.
 class Classifier {
 public:
     // `model` is a file made by `python -m convert`.
@@ -174,8 +180,8 @@ struct Mask {
 
 // ----------------------------------------------------------------------------------------------------------------- rle
 
-// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part of
-// an image of this size; all else is 0.
+// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part
+// of an image of this size; all else is 0.
 std::string encode_rle(const Bitmap& window, cv::Size image);
 
 // ------------------------------------------------------------------------------------------------------ classification
@@ -227,9 +233,9 @@ struct DrawOptions {
 
 // Draws masks, boxes, keypoints and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The
 // first detections, which should be the best, are drawn last, over the others. Boxes, contours and points have a rim in
-// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
-// the image, and where there is no room left, the box alone tells the class, by its colour. OpenCV 4 has letters for
-// ASCII only.
+// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made
+// smaller, and at last cut, to fit into the image, and where there is no room left, the box alone tells the class, by
+// its colour. OpenCV 4 has letters for ASCII only.
 // Returns 8 bits, BGR.
 cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
              const std::vector<std::string>& names, const DrawOptions& options = {});
@@ -383,8 +389,9 @@ void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob);
 // Cuts the largest square from the middle of a BGR image, 8 bits, and scales it to size × size.
 cv::Mat crop_square(const cv::Mat& image, int size);
 
-// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because v6.2
-// scales floats, which are not rounded afterwards.
+// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because
+// v6.2 scales floats, which are not rounded afterwards. It is what cv::resize with INTER_LINEAR makes of floats, without
+// what is cut off, which can be a thousand times as much.
 cv::Mat crop_shorter_side(const cv::Mat& image, int size);
 
 // Turns a BGR image, 8 bits, into a classifier's input: float (1, 3, size, size), RGB. `crop` is "square" or
@@ -504,9 +511,9 @@ void decode_decoded(const Head& head, bool objectness, double conf_thres, bool m
 cv::Vec4f decode_distances(const float* bins, std::ptrdiff_t plane, int reg_max, cv::Point2f cell,
                            float stride);
 
-// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head has
-// 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best class
-// (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
+// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head
+// has 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best
+// class (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
 // Throws ModelError if a head has no classes, or a class logit is not a number, as when 16-bit arithmetic overflowed.
 void decode_anchor_free(const std::vector<Head>& heads, const std::vector<int>& strides, int reg_max,
                         double conf_thres, bool multi_label, Candidates& found);
@@ -1106,9 +1113,9 @@ inline void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob) {
 // A mask is σ(coefficients · prototypes), cut to its box, scaled up to the canvas and compared with a half:
 // https://github.com/ultralytics/yolov5/blob/v7.0/utils/segment/general.py (process_mask).
 //
-// Only what lies within a mask's box is ever computed, and kept at the resolution of the canvas, a byte a pixel: n masks
-// take at most n · H · W bytes for a network input of H × W, whatever the image's size. The image's own pixels are made
-// when they are asked for.
+// Only what lies within a mask's box is ever computed, and kept at the resolution of the canvas, a byte a pixel: n
+// masks take at most n · H · W bytes for a network input of H × W, whatever the image's size. The image's own pixels
+// are made when they are asked for.
 
 // Where a mask may be: `pixels`, 8 bits, from `corner` on, 255 for what belongs to it and 0 for the rest. Everything
 // else is outside it.
@@ -3122,9 +3129,9 @@ inline cv::Vec4f decode_distances(const float* bins, std::ptrdiff_t plane, int r
             (y + distances[3]) * stride};
 }
 
-// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head has
-// 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best class
-// (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
+// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head
+// has 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best
+// class (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
 // Throws ModelError if a head has no classes, or a class logit is not a number, as when 16-bit arithmetic overflowed.
 inline void decode_anchor_free(const std::vector<Head>& heads, const std::vector<int>& strides, int reg_max,
                                double conf_thres, bool multi_label, Candidates& found) {
@@ -3412,8 +3419,9 @@ inline Task segment_task() {
             }};
 }
 
-// Boxes with keypoints: the faces and their five landmarks of yolov5-face. A point lies at raw · anchor + cell · stride,
-// without a sigmoid and without the boxes' half cell: https://github.com/deepcam-cn/yolov5-face (models/yolo.py).
+// Boxes with keypoints: the faces and their five landmarks of yolov5-face. A point lies at raw · anchor + cell ·
+// stride, without a sigmoid and without the boxes' half cell: https://github.com/deepcam-cn/yolov5-face
+// (models/yolo.py).
 inline Task keypoints_task() {
     return {"keypoints",
             {"names", "anchors", "strides", "keypoints"},
@@ -3851,8 +3859,8 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
 
 namespace detail {
 
-// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes another
-// size than its own. Throws InputError for a size that it can't have.
+// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes
+// another size than its own. Throws InputError for a size that it can't have.
 inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
     if (imgsz == cv::Size()) return info.imgsz;
     const auto valid = [](int side) { return side > 0 && side <= max_side; };
@@ -3869,8 +3877,8 @@ inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
                      ", or with --focus conv for a free size");
 }
 
-// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError, which
-// calls the file `name`.
+// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError,
+// which calls the file `name`.
 inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& info, cv::Size size,
                                       const std::string& name) {
     const int fold = info.fold;
@@ -4037,9 +4045,9 @@ inline void nms(const Candidates& candidates, double iou_thres, int max_det, boo
 struct Options {
     std::string device = "cpu";  // one of `available_devices()`
     cv::Size imgsz;              // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
-    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the worse
-    // ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and 0.7 for
-    // the overlap of models without anchors.
+    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the
+    // worse ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and
+    // 0.7 for the overlap of models without anchors.
     std::optional<double> conf_thres, iou_thres;
     int max_det = 1000;                // the most boxes an image may have
     std::vector<std::string> classes;  // names or numbers of the only classes to look for; empty = all
@@ -4318,8 +4326,8 @@ inline std::vector<float> softmax(std::vector<float> logits) {
 // ---------------------------------------------------------------------------------------------------------------- crop
 //
 // From an image of any size to a classifier's input: its middle, scaled, with the colours normalised. The arithmetic is
-// YOLOv5's. Release v7.0 cuts the largest square from the middle and scales that ("square"); v6.2 scales the shorter side
-// and cuts the middle then ("shorter-side"):
+// YOLOv5's. Release v7.0 cuts the largest square from the middle and scales that ("square"); v6.2 scales the shorter
+// side and cuts the middle then ("shorter-side"):
 // https://github.com/ultralytics/yolov5/blob/v7.0/utils/augmentations.py (CenterCrop, ToTensor) and
 // https://github.com/ultralytics/yolov5/blob/v6.2/utils/augmentations.py (classify_transforms).
 
@@ -4334,23 +4342,59 @@ inline cv::Mat crop_square(const cv::Mat& image, int size) {
     return scaled;
 }
 
-// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because v6.2
-// scales floats, which are not rounded afterwards.
+namespace detail {
+
+// Between which two pixels of a line of so many a pixel of the scaled line lies, and how far from the first.
+struct Tap {
+    int first = 0;
+    int second = 0;
+    float share = 0;
+
+    Tap(std::int64_t pixel, std::int64_t scaled, int source) {
+        // Rounded to float at the same place as cv::resize does it.
+        const double scale = 1 / (static_cast<double>(scaled) / source);
+        const auto position = static_cast<float>((static_cast<double>(pixel) + 0.5) * scale - 0.5);
+        const float inside = std::min(std::max(position, 0.0F), static_cast<float>(source - 1));
+        first = std::min(static_cast<int>(inside), source - 1);
+        second = std::min(first + 1, source - 1);
+        share = inside - static_cast<float>(first);
+    }
+};
+
+}  // namespace detail
+
+// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because
+// v6.2 scales floats, which are not rounded afterwards. It is what cv::resize with INTER_LINEAR makes of floats, without
+// what is cut off, which can be a thousand times as much.
 inline cv::Mat crop_shorter_side(const cv::Mat& image, int size) {
     const int shorter = std::min(image.rows, image.cols);
-    const auto scaled_side = [&](int side) { return static_cast<int>(static_cast<double>(size) * side / shorter); };
-    const cv::Size scaled_size =
-        image.rows <= image.cols ? cv::Size(scaled_side(image.cols), size) : cv::Size(size, scaled_side(image.rows));
-    cv::Mat floats(image.size(), CV_32FC3);
-    for (int y = 0; y < image.rows; ++y) {
-        const auto* const from = image.ptr<unsigned char>(y);
-        std::transform(from, from + 3 * image.cols, floats.ptr<float>(y),
-                       [](unsigned char value) { return static_cast<float>(value) / 255.0F; });
+    const auto taps = [&](int side) {
+        const std::int64_t scaled =
+            side == shorter ? size : static_cast<std::int64_t>(static_cast<double>(size) * side / shorter);
+        const auto first = static_cast<std::int64_t>(std::nearbyint(static_cast<double>(scaled - size) / 2));
+        std::vector<detail::Tap> all;
+        for (int i = 0; i < size; ++i) all.emplace_back(first + i, scaled, side);
+        return all;
+    };
+    const std::vector<detail::Tap> rows = taps(image.rows), columns = taps(image.cols);
+    const auto unit = [](unsigned char value) { return static_cast<float>(value) / 255.0F; };
+    const auto between = [](float first, float second, float share) { return first * (1 - share) + second * share; };
+    cv::Mat square(size, size, CV_32FC3);
+    for (int y = 0; y < size; ++y) {
+        const detail::Tap& down = rows[static_cast<std::size_t>(y)];
+        const auto* const above = image.ptr<cv::Vec3b>(down.first);
+        const auto* const below = image.ptr<cv::Vec3b>(down.second);
+        for (int x = 0; x < size; ++x) {
+            const detail::Tap& across = columns[static_cast<std::size_t>(x)];
+            for (int c = 0; c < 3; ++c) {
+                const auto blend = [&](const cv::Vec3b* row) {
+                    return between(unit(row[across.first][c]), unit(row[across.second][c]), across.share);
+                };
+                square.at<cv::Vec3f>(y, x)[c] = between(blend(above), blend(below), down.share);
+            }
+        }
     }
-    cv::Mat scaled = floats;
-    if (scaled_size != image.size()) cv::resize(floats, scaled, scaled_size, 0, 0, cv::INTER_LINEAR);
-    const int top = detail::round((scaled.rows - size) / 2.0), left = detail::round((scaled.cols - size) / 2.0);
-    return scaled(cv::Rect(left, top, size, size));
+    return square;
 }
 
 // Turns a BGR image, 8 bits, into a classifier's input: float (1, 3, size, size), RGB. `crop` is "square" or
@@ -4384,13 +4428,13 @@ struct ClassifierOptions {
     // Side of the square that the image's middle is scaled to, 0 for the model's own. Only a model of free input size
     // takes another, rounded up to a multiple of its size_multiple.
     int imgsz = 0;
-    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is as
-    // YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
+    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is
+    // as YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
     std::string crop;
 };
 
-// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call through
-// at a time.
+// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call
+// through at a time.
 class Classifier {
 public:
     // `model` is a file made by `python -m convert`.
@@ -4465,8 +4509,8 @@ private:
 // ----------------------------------------------------------------------------------------------------------------- rle
 //
 // Masks as COCO writes them: run lengths down the columns, in a short text.
-// https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c documents the format: the lengths of runs of 0 and
-// 1 in turn, beginning with 0, column by column. From the fourth on, each is written as its difference from the one
+// https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c documents the format: the lengths of runs of 0
+// and 1 in turn, beginning with 0, column by column. From the fourth on, each is written as its difference from the one
 // before the last; then in groups of five bits, lowest first, a sixth bit telling that more follow, each group a letter
 // from "0" on.
 
@@ -4488,8 +4532,8 @@ inline std::string text_of_runs(const std::vector<std::int64_t>& counts) {
 
 }  // namespace detail
 
-// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part of
-// an image of this size; all else is 0.
+// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part
+// of an image of this size; all else is 0.
 inline std::string encode_rle(const Bitmap& window, cv::Size image) {
     std::vector<std::int64_t> bounds = {0};  // of the runs, in pixels counted down the columns
     cv::Mat columns;
@@ -4828,9 +4872,9 @@ inline std::string label_text(const std::string& name, float share) {
 
 // Draws masks, boxes, keypoints and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The
 // first detections, which should be the best, are drawn last, over the others. Boxes, contours and points have a rim in
-// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
-// the image, and where there is no room left, the box alone tells the class, by its colour. OpenCV 4 has letters for
-// ASCII only.
+// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made
+// smaller, and at last cut, to fit into the image, and where there is no room left, the box alone tells the class, by
+// its colour. OpenCV 4 has letters for ASCII only.
 // Returns 8 bits, BGR.
 inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
                     const std::vector<std::string>& names, const DrawOptions& options = {}) {

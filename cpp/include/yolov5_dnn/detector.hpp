@@ -35,9 +35,9 @@ namespace yolov5_dnn {
 struct Options {
     std::string device = "cpu";  // one of `available_devices()`
     cv::Size imgsz;              // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
-    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the worse
-    // ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and 0.7 for
-    // the overlap of models without anchors.
+    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the
+    // worse ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and
+    // 0.7 for the overlap of models without anchors.
     std::optional<double> conf_thres, iou_thres;
     int max_det = 1000;                // the most boxes an image may have
     std::vector<std::string> classes;  // names or numbers of the only classes to look for; empty = all

@@ -380,8 +380,8 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
 
 namespace detail {
 
-// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes another
-// size than its own. Throws InputError for a size that it can't have.
+// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes
+// another size than its own. Throws InputError for a size that it can't have.
 inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
     if (imgsz == cv::Size()) return info.imgsz;
     const auto valid = [](int side) { return side > 0 && side <= max_side; };
@@ -398,8 +398,8 @@ inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
                      ", or with --focus conv for a free size");
 }
 
-// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError, which
-// calls the file `name`.
+// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError,
+// which calls the file `name`.
 inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& info, cv::Size size,
                                       const std::string& name) {
     const int fold = info.fold;

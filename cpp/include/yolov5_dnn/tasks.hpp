@@ -206,8 +206,9 @@ inline Task segment_task() {
             }};
 }
 
-// Boxes with keypoints: the faces and their five landmarks of yolov5-face. A point lies at raw · anchor + cell · stride,
-// without a sigmoid and without the boxes' half cell: https://github.com/deepcam-cn/yolov5-face (models/yolo.py).
+// Boxes with keypoints: the faces and their five landmarks of yolov5-face. A point lies at raw · anchor + cell ·
+// stride, without a sigmoid and without the boxes' half cell: https://github.com/deepcam-cn/yolov5-face
+// (models/yolo.py).
 inline Task keypoints_task() {
     return {"keypoints",
             {"names", "anchors", "strides", "keypoints"},
