@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from pictures import encode, red_picture, write_video
@@ -19,6 +18,7 @@ from test_cpp_parity import program
 
 from runtime import detect
 from runtime.command.words import ALIASES, REFUSED
+from runtime.inputs.image_file import read_image
 from runtime.outputs.image_file import write_image
 
 pytest.importorskip("onnx")
@@ -85,8 +85,8 @@ def test_a_whole_command_line_of_theirs() -> None:
     for name in files("py"):
         if name.endswith((".txt", ".csv")):
             assert Path("cpp", name).read_text() == Path("py", name).read_text()
-    pictures = [cv2.imread(str(Path(folder, "exp", "red.png"))) for folder in ("cpp", "py")]
-    assert np.array_equal(*pictures)
+    ours, theirs = (read_image(Path(folder, "exp", "red.png")) for folder in ("cpp", "py"))
+    assert np.array_equal(ours, theirs)
 
 
 def test_runs_have_folders_of_their_own() -> None:
