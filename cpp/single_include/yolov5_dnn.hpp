@@ -499,6 +499,15 @@ void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors,
 void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors, const std::vector<int>& strides,
             const Layout& layout, double conf_thres, bool multi_label, Candidates& found);
 
+// ------------------------------------------------------------------------------------------------------------- decoded
+
+// Chooses the boxes that score above `conf_thres`, in the order of the output, and writes them to `found`. With
+// `objectness` a box is a row of the output, a head of one column: centre x, centre y, width and height in pixels of the
+// network's input, objectness and classes as probabilities. Without, it is a column, and has no objectness. A box is given
+// its best class, or with `multi_label` every class that scores high enough.
+// Throws ModelError if a score or a chosen box is not a number.
+void decode_decoded(const Head& head, bool objectness, double conf_thres, bool multi_label, Candidates& found);
+
 // --------------------------------------------------------------------------------------------------------- anchor_free
 
 // The box of one candidate, x1 y1 x2 y2 in pixels of the network's input. `bins` are the logits of the left, top, right
@@ -596,6 +605,7 @@ const Task& find_task(const std::string& name, const std::function<bool(const st
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
@@ -641,6 +651,26 @@ namespace detail {
 inline std::string utf8(const std::filesystem::path& path) {
     const auto text = path.u8string();  // made of char8_t from C++20 on
     return std::string(text.begin(), text.end());
+}
+
+// Appends a character by its code point.
+inline void append_utf8(std::string& text, unsigned code) {
+    const auto append = [&text](unsigned byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
+    if (code < 0x80) {
+        append(code);
+    } else if (code < 0x800) {
+        append(0xC0 | (code >> 6));
+        append(0x80 | (code & 0x3F));
+    } else if (code < 0x10000) {
+        append(0xE0 | (code >> 12));
+        append(0x80 | ((code >> 6) & 0x3F));
+        append(0x80 | (code & 0x3F));
+    } else {
+        append(0xF0 | (code >> 18));
+        append(0x80 | ((code >> 12) & 0x3F));
+        append(0x80 | ((code >> 6) & 0x3F));
+        append(0x80 | (code & 0x3F));
+    }
 }
 
 // Length in bytes of the UTF-8 character at text[at], or 0 if there is none, or a broken, overlong or surrogate one.
@@ -848,8 +878,10 @@ inline double logit(double probability) {
 // Views the output `blob` of a network, float (N, channels, ny, nx), at one image of the batch.
 // Throws ModelError if it has another form.
 inline Head head_of(const cv::Mat& blob, int image = 0) {
-    if (blob.dims != 4 || blob.type() != CV_32F || !blob.isContinuous() || image < 0 || image >= blob.size[0])
+    if (blob.dims < 3 || blob.dims > 4 || blob.type() != CV_32F || !blob.isContinuous() || image < 0 ||
+        image >= blob.size[0])
         throw ModelError("a head must be a float map of shape (N, channels, ny, nx)");
+    if (blob.dims == 3) return {blob.ptr<float>(image), blob.size[1], 1, blob.size[2]};
     return {blob.ptr<float>(image), blob.size[1], blob.size[2], blob.size[3]};
 }
 
@@ -1302,214 +1334,6 @@ inline Device find_device(const std::string& name) {
     }
     throw DeviceError("there is no device '" + name + "'; this OpenCV can use " + usable);
 }
-
-// ---------------------------------------------------------------------------------------------------------------- json
-//
-// JSON, which the values of a model file's metadata are written in.
-
-namespace detail {
-
-constexpr int max_json_depth = 16;
-
-// A JSON value. Of an object, `keys` lies beside `items`.
-struct Json {
-    enum class Type { null, boolean, number, string, array, object };
-    Type type = Type::null;
-    bool boolean = false;
-    double number = 0;
-    std::string string;
-    std::vector<std::string> keys;
-    std::vector<Json> items;
-};
-
-// Reads one JSON text (RFC 8259) and accepts nothing else. Throws Invalid.
-class JsonReader {
-public:
-    static Json read(std::string_view text) {
-        JsonReader reader(text);
-        Json value = reader.value(0);
-        reader.space();
-        if (reader.at_ != text.size()) reader.fail();
-        return value;
-    }
-
-private:
-    explicit JsonReader(std::string_view text) : text_(text) {}
-
-    [[noreturn]] void fail() const { throw Invalid("not JSON from byte " + std::to_string(at_) + " on"); }
-
-    char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
-
-    bool take(char wanted) {
-        if (peek() != wanted || at_ == text_.size()) return false;
-        ++at_;
-        return true;
-    }
-
-    void space() {
-        while (take(' ') || take('\t') || take('\n') || take('\r')) {
-        }
-    }
-
-    bool take_word(std::string_view word) {
-        if (text_.substr(at_, word.size()) != word) return false;
-        at_ += word.size();
-        return true;
-    }
-
-    Json value(int depth) {
-        if (depth > max_json_depth) fail();
-        Json json;
-        space();
-        if (take('{')) {
-            json.type = Json::Type::object;
-            for (bool more = !take_end('}'); more; more = take_comma('}')) {
-                space();
-                json.keys.push_back(string());
-                space();
-                if (!take(':')) fail();
-                json.items.push_back(value(depth + 1));
-            }
-        } else if (take('[')) {
-            json.type = Json::Type::array;
-            for (bool more = !take_end(']'); more; more = take_comma(']')) json.items.push_back(value(depth + 1));
-        } else if (peek() == '"') {
-            json.type = Json::Type::string;
-            json.string = string();
-        } else if (take_word("true")) {
-            json.type = Json::Type::boolean;
-            json.boolean = true;
-        } else if (take_word("false")) {
-            json.type = Json::Type::boolean;
-        } else if (!take_word("null")) {
-            json.type = Json::Type::number;
-            json.number = number();
-        }
-        return json;
-    }
-
-    bool take_end(char end) {
-        space();
-        return take(end);
-    }
-
-    // After an item: true if another one follows, false if the list ends here.
-    bool take_comma(char end) {
-        space();
-        if (take(end)) return false;
-        if (!take(',')) fail();
-        return true;
-    }
-
-    bool take_digits() {
-        const std::size_t first = at_;
-        while (peek() >= '0' && peek() <= '9') ++at_;
-        return at_ > first;
-    }
-
-    double number() {
-        const std::size_t first = at_;
-        take('-');
-        if (!take('0') && !take_digits()) fail();
-        if (take('.') && !take_digits()) fail();
-        if (take('e') || take('E')) {
-            if (!take('+')) take('-');
-            if (!take_digits()) fail();
-        }
-        std::istringstream stream{std::string(text_.substr(first, at_ - first))};
-        stream.imbue(std::locale::classic());  // a decimal point is a point wherever the program runs
-        double number = 0;
-        stream >> number;
-        if (!std::isfinite(number) || stream.fail()) fail();
-        return number;
-    }
-
-    std::string string() {
-        if (!take('"')) fail();
-        std::string text;
-        while (!take('"')) {
-            if (take('\\')) {
-                escape(text);
-            } else {
-                character(text);
-            }
-        }
-        return text;
-    }
-
-    void character(std::string& text) {
-        const std::size_t length = character_length(text_, at_);
-        if (length == 0 || static_cast<unsigned char>(text_[at_]) < 0x20) fail();
-        text.append(text_.substr(at_, length));
-        at_ += length;
-    }
-
-    void escape(std::string& text) {
-        constexpr std::string_view letters = "\"\\/bfnrt";
-        constexpr std::string_view meanings = "\"\\/\b\f\n\r\t";
-        const std::size_t letter = at_ < text_.size() ? letters.find(text_[at_]) : std::string_view::npos;
-        if (letter != std::string_view::npos) {
-            ++at_;
-            text += meanings[letter];
-            return;
-        }
-        if (!take('u')) fail();
-        unsigned code = hex4();
-        if (code >= 0xD800 && code < 0xDC00) {  // the first half of a surrogate pair
-            if (!take('\\') || !take('u')) fail();
-            const unsigned low = hex4();
-            if (low < 0xDC00 || low >= 0xE000) fail();
-            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-        } else if (code >= 0xDC00 && code < 0xE000) {
-            fail();
-        }
-        append_utf8(text, code);
-    }
-
-    unsigned hex4() {
-        unsigned code = 0;
-        for (int i = 0; i < 4; ++i) {
-            const char c = peek();
-            unsigned digit = 0;
-            if (c >= '0' && c <= '9') {
-                digit = static_cast<unsigned>(c - '0');
-            } else if (c >= 'a' && c <= 'f') {
-                digit = static_cast<unsigned>(c - 'a') + 10;
-            } else if (c >= 'A' && c <= 'F') {
-                digit = static_cast<unsigned>(c - 'A') + 10;
-            } else {
-                fail();
-            }
-            code = code * 16 + digit;
-            ++at_;
-        }
-        return code;
-    }
-
-    static void append_utf8(std::string& text, unsigned code) {
-        const auto append = [&text](unsigned byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
-        if (code < 0x80) {
-            append(code);
-        } else if (code < 0x800) {
-            append(0xC0 | (code >> 6));
-            append(0x80 | (code & 0x3F));
-        } else if (code < 0x10000) {
-            append(0xE0 | (code >> 12));
-            append(0x80 | ((code >> 6) & 0x3F));
-            append(0x80 | (code & 0x3F));
-        } else {
-            append(0xF0 | (code >> 18));
-            append(0x80 | ((code >> 12) & 0x3F));
-            append(0x80 | ((code >> 6) & 0x3F));
-            append(0x80 | (code & 0x3F));
-        }
-    }
-
-    std::string_view text_;
-    std::size_t at_ = 0;
-};
-
-}  // namespace detail
 
 // ---------------------------------------------------------------------------------------------------------- model_info
 //
@@ -2152,6 +1976,414 @@ inline void check_function(ProtoReader& reader, const Span& span) {
     if (!swish)
         throw GraphError("it defines a function " + show(parts.name("name")) + ", and Swish is the only one known");
 }
+
+}  // namespace detail
+
+// ------------------------------------------------------------------------------------------------------------- exports
+//
+// Model files of other exporters, told in this house's own metadata. `export.py` of YOLOv5 and the `ultralytics` package
+// write networks that decode their boxes themselves, to pixels of the input; the shape of their one output tells how:
+//
+//     yolov5   (1, 3 · cells, 5 + nc): centre x, centre y, width, height, objectness, classes
+//     yolov8   (1, 4 + nc, cells): centre x, centre y, width, height, classes
+//
+// where cells = Σ H/s · W/s over the strides s, and scores are probabilities. Their metadata's values are what Python's
+// `str` makes of them: `names` "{0: 'person', 1: 'bicycle'}", `stride` "32", `task` "detect".
+
+namespace detail {
+
+constexpr std::size_t max_classes = 10000;
+
+// A model of another kind than can be run; the text, which follows the file's name, says what it is.
+class ExportError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// Reads the names of the classes: a Python literal, a dict by class id or a list, of strings alone.
+class NamesReader {
+public:
+    // Throws ExportError for anything else.
+    static std::vector<std::string> read(const std::string& text) { return NamesReader(text).names(); }
+
+private:
+    explicit NamesReader(const std::string& text) : text_(text) {}
+
+    [[noreturn]] void fail() const {
+        throw ExportError("has names in its metadata that break at '" + visible(text_.substr(at_), 40) + "'");
+    }
+
+    char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+    void space() {
+        while (peek() == ' ' || peek() == '\n' || peek() == '\t' || peek() == '\r') ++at_;
+    }
+
+    bool take(char wanted) {
+        space();
+        if (peek() != wanted || at_ >= text_.size()) return false;
+        ++at_;
+        return true;
+    }
+
+    std::vector<std::string> names() {
+        const bool dict = take('{');
+        if (!dict && !take('['))
+            throw ExportError("has names in its metadata that are no dict or list: '" + visible(text_, 60) + "'");
+        const char end = dict ? '}' : ']';
+        std::map<std::size_t, std::string> found;
+        while (!take(end)) {
+            std::size_t number = found.size();
+            if (dict) {
+                number = whole();
+                if (!take(':')) fail();
+            }
+            found[number] = string();
+            if (found.size() > max_classes)
+                throw ExportError("has more than " + std::to_string(max_classes) + " names in its metadata");
+            if (take(end)) break;
+            if (!take(',')) fail();
+        }
+        space();
+        if (at_ != text_.size()) fail();
+        std::vector<std::string> names;
+        for (const auto& [number, name] : found) {
+            if (number != names.size()) break;
+            names.push_back(name);
+        }
+        if (names.empty() || names.size() != found.size())
+            throw ExportError("has names in its metadata whose numbers are not 0, 1, 2, …");
+        return names;
+    }
+
+    std::size_t whole() {
+        space();
+        std::size_t value = 0, digits = 0;
+        for (; peek() >= '0' && peek() <= '9'; ++at_, ++digits)
+            value = 10 * value + static_cast<std::size_t>(peek() - '0');
+        if (digits == 0 || digits > 9) fail();
+        return value;
+    }
+
+    std::string string() {
+        space();
+        const char quote = peek();
+        if (quote != '\'' && quote != '"') fail();
+        ++at_;
+        std::string value;
+        while (peek() != quote) {
+            if (at_ >= text_.size()) fail();
+            const char letter = text_[at_++];
+            if (letter != '\\') {
+                value += letter;
+                continue;
+            }
+            if (at_ >= text_.size()) fail();
+            value += escape(text_[at_++]);
+        }
+        ++at_;
+        return value;
+    }
+
+    std::string escape(char letter) {
+        if (letter == 'n') return "\n";
+        if (letter == 'r') return "\r";
+        if (letter == 't') return "\t";
+        const std::size_t digits = letter == 'x' ? 2 : letter == 'u' ? 4 : letter == 'U' ? 8 : 0;
+        const std::string hexadecimal = text_.substr(at_, digits);
+        const bool is_code = digits && hexadecimal.size() == digits &&
+                             hexadecimal.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+        if (!is_code) return std::string(1, letter);
+        at_ += digits;
+        const std::uint64_t code = std::stoull(hexadecimal, nullptr, 16);
+        const bool is_character = code < 0x110000 && (code < 0xD800 || code >= 0xE000);
+        std::string character;
+        append_utf8(character, is_character ? static_cast<unsigned>(code) : 0xFFFD);
+        return character;
+    }
+
+    const std::string& text_;
+    std::size_t at_ = 0;
+};
+
+inline std::string json_names(const std::vector<std::string>& names) {
+    std::string json;
+    for (const std::string& name : names) {
+        json += json.empty() ? "[\"" : ", \"";
+        for (const char c : name) {
+            constexpr const char* digits = "0123456789abcdef";
+            if (c == '"' || c == '\\') json += '\\';
+            if (static_cast<unsigned char>(c) >= 0x20) {
+                json += c;
+            } else {
+                json += std::string("\\u00") + digits[c >> 4] + digits[c & 15];
+            }
+        }
+        json += '"';
+    }
+    return json + "]";
+}
+
+inline std::string what_it_is(const std::vector<Sides>& outputs) {
+    std::string shapes;
+    bool five = false;
+    for (const Sides& sides : outputs) {
+        std::string shape;
+        for (const std::int64_t side : sides) shape += (shape.empty() ? "" : ", ") + std::to_string(side);
+        shapes += (shapes.empty() ? "(" : " and (") + shape + ")";
+        five = five || sides.size() == 5;
+    }
+    std::string kind = "no detector that is known here";
+    if (five) kind = "a YOLOv5 whose head maps are of another order, as export.py up to v6.1 and --train give them";
+    if (outputs[0].size() == 3 && outputs.size() > 1 && outputs[1].size() == 4)
+        kind = "a segmentation network of another exporter";
+    if (outputs[0].size() == 2) kind = "a classifier of another exporter";
+    if (outputs[0].size() == 3 && outputs[0][2] == 6)
+        kind = "an end-to-end export, which only Python with OpenCV 5 runs; export it without NMS";
+    return "is " + kind + ": its outputs are " + shapes;
+}
+
+// Which task of `tasks()` has such an output, by its key, and how many classes there are. Throws ExportError.
+inline std::pair<std::string, std::int64_t> layout_of(const std::vector<Sides>& outputs, std::int64_t names,
+                                                      std::int64_t height, std::int64_t width) {
+    if (outputs.size() == 1 && outputs[0].size() == 3) {
+        const std::int64_t a = outputs[0][1], b = outputs[0][2];
+        if (outputs[0][0] != 1)
+            throw ExportError("takes " + std::to_string(outputs[0][0]) + " images at once; export it again for one");
+        std::set<std::int64_t> cells;  // of P4, P5 and P6 networks
+        std::int64_t sum = (height / 8) * (width / 8);
+        for (const std::int64_t stride : {16, 32, 64}) cells.insert(sum += (height / stride) * (width / stride));
+        if (b > 5 && ((a % 3 == 0 && cells.count(a / 3)) || (b - 5 == names && a > 1000)))
+            return {"decoded_rows", b - 5};
+        if (a > 4 && (cells.count(b) || a - 4 == names)) return {"decoded_columns", a - 4};
+        if (b > 6 && b - 5 == names) return {"decoded_rows", b - 5};
+    }
+    throw ExportError(what_it_is(outputs));
+}
+
+// Gives a file's metadata as this house writes it; as it is, unless another exporter wrote the file. `input` is the shape
+// of the input, `outputs` are those of the outputs then.
+// Throws ExportError for a model that is neither one of this house nor one of those above.
+inline std::map<std::string, std::string> own_metadata(const std::map<std::string, std::string>& metadata,
+                                                       const Sides& input, bool dynamic,
+                                                       const std::vector<Sides>& outputs) {
+    bool own = true;
+    for (const Sides& sides : outputs) own = own && sides.size() == 4;
+    for (const char* const key : {"strides", "anchors", "reg_max", "masks", "keypoints", "crop"})
+        own = own || metadata.count(key);
+    if (own) return metadata;
+    const auto text = [&](const char* key, const char* otherwise) {
+        const auto entry = metadata.find(key);
+        return entry == metadata.end() ? std::string(otherwise) : entry->second;
+    };
+    if (text("task", "detect") != "detect")
+        throw ExportError("is an export for the task '" + visible(text("task", ""), 40) +
+                          "', and of exports only detectors are run");
+    std::vector<std::string> names;
+    if (metadata.count("names")) names = NamesReader::read(metadata.at("names"));
+    const auto [layout, classes] = layout_of(outputs, static_cast<std::int64_t>(names.size()), input[2], input[3]);
+    if (names.empty())
+        for (std::int64_t number = 0; number < classes; ++number) names.push_back("class" + std::to_string(number));
+    const std::string stride = text("stride", "32");
+    if (stride.empty() || stride.size() > 4 || stride[0] == '0' ||
+        stride.find_first_not_of("0123456789") != std::string::npos)
+        throw ExportError("has a stride '" + visible(stride, 40) + "' in its metadata");
+    return {{"producer", text("producer", "")},
+            {"task", "\"detect\""},
+            {"names", json_names(names)},
+            {layout, "true"},
+            {"imgsz", "[" + std::to_string(input[2]) + ", " + std::to_string(input[3]) + "]"},
+            {"size_multiple", stride},
+            {"dynamic", dynamic ? "true" : "false"}};
+}
+
+}  // namespace detail
+
+// ---------------------------------------------------------------------------------------------------------------- json
+//
+// JSON, which the values of a model file's metadata are written in.
+
+namespace detail {
+
+constexpr int max_json_depth = 16;
+
+// A JSON value. Of an object, `keys` lies beside `items`.
+struct Json {
+    enum class Type { null, boolean, number, string, array, object };
+    Type type = Type::null;
+    bool boolean = false;
+    double number = 0;
+    std::string string;
+    std::vector<std::string> keys;
+    std::vector<Json> items;
+};
+
+// Reads one JSON text (RFC 8259) and accepts nothing else. Throws Invalid.
+class JsonReader {
+public:
+    static Json read(std::string_view text) {
+        JsonReader reader(text);
+        Json value = reader.value(0);
+        reader.space();
+        if (reader.at_ != text.size()) reader.fail();
+        return value;
+    }
+
+private:
+    explicit JsonReader(std::string_view text) : text_(text) {}
+
+    [[noreturn]] void fail() const { throw Invalid("not JSON from byte " + std::to_string(at_) + " on"); }
+
+    char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+    bool take(char wanted) {
+        if (peek() != wanted || at_ == text_.size()) return false;
+        ++at_;
+        return true;
+    }
+
+    void space() {
+        while (take(' ') || take('\t') || take('\n') || take('\r')) {
+        }
+    }
+
+    bool take_word(std::string_view word) {
+        if (text_.substr(at_, word.size()) != word) return false;
+        at_ += word.size();
+        return true;
+    }
+
+    Json value(int depth) {
+        if (depth > max_json_depth) fail();
+        Json json;
+        space();
+        if (take('{')) {
+            json.type = Json::Type::object;
+            for (bool more = !take_end('}'); more; more = take_comma('}')) {
+                space();
+                json.keys.push_back(string());
+                space();
+                if (!take(':')) fail();
+                json.items.push_back(value(depth + 1));
+            }
+        } else if (take('[')) {
+            json.type = Json::Type::array;
+            for (bool more = !take_end(']'); more; more = take_comma(']')) json.items.push_back(value(depth + 1));
+        } else if (peek() == '"') {
+            json.type = Json::Type::string;
+            json.string = string();
+        } else if (take_word("true")) {
+            json.type = Json::Type::boolean;
+            json.boolean = true;
+        } else if (take_word("false")) {
+            json.type = Json::Type::boolean;
+        } else if (!take_word("null")) {
+            json.type = Json::Type::number;
+            json.number = number();
+        }
+        return json;
+    }
+
+    bool take_end(char end) {
+        space();
+        return take(end);
+    }
+
+    // After an item: true if another one follows, false if the list ends here.
+    bool take_comma(char end) {
+        space();
+        if (take(end)) return false;
+        if (!take(',')) fail();
+        return true;
+    }
+
+    bool take_digits() {
+        const std::size_t first = at_;
+        while (peek() >= '0' && peek() <= '9') ++at_;
+        return at_ > first;
+    }
+
+    double number() {
+        const std::size_t first = at_;
+        take('-');
+        if (!take('0') && !take_digits()) fail();
+        if (take('.') && !take_digits()) fail();
+        if (take('e') || take('E')) {
+            if (!take('+')) take('-');
+            if (!take_digits()) fail();
+        }
+        std::istringstream stream{std::string(text_.substr(first, at_ - first))};
+        stream.imbue(std::locale::classic());  // a decimal point is a point wherever the program runs
+        double number = 0;
+        stream >> number;
+        if (!std::isfinite(number) || stream.fail()) fail();
+        return number;
+    }
+
+    std::string string() {
+        if (!take('"')) fail();
+        std::string text;
+        while (!take('"')) {
+            if (take('\\')) {
+                escape(text);
+            } else {
+                character(text);
+            }
+        }
+        return text;
+    }
+
+    void character(std::string& text) {
+        const std::size_t length = character_length(text_, at_);
+        if (length == 0 || static_cast<unsigned char>(text_[at_]) < 0x20) fail();
+        text.append(text_.substr(at_, length));
+        at_ += length;
+    }
+
+    void escape(std::string& text) {
+        constexpr std::string_view letters = "\"\\/bfnrt";
+        constexpr std::string_view meanings = "\"\\/\b\f\n\r\t";
+        const std::size_t letter = at_ < text_.size() ? letters.find(text_[at_]) : std::string_view::npos;
+        if (letter != std::string_view::npos) {
+            ++at_;
+            text += meanings[letter];
+            return;
+        }
+        if (!take('u')) fail();
+        unsigned code = hex4();
+        if (code >= 0xD800 && code < 0xDC00) {  // the first half of a surrogate pair
+            if (!take('\\') || !take('u')) fail();
+            const unsigned low = hex4();
+            if (low < 0xDC00 || low >= 0xE000) fail();
+            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        } else if (code >= 0xDC00 && code < 0xE000) {
+            fail();
+        }
+        append_utf8(text, code);
+    }
+
+    unsigned hex4() {
+        unsigned code = 0;
+        for (int i = 0; i < 4; ++i) {
+            const char c = peek();
+            unsigned digit = 0;
+            if (c >= '0' && c <= '9') {
+                digit = static_cast<unsigned>(c - '0');
+            } else if (c >= 'a' && c <= 'f') {
+                digit = static_cast<unsigned>(c - 'a') + 10;
+            } else if (c >= 'A' && c <= 'F') {
+                digit = static_cast<unsigned>(c - 'A') + 10;
+            } else {
+                fail();
+            }
+            code = code * 16 + digit;
+            ++at_;
+        }
+        return code;
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+};
 
 }  // namespace detail
 
@@ -2831,9 +3063,9 @@ inline std::string inputs_of(const Node& node, const std::map<std::string, Sides
     return text;
 }
 
-// Checks what the network computes for an input of this shape (N, C, H, W). Throws GraphError, which names the operator
+// Checks what the network computes for an input of this shape (N, C, H, W). Gives the shapes of its outputs. Throws GraphError, which names the operator
 // that does not fit, or the budget.
-inline void check_size(const Graph& graph, const Sides& shape) {
+inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
     std::map<std::string, Sides> shapes;
     for (const auto& tensor : graph.tensors) shapes[tensor.first] = tensor.second.dims;
     if (graph.input_dims[1] != 0 && graph.input_dims[1] != shape[1])
@@ -2850,7 +3082,10 @@ inline void check_size(const Graph& graph, const Sides& shape) {
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
         const Rule rule = find_rule(node.op_type);
-        if (!rule) throw GraphError(node.title + " is of an operator that is unknown here");
+        if (!rule)
+            throw GraphError(node.title + " is of an operator that is unknown here" +
+                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : "") +
+                             (node.op_type == "TopK" ? "; export it again without NMS" : ""));
         for (const auto& attribute : node.attributes)
             if (!is_attribute(attribute.first))
                 throw GraphError(node.title + " has the unknown attribute " + attribute.first);
@@ -2889,6 +3124,9 @@ inline void check_size(const Graph& graph, const Sides& shape) {
                 alive -= count_of(shapes.at(name));
         }
     }
+    std::vector<Sides> outputs;
+    for (const std::string& name : graph.outputs) outputs.push_back(shapes.at(name));
+    return outputs;
 }
 
 }  // namespace detail
@@ -2990,6 +3228,43 @@ inline void decode_anchor_free(const std::vector<Head>& heads, const std::vector
             for (std::ptrdiff_t j = 0; j < count; ++j)
                 if (best[static_cast<std::size_t>(j)] > threshold) visit(start + j);
         }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------- decoded
+//
+// From the output of a network that decodes its boxes itself, as other exporters write them, to candidates.
+
+// Chooses the boxes that score above `conf_thres`, in the order of the output, and writes them to `found`. With
+// `objectness` a box is a row of the output, a head of one column: centre x, centre y, width and height in pixels of the
+// network's input, objectness and classes as probabilities. Without, it is a column, and has no objectness. A box is given
+// its best class, or with `multi_label` every class that scores high enough.
+// Throws ModelError if a score or a chosen box is not a number.
+inline void decode_decoded(const Head& head, bool objectness, double conf_thres, bool multi_label, Candidates& found) {
+    // Boxes in rows: what belongs to one lies side by side.
+    cv::Mat output(head.channels, head.nx, CV_32F, const_cast<float*>(head.data));
+    if (!objectness) output = output.t();
+    const int first = objectness ? 5 : 4;
+    const auto threshold = static_cast<float>(conf_thres);
+    found.extra_width = 0;
+    found.resize(0);
+    for (int i = 0; i < output.rows; ++i) {
+        const float* const row = output.ptr<float>(i);
+        const float share = objectness ? row[4] : 1.0F;
+        if (share <= threshold) continue;
+        const auto add = [&](int class_id) {
+            const float score = row[first + class_id] * share;
+            if (!(score > threshold)) return;
+            const float half_w = row[2] / 2, half_h = row[3] / 2;
+            found.xyxy.emplace_back(row[0] - half_w, row[1] - half_h, row[0] + half_w, row[1] + half_h);
+            found.scores.push_back(score);
+            found.class_ids.push_back(class_id);
+        };
+        const float *const classes = row + first, *const end = row + output.cols;
+        if (std::any_of(classes, end, [share](float each) { return std::isnan(each * share); }))
+            throw ModelError(detail::not_finite);
+        if (!multi_label) add(static_cast<int>(std::max_element(classes, end) - classes));
+        for (int k = 0; multi_label && k < end - classes; ++k) add(k);
     }
 }
 
@@ -3110,6 +3385,38 @@ inline Task anchor_free_task() {
             nullptr};
 }
 
+// Networks of other exporters, which decode their boxes themselves, as `exports.hpp` tells them: in rows as of YOLOv5's
+// `export.py`, in columns as of the `ultralytics` package.
+inline Task decoded_rows_task() {
+    return {"detect",
+            {"names", "decoded_rows"},
+            for_boxes,
+            0.25,
+            0.45,
+            [](const ModelInfo&) {},
+            [](const ModelInfo& info, cv::Size) {
+                return std::vector<Output>{{"output0", {1, -1, 5 + class_count(info)}}};
+            },
+            [](const ModelInfo&, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+               Candidates& found) { decode_decoded(heads[0], true, conf_thres, multi_label, found); },
+            nullptr};
+}
+
+inline Task decoded_columns_task() {
+    return {"detect",
+            {"names", "decoded_columns"},
+            for_boxes,
+            0.25,
+            0.7,
+            [](const ModelInfo&) {},
+            [](const ModelInfo& info, cv::Size) {
+                return std::vector<Output>{{"output0", {1, 4 + class_count(info), -1}}};
+            },
+            [](const ModelInfo&, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+               Candidates& found) { decode_decoded(heads[0], false, conf_thres, multi_label, found); },
+            nullptr};
+}
+
 // A box, and which pixels in it belong to the object: each box has `masks` coefficients for the prototypes, the further
 // output `proto`.
 inline Task segment_task() {
@@ -3210,8 +3517,9 @@ inline Task classify_task() {
 
 // Several kinds of network may share a name: of these the first one whose metadata is there is taken.
 inline const std::vector<Task>& tasks() {
-    static const std::vector<Task> all = {detail::detect_task(), detail::anchor_free_task(), detail::segment_task(),
-                                          detail::keypoints_task(), detail::classify_task()};
+    static const std::vector<Task> all = {
+        detail::detect_task(),  detail::anchor_free_task(), detail::decoded_rows_task(), detail::decoded_columns_task(),
+        detail::segment_task(), detail::keypoints_task(),   detail::classify_task()};
     return all;
 }
 
@@ -3247,6 +3555,29 @@ namespace detail {
 
 constexpr std::uintmax_t max_model_bytes = 0x7FFFFFFF;  // protobuf's own limit
 constexpr const char* how_to_convert = "convert its checkpoint with: python -m convert CHECKPOINT.pt";
+
+// A path for a shell to read.
+inline std::string shell_quoted(const std::string& path) {
+    const auto plain = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || std::strchr("@%+=:,./-_", c);
+    };
+    if (!path.empty() && std::all_of(path.begin(), path.end(), plain)) return path;
+    std::string quoted = "'";
+    for (const char c : path) quoted += c == '\'' ? std::string("'\"'\"'") : std::string(1, c);
+    return quoted + "'";
+}
+
+// Says how a missing model file is made, of the checkpoint beside it if there is one.
+inline std::string how_to_make(const std::filesystem::path& path) {
+    std::error_code error;
+    for (const char* const suffix : {".pt", ".pth"}) {
+        const std::filesystem::path beside = std::filesystem::path(path).replace_extension(suffix);
+        if (std::filesystem::is_regular_file(beside, error))
+            return "convert it with: python -m convert " + shell_quoted(utf8(beside)) + " --output " +
+                   shell_quoted(utf8(path));
+    }
+    return std::string(how_to_convert) + " --output " + shell_quoted(utf8(path));
+}
 
 constexpr std::size_t max_metadata = 100;
 constexpr std::size_t max_text = std::size_t{1} << 20;  // bytes of one text of metadata
@@ -3313,10 +3644,15 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
 
     for (const Span& place : parts.spans("functions")) check_function(reader, place);
     const Graph graph = read_graph(reader, parts.span("graph"));
-    for (const Sides& shape : input_shapes(graph, metadata)) check_size(graph, shape);
+    Sides largest;
+    std::vector<Sides> outputs;
+    for (const Sides& shape : input_shapes(graph, metadata)) {
+        outputs = check_size(graph, shape);
+        largest = shape;
+    }
     for (const Span& place : graph.domains)
         if (buffer[place.tag] == tag_of(7)) buffer[place.tag] = tag_of(onnx::node_unknown);
-    return metadata;
+    return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
 }
 
 // The checks of one metadata value each. They throw Invalid.
@@ -3415,7 +3751,9 @@ inline ModelFile read_model(const std::filesystem::path& path) {
     const std::string name = detail::utf8(path);
     std::error_code error;
     if (!std::filesystem::exists(path, error))
-        throw ModelError("there is no model file " + name + "; " + detail::how_to_convert + " --output " + name);
+        throw ModelError(path.extension() == ".pt" || path.extension() == ".pth"
+                             ? "there is no file " + name
+                             : "there is no model file " + name + "; " + detail::how_to_make(path));
     if (!std::filesystem::is_regular_file(path, error)) throw ModelError(name + " is not a file");
     const std::uintmax_t size = std::filesystem::file_size(path, error);
     if (error) throw ModelError(name + " cannot be read: " + error.message());
@@ -3429,9 +3767,12 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         throw ModelError(name + " cannot be read");
     const std::string_view head(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size());
     if (head.substr(0, 4) == "PK\x03\x04" || head.substr(0, 2) == "\x80\x02")
-        throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; " + detail::how_to_convert);
+        throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; convert it with: python -m convert " +
+                         detail::shell_quoted(name));
     try {
         model.metadata = detail::walk_model(model.buffer);
+    } catch (const detail::ExportError& other) {
+        throw ModelError(name + " " + other.what() + "; " + detail::how_to_convert);
     } catch (const detail::GraphError& refusal) {
         throw ModelError(name + " is refused: " + refusal.what());
     } catch (const detail::Invalid& invalid) {
@@ -4137,7 +4478,8 @@ private:
 
         const Clock::time_point forwarded = Clock::now();
         heads_.clear();
-        for (std::size_t i = 0; i < info_.strides.size(); ++i) heads_.push_back(head_of(outputs[i]));
+        const std::size_t heads = std::max<std::size_t>(1, info_.strides.size());  // decoded boxes have no strides
+        for (std::size_t i = 0; i < heads; ++i) heads_.push_back(head_of(outputs[i]));
         info_.head->decode(info_, heads_, conf_thres_, options_.multi_label, candidates_);
         if (!classes_.empty()) keep_wanted_classes();
 

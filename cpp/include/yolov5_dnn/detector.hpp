@@ -223,7 +223,8 @@ private:
 
         const Clock::time_point forwarded = Clock::now();
         heads_.clear();
-        for (std::size_t i = 0; i < info_.strides.size(); ++i) heads_.push_back(head_of(outputs[i]));
+        const std::size_t heads = std::max<std::size_t>(1, info_.strides.size());  // decoded boxes have no strides
+        for (std::size_t i = 0; i < heads; ++i) heads_.push_back(head_of(outputs[i]));
         info_.head->decode(info_, heads_, conf_thres_, options_.multi_label, candidates_);
         if (!classes_.empty()) keep_wanted_classes();
 

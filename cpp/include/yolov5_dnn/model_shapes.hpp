@@ -691,9 +691,9 @@ inline std::string inputs_of(const Node& node, const std::map<std::string, Sides
     return text;
 }
 
-// Checks what the network computes for an input of this shape (N, C, H, W). Throws GraphError, which names the operator
+// Checks what the network computes for an input of this shape (N, C, H, W). Gives the shapes of its outputs. Throws GraphError, which names the operator
 // that does not fit, or the budget.
-inline void check_size(const Graph& graph, const Sides& shape) {
+inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
     std::map<std::string, Sides> shapes;
     for (const auto& tensor : graph.tensors) shapes[tensor.first] = tensor.second.dims;
     if (graph.input_dims[1] != 0 && graph.input_dims[1] != shape[1])
@@ -710,7 +710,10 @@ inline void check_size(const Graph& graph, const Sides& shape) {
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
         const Rule rule = find_rule(node.op_type);
-        if (!rule) throw GraphError(node.title + " is of an operator that is unknown here");
+        if (!rule)
+            throw GraphError(node.title + " is of an operator that is unknown here" +
+                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : "") +
+                             (node.op_type == "TopK" ? "; export it again without NMS" : ""));
         for (const auto& attribute : node.attributes)
             if (!is_attribute(attribute.first))
                 throw GraphError(node.title + " has the unknown attribute " + attribute.first);
@@ -749,6 +752,9 @@ inline void check_size(const Graph& graph, const Sides& shape) {
                 alive -= count_of(shapes.at(name));
         }
     }
+    std::vector<Sides> outputs;
+    for (const std::string& name : graph.outputs) outputs.push_back(shapes.at(name));
+    return outputs;
 }
 
 }  // namespace detail
