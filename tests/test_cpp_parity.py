@@ -536,6 +536,17 @@ def test_classes_and_thresholds_mean_the_same(red_model: Path, photographs: Path
         assert not "".join(differences(one, other) for one, other in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.parametrize("tiles", ["320", "200"])
+def test_tiles_give_the_same_detections(tmp_path: Path, tiles: str) -> None:
+    """With the model that comes with both."""
+    picture = ROOT / "samples" / "cluttered.jpg"
+    (ours,), (theirs,) = detect_both_ways(tmp_path, picture, "--tiles", tiles)
+    assert len(ours["detections"]) > 5
+    assert not differences(ours, theirs)
+    order = [[box["class_id"] for box in each["detections"]] for each in (ours, theirs)]
+    assert order[0] == order[1]
+
+
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     """Ten frames with a red square that moves."""
@@ -615,6 +626,7 @@ WRONG: dict[str, Callable[[Path], list[str | Path]]] = {
     "one number or two": lambda model: [__file__, "--weights", model, "--imgsz", "64", "64", "64"],
     "from 0 to 1": lambda model: [__file__, "--weights", model, "--conf-thres", "2"],
     "is not a number": lambda model: [__file__, "--weights", model, "--iou-thres", "0.5x"],
+    "at least 32 pixels, not 31": lambda model: [__file__, "--weights", model, "--tiles", "31"],
     "is less than 1": lambda model: [__file__, "--weights", model, "--max-det", "0"],
     "there is no class 'green'": lambda model: [__file__, "--weights", model, "--classes", "green"],
     "there is no device 'abacus'; this OpenCV can use cpu": lambda model: [

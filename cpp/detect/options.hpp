@@ -38,6 +38,9 @@ where the model gives some.
   --agnostic-nms     let boxes of different classes suppress each other
   --multi-label      give a box every class that scores high enough, not just the best: what evaluations do
 
+  --tiles N          look also at overlapping tiles of N×N pixels, for small objects in large pictures; N as the model's
+                     input size, say; each tile takes as long as a picture
+
   --max-pixels N     refuse pictures of more, which a small file may unpack to (default: 100000000)
 
   --output DIR       folder for pictures, videos, labels and crops (default: runs/detect, or runs/detect2,
@@ -59,7 +62,7 @@ where the model gives some.
 
 words of detect.py: --img, --img-size (--imgsz), --conf (--conf-thres), --iou (--iou-thres), --view-img (--show),
 and --nosave (--no-save) are taken, too. What python -m runtime.detect has and this program has not: patterns (the shell
-expands them), URLs of pictures, - for standard input, --recursive, --tiles, --crop-masks, --version, reading ahead.
+expands them), URLs of pictures, - for standard input, --recursive, --crop-masks, --version, reading ahead.
 
 Put --imgsz and --classes after the sources. Sources are never overwritten.
 
@@ -176,6 +179,8 @@ inline Arguments parse(const std::vector<std::string>& typed) {
             do {
                 arguments.detector.classes.push_back(value());
             } while (has_value());
+        } else if (option == "--tiles") {
+            arguments.detector.tiles = positive();
         } else if (option == "--source") {
             do {
                 arguments.sources.push_back(value());

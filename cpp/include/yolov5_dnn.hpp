@@ -48,6 +48,7 @@
 #include "yolov5_dnn/decoded.hpp"
 #include "yolov5_dnn/anchor_free.hpp"
 #include "yolov5_dnn/nms.hpp"
+#include "yolov5_dnn/tiles.hpp"
 #include "yolov5_dnn/tasks.hpp"
 
 #endif  // YOLOV5_DNN_HPP

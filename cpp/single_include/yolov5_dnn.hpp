@@ -41,6 +41,10 @@ struct Options {
     bool agnostic_nms = false;         // let boxes of different classes suppress each other, too
     bool multi_label = false;          // give a box every class that scores high enough: what evaluations do
     bool rect = true;                  // pad as little as the network allows; false: always to the full imgsz
+    // Look at the whole image and also at overlapping tiles of so many pixels a side: for objects that would be too small
+    // for the network if a large image were scaled down to its input. The model's input size is a good choice; a forward
+    // pass for each tile is the price.
+    std::optional<int> tiles;
 
     // These replace the model file's; all three serve a file without metadata.
     std::vector<std::string> names;
@@ -532,6 +536,33 @@ float iou(const cv::Vec4f& a, const cv::Vec4f& b);
 // the chosen ones to `kept`, best first, at most `max_det`.
 void nms(const Candidates& candidates, double iou_thres, int max_det, bool agnostic, std::vector<int>& kept);
 
+// --------------------------------------------------------------------------------------------------------------- tiles
+
+constexpr int min_tile = 32;           // pixels
+constexpr double tile_overlap = 0.25;  // of a tile's side that its neighbour shows, too, at least
+
+// A part of an image, in pixels.
+struct Window {
+    int left = 0, top = 0, right = 0, bottom = 0;
+};
+
+// Lays tiles of `side` × `side` pixels, at least `min_tile`, over an image, evenly, as few as overlap by `tile_overlap`.
+// Gives the whole image first, then the tiles row by row; for an image no larger than a tile, only itself.
+std::vector<Window> tile_windows(cv::Size image, int side);
+
+// Makes one answer of what was found in each window, each in its own window's pixels.
+//
+// Whole boxes compete as in `nms`. A piece, cut off by a tile's edge, that shows the same as a whole box of its class in
+// what both their windows see, gives way to it; pieces that show the same become one box around all of them, with the
+// best one's score. (With `agnostic`, of any class.) A mask becomes the union of its pieces; keypoints are those of the
+// best piece.
+//
+// Gives detections in the image's pixels, best first, at most `max_det`. Throws InputError if there are not as many
+// parts as windows.
+std::vector<Detection> merge_windows(const std::vector<std::vector<Detection>>& parts,
+                                     const std::vector<Window>& windows, cv::Size image, double iou_thres,
+                                     int max_det, bool agnostic = false);
+
 // --------------------------------------------------------------------------------------------------------------- tasks
 
 using Shape = std::vector<int>;  // of an array, the slowest dimension first; −1 is a side of the network's own choice
@@ -603,6 +634,10 @@ const Task& find_task(const std::string& name, const std::function<bool(const st
 #include <opencv2/core.hpp>
 #include <opencv2/dnn.hpp>
 #include <opencv2/imgproc.hpp>
+
+#if defined(__GLIBC__) && CV_VERSION_MAJOR >= 5
+#include <malloc.h>
+#endif
 
 namespace yolov5_dnn {
 
@@ -2496,9 +2531,9 @@ inline Made broadcast(Operands& o) {
 }
 
 // Kernel, strides, dilations and pads of a convolution or pooling, each checked.
-class Window {
+class SlidingWindow {
 public:
-    Window(const Operands& o, const Sides& its_kernel, std::size_t rank) {
+    SlidingWindow(const Operands& o, const Sides& its_kernel, std::size_t rank) {
         need(rank >= 1 && rank <= 3, "it has not one to three sides to slide along");
         kernel = o.integers("kernel_shape", its_kernel);
         strides = o.integers("strides", Sides(rank, 1));
@@ -2556,7 +2591,7 @@ inline Made conv(Operands& o) {
     need(group >= 1 && x[1] == product(weight[1], group) && weight[0] % group == 0,
          std::to_string(group) + " groups do not fit the channels");
     need(!o.has(2) || o.shape(2) == Sides{weight[0]}, "its bias has another length");
-    const Window window(o, part_of(weight, 2, weight.size()), x.size() - 2);
+    const SlidingWindow window(o, part_of(weight, 2, weight.size()), x.size() - 2);
     need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
     const Sides made = joined({x[0], weight[0]}, window.slid(x));
     o.work = product(product(count_of(made), weight[1]), window.area);
@@ -2571,7 +2606,7 @@ inline Made conv_transpose(Operands& o) {
          std::to_string(group) + " groups do not fit the channels");
     need(!o.has(2) || o.shape(2) == Sides{product(weight[1], group)}, "its bias has another length");
     const std::size_t rank = x.size() - 2;
-    const Window window(o, part_of(weight, 2, weight.size()), rank);
+    const SlidingWindow window(o, part_of(weight, 2, weight.size()), rank);
     need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
     need(window.auto_pad == "NOTSET", "its size is not stated by pads");
     const Sides extra = o.integers("output_padding", Sides(rank, 0));
@@ -2590,7 +2625,7 @@ inline Made conv_transpose(Operands& o) {
 inline Made pool(Operands& o) {
     const Sides& x = o.shape(0);
     need(x.size() >= 3, "it has not one to three sides to slide along");
-    const Window window(o, {}, x.size() - 2);
+    const SlidingWindow window(o, {}, x.size() - 2);
     for (std::size_t i = 0; i < window.pads.size(); ++i)
         need(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
     const Sides made = joined({x[0], x[1]}, window.slid(x));
@@ -3895,12 +3930,33 @@ inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& in
 
 namespace detail {
 
+#if defined(__GLIBC__) && CV_VERSION_MAJOR >= 5
+// Tells glibc to keep large buffers that are freed for the next ones that are asked for.
+//
+// OpenCV 5's new engine asks for its intermediate maps anew in each forward pass. By default glibc takes buffers of that
+// size from the system and gives them back, and each of their pages is zeroed again when it is touched. The process takes
+// no more memory for it. Other systems' C libraries have no such switch, and need none here.
+//
+// glibc before 2.35 takes no threshold above 32 MB. Without one, the other limit is left alone, too: setting either
+// stops glibc from raising both by itself.
+inline void keep_freed_memory() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        if (mallopt(M_MMAP_THRESHOLD, 1 << 30) || mallopt(M_MMAP_THRESHOLD, 32 << 20))
+            mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+    });
+}
+#endif
+
 inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const std::string& name) {
     try {
 #if CV_VERSION_MAJOR >= 5
         // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
         // the one that takes a vector forgets the engine.
         const bool is_cpu = device.name == "cpu";
+#if defined(__GLIBC__)
+        if (is_cpu) keep_freed_memory();
+#endif
         cv::dnn::Net net =
             cv::dnn::readNetFromONNX(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size(),
                                      is_cpu ? cv::dnn::ENGINE_AUTO : cv::dnn::ENGINE_CLASSIC);
@@ -4037,6 +4093,196 @@ inline void nms(const Candidates& candidates, double iou_thres, int max_det, boo
     kept.erase(end, kept.end());
 }
 
+// --------------------------------------------------------------------------------------------------------------- tiles
+//
+// Small objects in large pictures: overlapping tiles at full resolution, the whole picture as well, and one answer from
+// all of them.
+//
+// What a tile's edge cuts through is found in part. A neighbour holds it whole if it is no larger than the overlap, and
+// the whole picture shows it if it is large; what is left are pieces of things in between, which are put together.
+
+constexpr int min_tile = 32;           // pixels
+constexpr double tile_overlap = 0.25;  // of a tile's side that its neighbour shows, too, at least
+
+// A part of an image, in pixels.
+struct Window {
+    int left = 0, top = 0, right = 0, bottom = 0;
+};
+
+namespace detail {
+
+constexpr double cut_edge = 0.015;  // of a window's side: a box that comes so near to an edge of it is cut there
+constexpr float same_share = 0.6F;  // of the smaller one's area, in what two windows see: two boxes show the same thing
+
+// Where tiles start along an axis.
+inline std::vector<int> tile_starts(int length, int side) {
+    if (length <= side) return {0};
+    const int gaps = static_cast<int>(std::ceil((length - side) / (side * (1 - tile_overlap))));
+    std::vector<int> starts;
+    for (int i = 0; i <= gaps; ++i) starts.push_back(round(static_cast<double>(i) * (length - side) / gaps));
+    return starts;
+}
+
+// Brings what was found in a window to the image's pixels.
+inline Detection moved(const Detection& found, const Window& window, cv::Size image) {
+    Detection result = found;
+    result.box += cv::Point2f(static_cast<float>(window.left), static_cast<float>(window.top));
+    for (cv::Point2f& point : result.keypoints)
+        point += cv::Point2f(static_cast<float>(window.left), static_cast<float>(window.top));
+    if (found.mask.empty()) return result;
+    result.mask = {found.mask.window(), {}, image};
+    result.mask.bitmap.corner += cv::Point(window.left, window.top);
+    return result;
+}
+
+// Whether a box, in its window's pixels, reaches an edge of it that is not the image's.
+inline bool is_cut(const cv::Rect2f& box, const Window& window, cv::Size image) {
+    const int width = window.right - window.left, height = window.bottom - window.top;
+    const double margin = cut_edge * std::max(width, height);
+    const cv::Point2f corner = box.br();
+    return (window.left > 0 && box.x < static_cast<float>(margin)) ||
+           (window.top > 0 && box.y < static_cast<float>(margin)) ||
+           (window.right < image.width && corner.x > static_cast<float>(width - margin)) ||
+           (window.bottom < image.height && corner.y > static_cast<float>(height - margin));
+}
+
+// What two boxes, x1 y1 x2 y2, have in common where both their windows see, as a share of the smaller one's area there.
+inline float share_in_common(const cv::Vec4f& box, const Window& window, const cv::Vec4f& other, const Window& others) {
+    const auto low_x = static_cast<float>(std::max(window.left, others.left));
+    const auto low_y = static_cast<float>(std::max(window.top, others.top));
+    const auto high_x = static_cast<float>(std::min(window.right, others.right));
+    const auto high_y = static_cast<float>(std::min(window.bottom, others.bottom));
+    const auto within = [&](const cv::Vec4f& each) {  // windows that see nothing in common leave no area
+        const auto clip = [](float value, float low, float high) { return std::min(std::max(value, low), high); };
+        return cv::Vec4f(clip(each[0], low_x, high_x), clip(each[1], low_y, high_y), clip(each[2], low_x, high_x),
+                         clip(each[3], low_y, high_y));
+    };
+    const auto area = [](float width, float height) { return std::max(width, 0.0F) * std::max(height, 0.0F); };
+    const cv::Vec4f a = within(box), b = within(other);
+    const float common = area(std::min(a[2], b[2]) - std::max(a[0], b[0]), std::min(a[3], b[3]) - std::max(a[1], b[1]));
+    const float smaller = std::min(area(a[2] - a[0], a[3] - a[1]), area(b[2] - b[0], b[3] - b[1]));
+    return common / std::max(smaller, 1e-9F);
+}
+
+// Makes one mask of several of one image, whose bitmaps lie in its pixels.
+inline Mask united(const std::vector<Mask>& masks) {
+    cv::Rect reach;
+    for (const Mask& mask : masks) reach |= cv::Rect(mask.bitmap.corner, mask.bitmap.pixels.size());
+    Mask whole{{reach.tl(), cv::Mat::zeros(reach.size(), CV_8U)}, {}, masks.at(0).image};
+    for (const Mask& mask : masks) {
+        if (mask.bitmap.pixels.empty()) continue;
+        cv::Mat part = whole.bitmap.pixels(cv::Rect(mask.bitmap.corner - reach.tl(), mask.bitmap.pixels.size()));
+        part |= mask.bitmap.pixels;
+    }
+    return whole;
+}
+
+}  // namespace detail
+
+// Lays tiles of `side` × `side` pixels, at least `min_tile`, over an image, evenly, as few as overlap by `tile_overlap`.
+// Gives the whole image first, then the tiles row by row; for an image no larger than a tile, only itself.
+inline std::vector<Window> tile_windows(cv::Size image, int side) {
+    std::vector<Window> windows = {{0, 0, image.width, image.height}};
+    if (std::max(image.width, image.height) <= side) return windows;
+    for (const int top : detail::tile_starts(image.height, side))
+        for (const int left : detail::tile_starts(image.width, side))
+            windows.push_back({left, top, std::min(left + side, image.width), std::min(top + side, image.height)});
+    return windows;
+}
+
+// Makes one answer of what was found in each window, each in its own window's pixels.
+//
+// Whole boxes compete as in `nms`. A piece, cut off by a tile's edge, that shows the same as a whole box of its class in
+// what both their windows see, gives way to it; pieces that show the same become one box around all of them, with the
+// best one's score. (With `agnostic`, of any class.) A mask becomes the union of its pieces; keypoints are those of the
+// best piece.
+//
+// Gives detections in the image's pixels, best first, at most `max_det`. Throws InputError if there are not as many
+// parts as windows.
+inline std::vector<Detection> merge_windows(const std::vector<std::vector<Detection>>& parts,
+                                            const std::vector<Window>& windows, cv::Size image, double iou_thres,
+                                            int max_det, bool agnostic = false) {
+    if (parts.size() != windows.size())
+        throw InputError("there are " + std::to_string(parts.size()) + " parts of " + std::to_string(windows.size()) +
+                         " windows");
+    std::vector<Detection> joined;
+    Candidates boxes;                // of the joined,
+    std::vector<std::size_t> seen;   // and the window of each
+    std::vector<int> whole, pieces;  // indices of the joined
+    for (std::size_t w = 0; w < windows.size(); ++w) {
+        for (const Detection& found : parts[w]) {
+            const bool cut = detail::is_cut(found.box, windows[w], image);
+            (cut ? pieces : whole).push_back(static_cast<int>(joined.size()));
+            joined.push_back(detail::moved(found, windows[w], image));
+            const cv::Rect2f& box = joined.back().box;
+            boxes.xyxy.push_back({box.x, box.y, box.br().x, box.br().y});
+            boxes.scores.push_back(found.score);
+            boxes.class_ids.push_back(found.class_id);
+            seen.push_back(w);
+        }
+    }
+
+    struct Group {
+        bool cut = false;                  // whether it is of pieces
+        std::vector<std::size_t> members;  // indices of the joined, best first
+    };
+    std::vector<Group> groups;
+    std::vector<std::pair<std::size_t, std::size_t>> grouped;  // indices of the joined, and of each one's group
+    Candidates chosen;
+    std::vector<int> kept;
+    boxes.select(whole, chosen);
+    nms(chosen, iou_thres, max_det, agnostic, kept);
+    for (const int k : kept) {
+        const auto i = static_cast<std::size_t>(whole[static_cast<std::size_t>(k)]);
+        grouped.emplace_back(i, groups.size());
+        groups.push_back({false, {i}});
+    }
+    std::stable_sort(pieces.begin(), pieces.end(), [&](int a, int b) {
+        return boxes.scores[static_cast<std::size_t>(a)] > boxes.scores[static_cast<std::size_t>(b)];
+    });
+    for (const int piece : pieces) {
+        const auto i = static_cast<std::size_t>(piece);
+        float most = 0;
+        std::size_t group = groups.size();
+        for (const auto& [j, its_group] : grouped) {
+            if (!agnostic && boxes.class_ids[j] != boxes.class_ids[i]) continue;
+            const float share =
+                detail::share_in_common(boxes.xyxy[i], windows[seen[i]], boxes.xyxy[j], windows[seen[j]]);
+            if (share <= most) continue;
+            most = share;
+            group = its_group;
+        }
+        if (most <= detail::same_share) {
+            group = groups.size();
+            groups.push_back({true, {}});
+        }
+        if (!groups[group].cut) continue;
+        groups[group].members.push_back(i);  // of one thing, whose other pieces this one may lead to
+        grouped.emplace_back(i, group);
+    }
+    std::stable_sort(groups.begin(), groups.end(), [&](const Group& a, const Group& b) {
+        return boxes.scores[a.members[0]] > boxes.scores[b.members[0]];
+    });
+    groups.resize(std::min(groups.size(), static_cast<std::size_t>(max_det)));
+
+    std::vector<Detection> merged;
+    for (const Group& group : groups) {
+        merged.push_back(joined[group.members[0]]);
+        if (group.members.size() == 1) continue;
+        std::vector<Mask> masks;
+        cv::Vec4f hull = boxes.xyxy[group.members[0]];
+        for (const std::size_t i : group.members) {
+            const cv::Vec4f& box = boxes.xyxy[i];
+            hull = {std::min(hull[0], box[0]), std::min(hull[1], box[1]), std::max(hull[2], box[2]),
+                    std::max(hull[3], box[3])};
+            masks.push_back(joined[i].mask);
+        }
+        merged.back().box = {hull[0], hull[1], hull[2] - hull[0], hull[3] - hull[1]};
+        if (!merged.back().mask.empty()) merged.back().mask = detail::united(masks);
+    }
+    return merged;
+}
+
 // ------------------------------------------------------------------------------------------------------------ detector
 //
 // The detector: letterbox → network → decode → NMS, on one image after the other.
@@ -4054,6 +4300,10 @@ struct Options {
     bool agnostic_nms = false;         // let boxes of different classes suppress each other, too
     bool multi_label = false;          // give a box every class that scores high enough: what evaluations do
     bool rect = true;                  // pad as little as the network allows; false: always to the full imgsz
+    // Look at the whole image and also at overlapping tiles of so many pixels a side: for objects that would be too small
+    // for the network if a large image were scaled down to its input. The model's input size is a good choice; a forward
+    // pass for each tile is the price.
+    std::optional<int> tiles;
 
     // These replace the model file's; all three serve a file without metadata.
     std::vector<std::string> names;
@@ -4090,6 +4340,9 @@ inline const Options& checked(const Options& options) {
     share(options.iou_thres, "iou_thres");
     if (options.max_det < 1)
         throw InputError("max_det must be a whole number of at least 1, not " + std::to_string(options.max_det));
+    if (options.tiles && *options.tiles < min_tile)
+        throw InputError("tiles must be a whole number of at least " + std::to_string(min_tile) + " pixels, not " +
+                         std::to_string(*options.tiles));
     return options;
 }
 
@@ -4160,7 +4413,7 @@ public:
     std::vector<Detection> detect(const cv::Mat& image, Timings* timings = nullptr) {
         const std::lock_guard<std::mutex> lock(mutex_);
         Timings spent;
-        std::vector<Detection> found = run(image, spent);
+        std::vector<Detection> found = options_.tiles ? run_tiles(image, spent) : run(image, spent);
         if (timings) *timings = spent;
         return found;
     }
@@ -4174,7 +4427,8 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         Timings spent;
         std::vector<std::vector<Detection>> found;
-        for (const cv::Mat& image : images) found.push_back(run(image, spent));
+        for (const cv::Mat& image : images)
+            found.push_back(options_.tiles ? run_tiles(image, spent) : run(image, spent));
         if (timings) *timings = spent;
         return found;
     }
@@ -4191,6 +4445,25 @@ private:
           multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
           network_(detail::within_budget(file, info_, imgsz_, detail::utf8(model)), info_, find_device(options.device),
                    detail::utf8(model)) {}
+
+    static double ms(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
+
+    // Runs the four stages on the whole of an image and on its tiles.
+    std::vector<Detection> run_tiles(const cv::Mat& picture, Timings& timings) {
+        const Clock::time_point start = Clock::now();
+        const cv::Mat image = to_bgr(picture, conversions_);
+        timings.letterbox += ms(Clock::now() - start);
+        const std::vector<Window> windows = tile_windows(image.size(), *options_.tiles);
+        std::vector<std::vector<Detection>> parts;
+        for (const Window& each : windows)
+            parts.push_back(run(image(cv::Range(each.top, each.bottom), cv::Range(each.left, each.right)), timings));
+        if (parts.size() == 1) return parts[0];
+        const Clock::time_point found = Clock::now();
+        std::vector<Detection> merged =
+            merge_windows(parts, windows, image.size(), iou_thres_, options_.max_det, options_.agnostic_nms);
+        timings.nms += ms(Clock::now() - found);
+        return merged;
+    }
 
     // Runs the four stages and adds to each one's milliseconds.
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {
@@ -4224,7 +4497,6 @@ private:
         if (info_.head->complete) info_.head->complete(info_, chosen_, outputs, placement, image.size(), found);
         const Clock::time_point end = Clock::now();
 
-        const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
         timings.letterbox += ms(letterboxed - start);
         timings.forward += ms(forwarded - letterboxed);
         timings.decode += ms(decoded - forwarded);

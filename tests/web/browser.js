@@ -56,7 +56,7 @@ export async function open(browser, url, options = {}) {
   page.errors = [];
   page.on("pageerror", (error) => page.errors.push(error.message));
   page.on("console", (message) => message.type() === "error" && page.errors.push(message.text()));
-  await page.goto(url);
+  await page.goto(url, { timeout: 120_000 });
   await page.waitForFunction(() => document.getElementById("model_name").textContent !== "", null, { timeout: 120_000 });
   await page.waitForSelector("#busy", { state: "hidden", timeout: 120_000 });
   return page;
