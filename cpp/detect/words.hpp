@@ -27,7 +27,6 @@ inline const std::map<std::string, std::string> refused = {
     {"--dnn", "everything here runs in OpenCV's dnn already: leave --dnn out."},
     // What only the Python command does.
     {"--crop-masks", "boxes alone are cut out here: say --save-crop, or use python -m runtime.detect."},
-    {"--tiles", "there are no tiles here: leave --tiles out, or use python -m runtime.detect."},
 };
 // clang-format on
 
