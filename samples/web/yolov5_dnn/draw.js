@@ -97,15 +97,15 @@ export function draw_classes(context, classes, { size } = {}) {
   }
 }
 
-/** Draw a rectangle's lines, half of their width to each side of its edges. */
+/** Draw a rectangle's lines as OpenCV does: half of their width to each side of its edges, rounded down. */
 function draw_rectangle(context, [x1, y1, x2, y2], line, colour) {
-  const before = Math.floor(line / 2);
-  const width = x2 - x1 + line, height = y2 - y1 + line;
+  const reach = Math.floor(line / 2), thick = 2 * reach + 1;
+  const width = x2 - x1 + thick, height = y2 - y1 + thick;
   context.fillStyle = css(colour);
-  context.fillRect(x1 - before, y1 - before, width, line);
-  context.fillRect(x1 - before, y2 - before, width, line);
-  context.fillRect(x1 - before, y1 - before, line, height);
-  context.fillRect(x2 - before, y1 - before, line, height);
+  context.fillRect(x1 - reach, y1 - reach, width, thick);
+  context.fillRect(x1 - reach, y2 - reach, width, thick);
+  context.fillRect(x1 - reach, y1 - reach, thick, height);
+  context.fillRect(x2 - reach, y1 - reach, thick, height);
 }
 
 /** Tint the pixels of a mask and draw its contour: the mask's pixels that have one beside them that is none. */
