@@ -11,18 +11,18 @@ from . import NAMES
 
 IMGSZ = 416
 """Sides of the training scenes, and the largest input in training."""
-DEFAULT_INPUT = 320
-"""The input size that the model file names: of those tried, the one that found most photographed codes."""
+DEFAULT_INPUT = 416
+"""The input size that the model file names."""
 STRIDES = (8, 16, 32)
-ANCHORS = (  # pixels at IMGSZ: small, middle, large; square symbols and wide ones
-    (11, 11, 21, 21, 38, 18),
-    (38, 38, 76, 36, 68, 70),
-    (120, 64, 122, 122, 250, 220),
+ANCHORS = (  # pixels at IMGSZ: small, middle, large; two squares, a wide and a tall one
+    (11, 11, 21, 21, 40, 14, 14, 40),
+    (38, 38, 68, 70, 84, 28, 28, 84),
+    (122, 122, 250, 220, 124, 54, 54, 124),
 )
 
 
 def build() -> DetectionModel:
-    """A fresh network with random weights, 0.95 million parameters."""
+    """A fresh network with random weights, 0.96 million parameters."""
     a, b, c, d, e = 16, 32, 64, 112, 144
     layers: list[tuple[int | list[int], nn.Module]] = [
         (-1, Conv(3, a, 6, 2, 2)),
@@ -69,3 +69,14 @@ def start_from_rarity(detect: Detect) -> None:
         bias[:, 4] = (8 / cells).log()
         bias[:, 5:] = -1.5
         conv.bias.data = bias.reshape(-1)
+
+
+def start_from(network: DetectionModel, other: DetectionModel) -> None:
+    """Copy from another network of this layout all but the heads, whose anchors may differ."""
+    own, heads = network.state_dict(), f"model.{len(network.model) - 1}."
+    theirs = other.state_dict()
+    body = {name: value for name, value in theirs.items() if not name.startswith(heads)}
+    missing = {name for name in own if not name.startswith(heads)} - set(body)
+    if missing or any(own[name].shape != value.shape for name, value in body.items()):
+        raise SystemExit("the checkpoint to start from is not of this network")
+    network.load_state_dict(body, strict=False)

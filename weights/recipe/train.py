@@ -20,26 +20,28 @@ from tqdm import tqdm
 from convert.network import DetectionModel
 from convert.save import save_checkpoint
 
-from .accuracy import average_precision, torch_detector
+from convert.checkpoint import load_checkpoint
+
+from .accuracy import average_precision, share_found, torch_detector
 from .curve import draw_curve
-from .dataset import HELD_OUT_SEED, Scenes, augment, generate, mosaic
+from .dataset import HELD_OUT_SEED, Scenes, example, generate
 from .loss import yolov5_loss
-from .network import DEFAULT_INPUT, IMGSZ, build
+from .network import DEFAULT_INPUT, IMGSZ, build, start_from
 
-SIZES = (256, 320, 416)
-FINAL_SIZES = (320, 416, 416)
-WARMUP = 300
+SHAPES = ((416, 416), (320, 320), (320, 416), (416, 320), (224, 416), (416, 224), (96, 416), (416, 96), (64, 416))
+OFTEN = (0.42, 0.12, 0.1, 0.06, 0.08, 0.04, 0.09, 0.05, 0.04)
+"""Heights and widths of the batches, and how often each comes: the runtime's canvas fits the picture."""
+WARMUP = 200
 
 
-def batch(scenes: Scenes, size: int, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Random scenes: images (count, 3, size, size), RGB, 0 to 1; targets as `yolov5_loss` wants them."""
-    images = np.empty((count, size, size, 3), np.uint8)
+def batch(
+    scenes: Scenes, shape: tuple[int, int], count: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Random pictures (count, 3, *shape), RGB, 0 to 1; targets as `yolov5_loss` wants them."""
+    images = np.empty((count, *shape, 3), np.uint8)
     targets = []
     for i in range(count):
-        if rng.random() < 0.25:
-            images[i], labels = mosaic(scenes, rng.integers(0, len(scenes), 4), size, rng)
-        else:
-            images[i], labels = augment(*scenes[int(rng.integers(len(scenes)))], size, rng)
+        images[i], labels = example(scenes, shape, rng)
         corner, opposite = labels[:, 1:3], labels[:, 3:]
         row = [np.full((len(labels), 1), i), labels[:, :1], (corner + opposite) / 2, opposite - corner]
         targets.append(np.concatenate(row, 1))
@@ -50,11 +52,24 @@ def batch(scenes: Scenes, size: int, count: int, rng: np.random.Generator) -> tu
     )
 
 
-def learning_rate(step: int, steps: int, decay: int, peak: float) -> float:
-    """Warm up, stay, and fall in a straight line to a fiftieth of `peak` over the last `decay` steps."""
+def learning_rate(step: int, done: float, decay: float, peak: float) -> float:
+    """Warm up, stay, and fall in a straight line to a fiftieth of `peak` over the last `decay` of the work.
+
+    `done` is the share of the work that is done, 0 to 1.
+    """
     rising = min(1.0, (step + 1) / WARMUP)
-    falling = min(1.0, 0.02 + 0.98 * (steps - step) / max(decay, 1))
+    falling = min(1.0, 0.02 + 0.98 * (1 - done) / max(decay, 1e-6))
     return peak * min(rising, falling)
+
+
+def share_of_work(step: int, seconds: float, args: argparse.Namespace) -> float:
+    """How much of the work is done, 0 to 1, by batches or by time; the same in all processes."""
+    done = min(1.0, max(step / args.steps, seconds / (60 * args.minutes) if args.minutes else 0.0))
+    if args.processes == 1:
+        return done
+    common = torch.tensor([done], dtype=torch.float64)
+    dist.broadcast(common, 0)
+    return float(common)
 
 
 def average(model: DetectionModel, ema: DetectionModel, step: int) -> None:
@@ -94,6 +109,8 @@ def train(rank: int, args: argparse.Namespace) -> None:
     scenes = Scenes(*args.scenes)
     held_out = Scenes(args.run / "held-out")
     model = build()
+    if args.start_from:
+        start_from(model, load_checkpoint(args.start_from).model.float())
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     anchors, strides = model.detect.anchors.clone(), model.detect.stride.clone()
     decayed = [p for p in model.parameters() if p.ndim > 1]
@@ -102,26 +119,26 @@ def train(rank: int, args: argparse.Namespace) -> None:
         [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
     )
     ema = copy.deepcopy(model).eval()
-    first = 0
+    first, before = 0, 0.0
     state_file = args.run / "state.pt"
     if state_file.exists():
         state = torch.load(state_file, weights_only=True)
         model.load_state_dict(state["model"])
         ema.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
-    parts_sum, seen, started = torch.zeros(3), 0, time.time()
+        first, before = state["step"], state["seconds"]
+    parts_sum, seen, begun = torch.zeros(3), 0, time.time()
+    started = begun
     bar = tqdm(
         range(first, args.steps), "training", args.steps, initial=first, disable=rank > 0, mininterval=10
     )
     for step in bar:
-        rng = np.random.default_rng([args.seed, step])
-        final = args.steps - step <= args.decay * 0.6
-        size = int(rng.choice(FINAL_SIZES if final else SIZES))
+        done = share_of_work(step, before + time.time() - begun, args)
+        shape = SHAPES[int(np.random.default_rng([args.seed, step]).choice(len(SHAPES), p=OFTEN))]
         images, targets = batch(
-            scenes, size, args.batch // args.processes, np.random.default_rng([args.seed, step, rank])
+            scenes, shape, args.batch // args.processes, np.random.default_rng([args.seed, step, rank])
         )
-        rate = learning_rate(step, args.steps, args.decay, args.rate)
+        rate = learning_rate(step, done, args.decay, args.rate)
         for group in optimizer.param_groups:
             group["lr"] = rate
         model.train()
@@ -133,19 +150,24 @@ def train(rank: int, args: argparse.Namespace) -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        last = done >= 1 or step + 1 == args.steps
         if rank:
+            if last:
+                break
             continue
         average(model, ema, step)
         parts_sum += parts
         seen += 1
-        last = step + 1 == args.steps
         if (step + 1) % args.every == 0 or last:
-            score = average_precision(torch_detector(ema, IMGSZ), held_out, 200)[:2]
+            detect = torch_detector(ema, IMGSZ)
+            score = average_precision(detect, held_out, args.measured)[:2]
             row = [
                 step + 1,
+                before + time.time() - begun,
                 rate,
                 *(parts_sum / seen).tolist(),
                 *score,
+                share_found(detect, args.measured),
                 seen * args.batch / (time.time() - started),
             ]
             write_log(args.run / "log.csv", row)
@@ -157,6 +179,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
                     "ema": ema.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "step": step + 1,
+                    "seconds": before + time.time() - begun,
                 },
                 temporary,
             )
@@ -164,13 +187,16 @@ def train(rank: int, args: argparse.Namespace) -> None:
             save_checkpoint(args.run / "codes.pt", ema.float(), epoch=step + 1, opt={"imgsz": DEFAULT_INPUT})
             bar.set_postfix(mAP50=f"{score[1]:.3f}")
             parts_sum, seen, started = torch.zeros(3), 0, time.time()
+        if last:
+            break
     if args.processes > 1:
         dist.destroy_process_group()
 
 
 def write_log(path: Path, row: list[float]) -> None:
     """Append a line to the log, after its header if it is new."""
-    header = ["step", "rate", "box", "objectness", "class", "mAP", "mAP50", "images_per_second"]
+    header = ["step", "seconds", "rate", "box", "objectness", "class"]
+    header += ["mAP", "mAP50", "clean", "images_per_second"]
     fresh = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file)
@@ -188,18 +214,23 @@ def main() -> None:
     parser.add_argument(
         "--scenes", type=Path, nargs="+", help="folders of scenes made before, instead of --count"
     )
-    parser.add_argument("--count", type=int, default=12000, help="training scenes")
-    parser.add_argument("--held-out", type=int, default=400, help="scenes to measure on; 200 are used")
+    parser.add_argument("--count", type=int, default=6000, help="training scenes")
+    parser.add_argument("--held-out", type=int, default=200, help="scenes kept for measuring")
+    parser.add_argument("--measured", type=int, default=100, help="how many of them are looked at each time")
+    parser.add_argument("--start-from", type=Path, help="checkpoint whose weights, heads excepted, to begin with")
     parser.add_argument(
-        "--steps", type=int, default=6000, help="batches in all, those of earlier calls included"
+        "--steps", type=int, default=20000, help="batches in all, those of earlier calls included"
     )
     parser.add_argument(
-        "--decay", type=int, default=2500, help="batches at the end over which the learning rate falls"
+        "--minutes", type=float, help="time in all, that of earlier calls included: ends before --steps"
+    )
+    parser.add_argument(
+        "--decay", type=float, default=0.5, help="share of the work at whose end the learning rate falls"
     )
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument(
-        "--every", type=int, default=500, help="batches between measurements and saved states"
+        "--every", type=int, default=200, help="batches between measurements and saved states"
     )
     parser.add_argument(
         "--processes", type=int, default=2, help="each computes its part of a batch in one thread"
