@@ -94,7 +94,7 @@ def code_file(rng: Rng) -> tuple[Image, int, np.ndarray, int]:
     bottom = h
     if code.text and rng.random() < 0.35:
         grey, drop = with_digits(grey, code, scale, rng)
-        bottom = h + drop // 2
+        bottom = h + drop
     left, right, top, under = (int(v) for v in np.round(quiet_zone(code, rng) * scale))
     grey = cv2.copyMakeBorder(grey, top, under, left, right, cv2.BORDER_CONSTANT, value=255)
     if rng.random() < 0.06:
@@ -153,9 +153,9 @@ def single(rng: Rng) -> tuple[Image, np.ndarray]:
 def ground(h: int, w: int, rng: Rng) -> Image:
     """What a page or a screen shows around codes: white, a colour, words, bars and boxes."""
     kind = rng.random()
-    if kind < 0.3:
+    if kind < 0.15:
         page = backgrounds.text_page(max(h, w), rng)[:h, :w].copy()
-    elif kind < 0.4:
+    elif kind < 0.3:
         page = cv2.resize(backgrounds.photograph(min(h, w), rng), (w, h), interpolation=cv2.INTER_LINEAR)
     else:
         colour = rng.uniform(0, 255, 3) if rng.random() < 0.3 else np.full(3, rng.choice([255, 255, 240, 30]))
@@ -175,7 +175,7 @@ def ground(h: int, w: int, rng: Rng) -> Image:
 
 def page(rng: Rng, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:
     """Some codes, upright or turned by quarters, on a page that will be scaled to `shape`. BGR, labels (n, 5)."""
-    longer = int(rng.uniform(240, 1100))
+    longer = int(rng.uniform(240, 900))
     factor = min(1.0, 1 / rng.uniform(1, 2))
     h, w = (longer, round(longer * factor)) if rng.random() < 0.4 else (round(longer * factor), longer)
     zoom = min(shape[0] / h, shape[1] / w)

@@ -17,7 +17,7 @@ from .codes import Image, Rng
 from .scene import MOST, make_scene
 
 CHUNK = 50
-USUAL = (0.37, 0.13, 0.3, 0.12, 0.08)
+USUAL = (0.36, 0.1, 0.34, 0.08, 0.12)
 NARROW = (0.2, 0.0, 0.8, 0.0, 0.0)
 """How often a picture of training is a stored scene, four of them, one clean code, a page, a photograph."""
 HELD_OUT_SEED = 2

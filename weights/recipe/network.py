@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from convert.layers import C3, SPPF, Concat, Conv
@@ -72,11 +73,22 @@ def start_from_rarity(detect: Detect) -> None:
 
 
 def start_from(network: DetectionModel, other: DetectionModel) -> None:
-    """Copy from another network of this layout all but the heads, whose anchors may differ."""
-    own, heads = network.state_dict(), f"model.{len(network.model) - 1}."
-    theirs = other.state_dict()
+    """Copy the weights of another network of this layout; an anchor takes over those of the likest anchor."""
+    own, theirs = network.state_dict(), other.state_dict()
+    heads = f"model.{len(network.model) - 1}."
     body = {name: value for name, value in theirs.items() if not name.startswith(heads)}
-    missing = {name for name in own if not name.startswith(heads)} - set(body)
-    if missing or any(own[name].shape != value.shape for name, value in body.items()):
+    expected = {name: value.shape for name, value in own.items() if not name.startswith(heads)}
+    if expected != {name: value.shape for name, value in body.items()}:
         raise SystemExit("the checkpoint to start from is not of this network")
     network.load_state_dict(body, strict=False)
+    ours, old = network.detect, other.detect
+    with torch.no_grad():
+        for conv, old_conv, anchors, old_anchors in zip(ours.m, old.m, ours.anchors, old.anchors, strict=True):
+            assert isinstance(conv, nn.Conv2d)
+            assert isinstance(old_conv, nn.Conv2d)
+            assert conv.bias is not None
+            assert old_conv.bias is not None
+            likest = (anchors.log()[:, None] - old_anchors.log()[None]).abs().amax(2).argmin(1)
+            channels = (likest[:, None] * old.no + torch.arange(old.no)).flatten()
+            conv.weight.copy_(old_conv.weight[channels])
+            conv.bias.copy_(old_conv.bias[channels])
