@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -76,22 +76,21 @@ def markers(image: np.ndarray) -> list[Found]:
     return found
 
 
-def opencv(image: np.ndarray) -> list[Found]:
-    """What OpenCV's QRCodeDetector, BarcodeDetector and ArucoDetector find, read or not."""
-    found = markers(image)
-    for class_id, detector in ((0, cv2.QRCodeDetector()), (4, cv2.barcode.BarcodeDetector())):
+def opencv(image: np.ndarray, classes: Collection[int] = (0, 4, 5)) -> list[Found]:
+    """What OpenCV's QRCodeDetector, BarcodeDetector and ArucoDetector find, read or not, of some classes."""
+    found = markers(image) if 5 in classes else []
+    finders: dict[int, Callable[[], Any]] = {0: cv2.QRCodeDetector, 4: cv2.barcode.BarcodeDetector}
+    for class_id in finders.keys() & set(classes):
+        finder = finders[class_id]()
         try:
-            _, texts, points, _ = detector.detectAndDecodeMulti(image)
+            _, texts, points, _ = finder.detectAndDecodeMulti(image)
             if points is None:  # nothing that can be read; perhaps something that can be seen
-                _, points = detector.detectMulti(image)
+                _, points = finder.detectMulti(image)
                 texts = [""] * (0 if points is None else len(points))
         except cv2.error:  # some pictures upset it
             continue
-        if points is not None:
-            found += [
-                Found(class_id, around(np.asarray(each)), text)
-                for text, each in zip(texts, points, strict=True)
-            ]
+        for text, each in zip(texts, points if points is not None else (), strict=True):
+            found.append(Found(class_id, around(np.asarray(each)), text))
     return found
 
 

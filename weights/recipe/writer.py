@@ -105,7 +105,7 @@ def print_table(detect: Detect) -> None:
     for class_id, name in enumerate(NAMES):
         start = len(rows)
         for file in tqdm(files(class_id), name, leave=False):
-            others = is_met(file, zxing(file.image)), is_met(file, opencv(file.image))
+            others = is_met(file, zxing(file.image)), is_met(file, opencv(file.image, {class_id}))
             rows.append((class_id, file.scale, file.quiet, is_found(file, detect), *others))
         found = np.array(rows[start:])[:, 3:].sum(0)
         count = len(rows) - start
