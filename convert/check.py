@@ -7,28 +7,27 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 
-from runtime.devices import find_device
 from runtime.errors import DetectorError
 from runtime.letterbox import to_blob
 from runtime.model_file import read_info, read_model
 from runtime.network import Network
 
 from .errors import CheckError
+from .layers import BaseModel
 
 TOLERANCE = 3e-4
-"""The largest difference that passes, as a share of the largest logit. Trained networks were seen at 1e-5."""
+"""The largest difference that passes, as a share of the largest number. Trained networks are at 1e-5."""
 
 
 class Difference(NamedTuple):
-    """How far OpenCV's head maps are from PyTorch's at most: as a logit, and by the largest logit."""
+    """How far OpenCV's outputs are from PyTorch's at most: as a number, and by the output's largest one."""
 
     absolute: float
     relative: float
 
 
-def check_model(path: Path, network: nn.Module, sizes: list[tuple[int, int]]) -> Difference:
+def check_model(path: Path, network: BaseModel, sizes: list[tuple[int, int]]) -> Difference:
     """Run the model file with the runtime's code, and the network with PyTorch, on a picture of each (h, w).
 
     Returns the largest difference. Raises CheckError if it is past TOLERANCE, or if OpenCV cannot run the
@@ -38,26 +37,36 @@ def check_model(path: Path, network: nn.Module, sizes: list[tuple[int, int]]) ->
     try:
         buffer, metadata = read_model(path)
         info = read_info(metadata, path)
-        opencv = Network(buffer, info, find_device("cpu"), path)
+        opencv = Network(buffer, info, "cpu", path)
         for size in sizes:
             image = picture(*size)
+            blob, folded = (network.head.normalise(to_blob(image, fold)) for fold in (1, info.fold))
             with torch.no_grad():
-                expected = [head[0].numpy() for head in network(torch.from_numpy(to_blob(image)))]
-            found.append(compare(opencv(to_blob(image, info.fold)), expected))
+                expected = [output[0].numpy() for output in network(torch.from_numpy(blob))]
+            found.append(compare(opencv(folded), expected, len(info.strides)))
     except DetectorError as error:
         raise CheckError(f"OpenCV cannot run the finished model: {error}") from error
     worst = max(found, key=lambda difference: difference.relative)
-    if worst.relative > TOLERANCE:
+    if not worst.relative <= TOLERANCE:
         raise CheckError(
-            f"OpenCV's head maps differ from PyTorch's by up to {worst.absolute:.3g}, "
-            f"that is {worst.relative:.3g} of the largest logit, where {TOLERANCE:g} would pass"
+            f"OpenCV's outputs differ from PyTorch's by up to {worst.absolute:.3g}, "
+            f"that is {worst.relative:.3g} of the largest, where {TOLERANCE:g} would pass"
         )
     return worst
 
 
-def compare(got: list[np.ndarray], expected: list[np.ndarray]) -> Difference:
-    """The largest difference over all heads; infinite if a head is not all finite numbers."""
-    if not all(np.isfinite(head).all() for head in (*got, *expected)):
+def compare(got: list[np.ndarray], expected: list[np.ndarray], maps: int = 0) -> Difference:
+    """Find the largest difference; infinite if an output is not all finite numbers.
+
+    The first `maps` outputs are the head maps, which count as one; prototypes or logits count for themselves.
+    """
+    groups = [slice(0, maps)] if maps else []
+    groups += [slice(i, i + 1) for i in range(maps, len(expected))]
+    return max((_compare(got[g], expected[g]) for g in groups), key=lambda difference: difference.relative)
+
+
+def _compare(got: list[np.ndarray], expected: list[np.ndarray]) -> Difference:
+    if not all(np.isfinite(output).all() for output in (*got, *expected)):
         return Difference(float("inf"), float("inf"))
     absolute = max(float(np.abs(a - b).max()) for a, b in zip(got, expected, strict=True))
     largest = max(float(np.abs(b).max()) for b in expected)
@@ -65,7 +74,7 @@ def compare(got: list[np.ndarray], expected: list[np.ndarray]) -> Difference:
 
 
 def picture(height: int, width: int) -> np.ndarray:
-    """A picture like a photograph, always the same: BGR, uint8 (height, width, 3).
+    """Draw a picture like a photograph, always the same: BGR, uint8 (height, width, 3).
 
     Clouds whose spectrum falls with frequency, as nature's does, with shaded ellipses and boxes before them.
     A network answers noise or a flat grey very differently from what it was trained on.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from runtime import errors
+from runtime.errors import DetectorError
 
-class ConvertError(Exception):
-    """The conversion cannot be done. The message is for the user."""
+
+class ConvertError(DetectorError):
+    """The conversion cannot be done."""
 
 
 class CheckpointError(ConvertError):
@@ -16,5 +19,5 @@ class CheckError(ConvertError):
 
 
 def first_line(error: Exception) -> str:
-    """What another library's error says, cut to one line of bearable length."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    """Shorten what another library says, perhaps quoting a hostile file, to one line of bearable length."""
+    return errors.first_line(error)[:300]

@@ -6,16 +6,17 @@ import io
 import json
 import logging
 import warnings
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
+import numpy as np
 import onnx
 import onnxsim
 import torch
 from torch import nn
 
+from . import __version__
 from .checkpoint import Checkpoint
-from .describe import readable
+from .checkpoint.facts import readable
 from .errors import ConvertError, first_line
 
 OPSET = 12
@@ -26,10 +27,10 @@ FIXED_SIZE_OPERATORS = {"Reshape", "Expand", "Slice", "Flatten", "Gemm"}
 """Operators whose constants the exporter computes from the size of the example input."""
 
 
-def export_network(model: nn.Module, shape: tuple[int, int, int], heads: int) -> onnx.ModelProto:
+def export_network(model: nn.Module, shape: tuple[int, int, int], outputs: list[str]) -> onnx.ModelProto:
     """Export to ONNX at opset 12 and simplify. The only place that calls PyTorch's exporter.
 
-    `shape` is the input's, (channels, height, width); `heads` the number of outputs.
+    `shape` is the input's, (channels, height, width); `outputs` the names of its outputs, in order.
     Raises ConvertError if the network cannot be exported, or comes out at another opset.
     """
     buffer = io.BytesIO()
@@ -46,7 +47,7 @@ def export_network(model: nn.Module, shape: tuple[int, int, int], heads: int) ->
                 dynamo=False,  # the new exporter writes opset 18, whatever is asked for
                 opset_version=OPSET,
                 input_names=["images"],
-                output_names=[f"out{i}" for i in range(heads)],
+                output_names=outputs,
             )
     except Exception as error:  # the exporter raises all sorts, and none of them is the user's doing
         raise ConvertError(
@@ -64,6 +65,7 @@ def export_network(model: nn.Module, shape: tuple[int, int, int], heads: int) ->
     except Exception as error:
         raise ConvertError(f"onnxsim cannot simplify this network: {first_line(error)}") from error
     simplified.ir_version = IR_VERSION
+    _free_shuffles(simplified)
     _order_outputs(simplified.graph)
     del simplified.graph.value_info[:]
     return simplified
@@ -87,57 +89,95 @@ def free_batch(model: onnx.ModelProto) -> bool:
     Only N becomes a symbol: with symbols for H and W, OpenCV 4.6 to 4.12 fail at the first Concat when they
     read the file, while they run a graph of stated H and W at any other size as well.
     """
-    free = not any(
-        node.op_type in FIXED_SIZE_OPERATORS or _resizes_to_size(node) for node in model.graph.node
-    )
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    pooled: set[str] = set()  # what has one size, whatever the input's
+    free = True
+    for node in model.graph.node:
+        inputs = [name for name in node.input if name and name not in constants]
+        if node.op_type == "GlobalAveragePool" or (inputs and pooled.issuperset(inputs)):
+            pooled.update(node.output)
+        if node.op_type in FIXED_SIZE_OPERATORS and not (
+            node.op_type in ("Flatten", "Gemm") and pooled.issuperset(inputs)
+        ):
+            free &= node.op_type == "Reshape" and _copies_dims(constants.get(node.input[1]))
+        elif _resizes_to_size(node):
+            free = False
     if free:
         for value in [*model.graph.input, *model.graph.output]:
             value.type.tensor_type.shape.dim[0].dim_param = "N"
     return free
 
 
+def _copies_dims(shape: onnx.TensorProto | None) -> bool:
+    """Tell whether a Reshape to this shape takes N and W as they come, and whatever is left as H."""
+    sizes = [] if shape is None else onnx.numpy_helper.to_array(shape).tolist()
+    return len(sizes) == 4 and [sizes[0], *sizes[2:]] == [0, -1, 0]
+
+
+def _free_shuffles(model: onnx.ModelProto) -> None:
+    """Write the shapes of channel shuffles (`convert.layers.ShuffleV2Block`) so that they hold for any size.
+
+    They are the only Reshapes of two maps joined by their rows, to (N, twice the channels, H, W).
+    """
+    graph = model.graph
+    rows = {
+        node.output[0]
+        for node in graph.node
+        if node.op_type == "Concat" and any(a.name == "axis" and a.i == 2 for a in node.attribute)
+    }
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for i, node in enumerate(graph.node):
+        shape = constants.get(node.input[1]) if node.op_type == "Reshape" and node.input[0] in rows else None
+        sizes = [] if shape is None else onnx.numpy_helper.to_array(shape).tolist()
+        if len(sizes) == 4:
+            node.input[1] = f"shuffle{i}"
+            graph.initializer.append(
+                onnx.numpy_helper.from_array(np.array([0, sizes[1], -1, 0], np.int64), node.input[1])
+            )
+            read = {name for other in graph.node for name in other.input}
+            if shape is not None and shape.name not in read:
+                graph.initializer.remove(shape)
+
+
 def _resizes_to_size(node: onnx.NodeProto) -> bool:
-    """Whether this is a Resize to a size instead of by a factor."""
+    """Tell whether this is a Resize to a size instead of by a factor."""
     return node.op_type == "Resize" and len(node.input) > 3 and bool(node.input[3])
 
 
-def describe(
-    model: onnx.ModelProto, checkpoint: Checkpoint, imgsz: tuple[int, int], dynamic: bool, fold: int = 1
+def write_metadata(
+    model: onnx.ModelProto,
+    checkpoint: Checkpoint,
+    imgsz: tuple[int, int],
+    size_multiple: int,
+    dynamic: bool,
+    fold: int = 1,
+    crop: str | None = None,
 ) -> None:
-    """Write into the model what the runtime needs to know: names, strides, anchors, size."""
+    """Write into the model what the runtime needs to know: task, names, size, and what its outputs mean.
+
+    `crop` replaces a classifier's own.
+    """
+    head = checkpoint.model.head
+    values = {
+        "task": head.task,
+        "names": checkpoint.names,
+        **head.metadata(),
+        "imgsz": list(imgsz),
+        "dynamic": dynamic,
+        "source": {"file": readable(checkpoint.path.name), "sha256": checkpoint.sha256},
+    }
+    if size_multiple != max(checkpoint.strides, default=1):
+        values["size_multiple"] = size_multiple
+    if crop is not None:
+        values["crop"] = crop
+    if fold > 1:
+        values["fold"] = fold
     model.producer_name = "yolov5-dnn"
-    model.producer_version = package_version()
+    model.producer_version = __version__
     model.graph.name = "yolov5"
     del model.metadata_props[:]
-    onnx.helper.set_model_props(
-        model,
-        {
-            key: json.dumps(value, ensure_ascii=False)
-            for key, value in {
-                "names": checkpoint.names,
-                "strides": checkpoint.strides,
-                "anchors": [_plain(anchors) for anchors in checkpoint.anchors],
-                "imgsz": list(imgsz),
-                "task": "detect",
-                "dynamic": dynamic,
-                **({"fold": fold} if fold > 1 else {}),
-                "source": {"file": readable(checkpoint.path.name), "sha256": checkpoint.sha256},
-            }.items()
-        },
-    )
-
-
-def _plain(anchors: Any) -> list[list[float]]:
-    """float32 values as the shortest numbers that read back the same; whole ones without a fraction."""
-    return [[int(v) if v == int(v) else float(str(v)) for v in pair] for pair in anchors]
-
-
-def package_version() -> str:
-    """This project's version, or "0" in a checkout that is not installed."""
-    try:
-        return version("yolov5-dnn")
-    except PackageNotFoundError:
-        return "0"
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+    onnx.helper.set_model_props(model, texts)
 
 
 def check_onnx(model: onnx.ModelProto) -> None:

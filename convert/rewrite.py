@@ -8,14 +8,14 @@ Every step works on the network in place and is exact up to float32 rounding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that everyone knows it by
 from torch import Tensor, nn
 
-from .activations import FReLU, MemoryEfficientMish, MemoryEfficientSwish
-from .layers import BottleneckCSP, Conv, MixConv2d
+from .layers import BottleneckCSP, Conv, FReLU, MemoryEfficientMish, MemoryEfficientSwish, MixConv2d
 
 
 class Swish(nn.Module):
@@ -93,13 +93,25 @@ def fold_batchnorm(model: nn.Module) -> None:
             convs = cast(list[nn.Conv2d], list(module.m))
             _fold_joined(convs, module.bn)
             del module.bn
+        elif isinstance(module, nn.Sequential):
+            _fold_neighbours(module)
         elif isinstance(module, BottleneckCSP) and not isinstance(module.bn, nn.Identity):
             _fold_joined([module.cv3, module.cv2], module.bn)
             module.bn = nn.Identity()  # type: ignore[assignment]
 
 
+def _fold_neighbours(chain: nn.Sequential) -> None:
+    """Fold each normalisation that follows a bare convolution in a chain; the layers keep their numbers."""
+    layers = list(chain.children())
+    for i, (conv, bn) in enumerate(pairwise(layers)):
+        # where layers say what they read, a neighbour need not be the one
+        if isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d) and "f" not in bn.__dict__:
+            _fold(conv, *_scale_and_shift(bn))
+            chain[i + 1] = nn.Identity()
+
+
 def _scale_and_shift(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """The factor and summand by channel, float64, that this normalisation comes to."""
+    """Give the factor and summand by channel, float64, that this normalisation comes to."""
     mean, var = cast(Tensor, bn.running_mean).double(), cast(Tensor, bn.running_var).double()
     scale = torch.rsqrt(var + bn.eps)
     if bn.affine:

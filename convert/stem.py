@@ -15,9 +15,7 @@ from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 
-from .folding import Focus
-from .layers import Conv
-from .network import DetectionModel
+from .layers import BaseModel, Conv, Focus
 from .rewrite import replace
 
 Stem = Literal["permute", "conv", "fold"]
@@ -26,7 +24,7 @@ stays free. fold: the first layer, of either kind, becomes a convolution over fo
 folds (`runtime.letterbox.to_blob`)."""
 
 
-def rewrite_stem(model: DetectionModel, stem: Stem) -> int:
+def rewrite_stem(model: BaseModel, stem: Stem) -> int:
     """Write the first layer in this form; batch normalisation must be folded into its convolution.
 
     Returns how many pixels wide the squares are that the network wants folded: 2, or 1 for none.
@@ -48,13 +46,13 @@ def rewrite_stem(model: DetectionModel, stem: Stem) -> int:
 
 
 def _can_be_folded(conv: nn.Conv2d) -> bool:
-    """Whether every 2×2 square meets the kernel as a whole."""
+    """Tell whether every 2×2 square meets the kernel as a whole."""
     even = (*conv.kernel_size, *conv.stride, *cast(tuple[int, ...], conv.padding))
     return all(v % 2 == 0 for v in even) and conv.groups == 1 and tuple(conv.dilation) == (1, 1)
 
 
 def _unfolded(conv: nn.Conv2d) -> nn.Conv2d:
-    """The convolution over pixels that is equal to this one over folded squares."""
+    """Make the convolution over pixels that is equal to this one over folded squares."""
     out_channels, folded, kh, kw = conv.weight.shape
     colours = folded // 4
     weight = conv.weight.view(out_channels, 2, 2, colours, kh, kw)  # out, column, row, colour, i, j
@@ -63,7 +61,7 @@ def _unfolded(conv: nn.Conv2d) -> nn.Conv2d:
 
 
 def _folded(conv: nn.Conv2d) -> nn.Conv2d:
-    """The convolution over folded squares that is equal to this one over pixels."""
+    """Make the convolution over folded squares that is equal to this one over pixels."""
     out_channels, colours, kh, kw = conv.weight.shape
     weight = conv.weight.view(out_channels, colours, kh // 2, 2, kw // 2, 2)  # out, colour, i, row, j, column
     weight = weight.permute(0, 5, 3, 1, 2, 4).reshape(out_channels, 4 * colours, kh // 2, kw // 2)
@@ -71,7 +69,7 @@ def _folded(conv: nn.Conv2d) -> nn.Conv2d:
 
 
 def _conv_with(conv: nn.Conv2d, weight: Tensor, factor: float) -> nn.Conv2d:
-    """A convolution with this weight and the same bias, its stride and padding multiplied by `factor`."""
+    """Make a convolution with this weight and the same bias; `factor` multiplies stride and padding."""
     padding = cast(tuple[int, ...], conv.padding)
     new = nn.Conv2d(
         weight.shape[1],

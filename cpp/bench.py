@@ -35,9 +35,9 @@ images = [cv2.imread(path) for path in paths]
 times = [{stage: [] for stage in ("letterbox", "forward", "decode", "nms")} for _ in images]
 for number in range(-1, int(rounds)):
     for image, table in zip(images, times):
-        detector(image)
+        timings = detector(image).timings
         if number >= 0:
-            for stage, milliseconds in detector.timings.items():
+            for stage, milliseconds in timings.items():
                 table[stage].append(milliseconds)
 result = {stage: statistics.fmean(statistics.median(table[stage]) for table in times) for stage in times[0]}
 print(json.dumps({"opencv": cv2.__version__, **result}))

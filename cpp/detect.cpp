@@ -43,8 +43,9 @@ int run(const Arguments& arguments) {
         if (interrupted || !go_on) break;
         try {
             read(source, [&](const Frame& frame) {
-                const std::vector<Detection> detections = detector.detect(frame.image);
-                report.add(frame.image, detections, detector.timings());
+                yolov5_dnn::Timings timings;
+                const std::vector<Detection> detections = detector.detect(frame.image, &timings);
+                report.add(frame.image, detections, timings);
                 if (json) json->add(source, frame, detections, names);
                 if (!arguments.save && !arguments.show) return true;
 

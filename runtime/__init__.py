@@ -1,8 +1,30 @@
-"""YOLOv5 detection with OpenCV and NumPy alone."""
+"""YOLOv5 detection with OpenCV and NumPy alone.
 
-from .detections import Detections
+The core, each module importing only those before it: errors, letterbox, candidates, decode, nms, devices,
+text, draw, detections, tasks/ (what a task changes), model_file, network, detector. Around it, a room for
+each thing that commands do: inputs/, outputs/, command/ (what all of them share), evaluation/, benchmark/.
+And the commands, a file each: detect, evaluate, bench. The C++ headers are the core's twins, file for file.
+"""
+
+from .classification import Classification
+from .classifier import Classifier
+from .detections import Detection, Detections
 from .detector import Detector
 from .errors import DetectorError, DeviceError, InputError, ModelError
 from .model_file import ModelInfo
 
-__all__ = ["Detections", "Detector", "DetectorError", "DeviceError", "InputError", "ModelError", "ModelInfo"]
+__version__ = "1.0.0"
+
+__all__ = [
+    "Classification",
+    "Classifier",
+    "Detection",
+    "Detections",
+    "Detector",
+    "DetectorError",
+    "DeviceError",
+    "InputError",
+    "ModelError",
+    "ModelInfo",
+    "__version__",
+]

@@ -8,19 +8,21 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import cv2
 
-from .atomic import write_atomic
-from .benchmark.contestants import CONTESTANTS, AbsentError, enter, is_busy, version
+from .benchmark.contestants import CONTESTANTS, AbsentError, enter, find, is_contestant, version
 from .benchmark.processes import run_cpp, time_processes
-from .benchmark.report import STAGES, draw_chart, print_processes, print_stages
+from .benchmark.report import MEASURED, draw_chart, print_processes, print_stages
+from .command.options import add_model_options, new_parser, positive
+from .command.run import run
 from .detector import DEFAULT_MODEL, Detector
-from .draw import draw
-from .errors import DetectorError, InputError
+from .errors import InputError
 from .inputs.image_file import read_image
+from .outputs.atomic import write_atomic
 
 EXAMPLES = """
 examples:
@@ -40,63 +42,39 @@ SAMPLE = DEFAULT_MODEL.parent.parent / "samples" / "cluttered.jpg"
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits with code 2 and a message if it is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime.bench",
-        description="Measure how fast a model runs on this machine.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("bench", "Measure how fast a model runs on this machine.", EXAMPLES)
     others = [name for name in CONTESTANTS if name != "cv2.dnn"]
     add = parser.add_argument
     add("images", nargs="*", type=Path, metavar="IMAGE", help="pictures (default: a sample of the checkout)")
-    add("--weights", metavar="FILE", help="model file made by `python -m convert` (default: printed codes)")
-    add("--imgsz", type=int, nargs="+", metavar="N", help="N or H W (default: the model's own)")
-    add(
-        "--threads",
-        type=int,
-        default=os.cpu_count(),
-        metavar="N",
-        help="threads for each (default: all cores)",
-    )
+    add_model_options(parser.add_argument_group("model"))
+    add = parser.add_argument_group("benchmark").add_argument
     add(
         "--against",
         metavar="NAME,…",
         default="",
-        help=f"further contestants: {', '.join(others)}, or another MODEL.onnx for OpenCV",
+        help=f"further contestants: {', '.join(others)}, another MODEL.onnx for OpenCV, or MODULE:NAME of a "
+        "Contestant; all but OpenCV run on the CPU",
     )
     add("--cpp", type=Path, metavar="FILE", help="the C++ program yolov5-detect, as one more contestant")
-    add("--rounds", type=int, default=20, metavar="N", help="turns of each on each image (default: 20)")
+    add("--rounds", type=positive, default=20, metavar="N", help="turns of each on each image (default: 20)")
     add("--json", type=Path, metavar="FILE", help="write every figure")
     add("--chart", type=Path, metavar="FILE", help="draw the stages as bars (needs matplotlib)")
 
     options = parser.parse_args(argv)
     options.against = [name for name in options.against.split(",") if name]
     for name in options.against:
-        if name not in others and not name.endswith(".onnx"):
+        if name == "cv2.dnn" or not is_contestant(name):
             parser.error(f"argument --against: there is no {name!r}; choose from {', '.join(others)}")
-    if options.threads < 1 or options.rounds < 1:
-        parser.error("--threads and --rounds must be at least 1")
     return options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    options = parse(argv)
-    try:
-        bench(options)
-    except DetectorError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        return 130
-    else:
-        return 0
-    return 2
+    return run(parse, bench, argv)
 
 
-def bench(options: argparse.Namespace) -> None:
-    """Do what the options say."""
+def bench(options: argparse.Namespace) -> int:
+    """Do what the options say; returns the exit code."""
     if options.chart:
         try:
             import matplotlib  # noqa: F401  # to fail before the work, not after it
@@ -105,41 +83,46 @@ def bench(options: argparse.Namespace) -> None:
     images = options.images or [SAMPLE]
     for image in images:
         read_image(image)
-    cv2.setNumThreads(options.threads)
+    threads: int = options.threads or os.cpu_count() or 1
+    cv2.setNumThreads(threads)
 
-    contestants = {"cv2.dnn": enter("cv2.dnn", options.weights, imgsz=options.imgsz)}
+    join = partial(
+        enter, weights=options.weights, imgsz=options.imgsz, rect=options.rect, device=options.device
+    )
+    contestants = {"cv2.dnn": join("cv2.dnn")}
     absent = {}
     for name in options.against:
         try:
-            contestants[name] = enter(name, options.weights, imgsz=options.imgsz)
+            contestants[name] = join(name)
         except AbsentError as error:
             absent[name] = str(error)
     mine = contestants["cv2.dnn"]
-    about = describe(mine, images, options)
+    about = circumstances(mine, images, threads, options.rounds)
     for key, value in about.items():
         print(f"{key:9}{value}")
     for name, reason in absent.items():
         print(f"{'absent':9}{name}: {reason}")
 
-    busy = [name for name in contestants if is_busy(name)]
+    busy = [name for name in contestants if find(name).busy]
     others = {name: each for name, each in contestants.items() if name not in busy}
     times = take_turns(others, images, options.rounds)
     for name in busy:
         times |= take_turns({name: contestants[name]}, images, options.rounds)
-    labels = {name: f"{name} {version(name)}".strip() + " (alone)" * is_busy(name) for name in times}
+    labels = {name: f"{name} {version(name)}".strip() + " (alone)" * (name in busy) for name in times}
     if options.cpp:
-        times["C++"] = run_cpp(options.cpp, mine, images, options)
+        times["C++"] = run_cpp(options.cpp, mine, images, threads, options.rounds)
         labels["C++"] = options.cpp.name
     print_stages(times, labels)
 
-    processes = time_processes(contestants, images, options)
+    processes = time_processes(contestants, images, threads, options.cpp)
     print_processes(processes, len(images))
 
     if options.json:
         content = {"about": about, "absent": absent, "stages_ms": times, "processes": processes}
         write_atomic(options.json, json.dumps(content, indent=1).encode())
     if options.chart:
-        draw_chart(times, labels, f"{mine.path.name}, {options.threads} threads", options.chart)
+        draw_chart(times, labels, f"{mine.path.name}, {threads} threads", options.chart)
+    return 0
 
 
 def take_turns(
@@ -149,7 +132,9 @@ def take_turns(
 
     Returns the milliseconds of each, by contestant and stage.
     """
-    times: dict[str, dict[str, list[float]]] = {name: {stage: [] for stage in STAGES} for name in contestants}
+    times: dict[str, dict[str, list[float]]] = {
+        name: {stage: [] for stage in MEASURED} for name in contestants
+    }
     order = list(contestants)
     for round_ in range(-1, rounds):
         for path in images:
@@ -169,22 +154,22 @@ def run_once(detector: Detector, path: Path) -> dict[str, float]:
     read = perf_counter()
     detections = detector(image)
     detected = perf_counter()
-    draw(image, detections)
+    detections.draw(image)
     drawn = perf_counter()
-    return {"read": (read - start) * 1000, **detector.timings, "draw": (drawn - detected) * 1000}
+    return {"read": (read - start) * 1000, **detections.timings, "draw": (drawn - detected) * 1000}
 
 
-def describe(detector: Detector, images: Sequence[Path], options: argparse.Namespace) -> dict[str, str]:
-    """Say what is measured and where."""
+def circumstances(detector: Detector, images: Sequence[Path], count: int, rounds: int) -> dict[str, str]:
+    """Say what is measured and where, with `count` threads."""
     height, width = detector.imgsz
-    shape = "rectangular" if detector.info.dynamic else "fixed"
-    threads = "1 thread" if options.threads == 1 else f"{options.threads} threads"
+    shape = "rectangular" if detector.rect else "square" if detector.info.dynamic else "fixed"
+    threads = "1 thread" if count == 1 else f"{count} threads"
     pictures = images[0].name if len(images) == 1 else f"{images[0].name} and {len(images) - 1} more"
     return {
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         "software": f"Python {platform.python_version()}, OpenCV {cv2.__version__}, {threads}",
         "model": f"{detector.path.name}, {height}x{width} {shape}, {len(detector.info.names)} classes",
-        "images": f"{pictures}, {options.rounds} rounds",
+        "images": f"{pictures}, {rounds} rounds",
     }
 
 

@@ -11,10 +11,12 @@ https://docs.ultralytics.com/yolov5/tutorials/architecture_description/#44-elimi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from .candidates import Candidates
 from .errors import ModelError
 
 
@@ -38,7 +40,7 @@ def decode_boxes(
     """Compute boxes from the four box logits of each candidate.
 
     logits: float32 (n, 4), t_x t_y t_w t_h; grid: (n, 2), column and row of each one's cell;
-    anchors: (n, 2), width and height in pixels; strides: (n, 1) or one number.
+    anchors: (n, 2), width and height in pixels; strides: (n, 1) or one number, in pixels.
     Returns float32 (n, 4): x1 y1 x2 y2 in pixels of the network's input.
     """
     doubled = 2 * sigmoid(logits)
@@ -47,66 +49,108 @@ def decode_boxes(
     return np.concatenate((centre - half, centre + half), axis=1).astype(np.float32, copy=False)
 
 
+class Layout(NamedTuple):
+    """Which of one anchor's outputs hold what: x, y, w, h and objectness are always the first five.
+
+    classes: one logit for each; extra: whatever a task adds (mask coefficients, keypoints), none by default.
+    """
+
+    classes: slice
+    extra: slice = slice(0, 0)
+
+    @property
+    def channels(self) -> int:
+        """How many outputs an anchor has."""
+        return max(5, int(self.classes.stop), int(self.extra.stop))
+
+
+class Picked(NamedTuple):
+    """Outputs of a network that are worth decoding, one anchor of one cell a row.
+
+    logits: float32 (n, channels), as a Layout names them; grid: float32 (n, 2), column and row of the cell;
+    anchors: float32 (n, 2), width and height in pixels; strides: float32 (n, 1), in pixels.
+    """
+
+    logits: np.ndarray
+    grid: np.ndarray
+    anchors: np.ndarray
+    strides: np.ndarray
+
+    def rows(self, index: np.ndarray) -> Picked:
+        """Choose rows, of every column."""
+        return Picked(*(column[index] for column in self))
+
+
 def decode(
     heads: Sequence[np.ndarray],
     anchors: Sequence[np.ndarray],
     strides: Sequence[int],
+    layout: Layout,
     conf_thres: float,
     multi_label: bool = False,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    decode_extra: Callable[[Picked], np.ndarray] | None = None,
+) -> Candidates:
     """Find the candidates of one image whose score is above `conf_thres`.
 
-    heads: for each output the raw map, float32 (na · (5 + classes), ny, nx), its channels anchor by anchor
-    as x, y, w, h, objectness, classes…; anchors: for each output float32 (na, 2), in pixels; strides: for
-    each output, in pixels. A candidate counts if its objectness and its score both are above `conf_thres`;
-    it is given its best class (the first of equals), or with `multi_label` every class that is above.
+    heads: for each output the raw map, float32 (na · channels, ny, nx), its channels anchor by anchor as
+    `layout` says; anchors: for each output float32 (na, 2), in pixels; strides: for each output, in pixels.
+    A candidate counts if its objectness and its score both are above `conf_thres`; it is given its best class
+    (the first of equals), or with `multi_label` every class that is above. `decode_extra` computes the column
+    `extra`, float32 (n, e), of the chosen rows; without it, it holds the layout's extra logits as they are.
 
-    Returns xyxy float32 (n, 4) in pixels of the network's input, scores float32 (n,), class ids int32 (n,),
-    in the order head, anchor, row, column, class.
+    Returns the Candidates in the order head, anchor, row, column, class, boxes in pixels of the network's
+    input.
 
-    Raises ModelError if the heads don't fit the anchors or an objectness is not a number, as when
-    16-bit arithmetic overflowed.
+    Raises ModelError if the heads don't fit the anchors and the layout, or an objectness is not a number, as
+    when 16-bit arithmetic overflowed.
     """
     if not len(heads) == len(anchors) == len(strides):
         raise ModelError(
             f"the network has {len(heads)} heads, but there are anchors for {len(anchors)} and strides "
             f"for {len(strides)}"
         )
-    threshold = logit(conf_thres)
-    chosen = [_above(*head, threshold) for head in zip(heads, anchors, strides, strict=True)]
-    logits, columns, rows, sizes, steps = (np.concatenate(arrays) for arrays in zip(*chosen, strict=True))
-    if np.isnan(logits[:, 4]).any():
+    picked = _pick(heads, anchors, strides, layout, logit(conf_thres))
+    if np.isnan(picked.logits[:, 4]).any():
         raise ModelError("the network's output is not a number: on a 16-bit device, try the 32-bit one")
 
-    objectness, classes = sigmoid(logits[:, 4]), logits[:, 5:]
+    objectness, classes = sigmoid(picked.logits[:, 4]), picked.logits[:, layout.classes]
     if multi_label:
-        candidate, class_ids = _likely(objectness, classes, conf_thres)
+        row, class_ids = _likely(objectness, classes, conf_thres)
     else:
-        candidate, class_ids = np.arange(len(classes)), classes.argmax(axis=1)
-    scores = objectness[candidate] * sigmoid(classes[candidate, class_ids])
+        row, class_ids = np.arange(len(classes)), classes.argmax(axis=1)
+    scores = objectness[row] * sigmoid(classes[row, class_ids])
     kept = scores > conf_thres
+    row = row[kept]
+    xyxy = decode_boxes(picked.logits[:, :4], picked.grid, picked.anchors, picked.strides)[row]
+    extra = decode_extra(picked.rows(row)) if decode_extra else picked.logits[:, layout.extra][row]
+    return Candidates(xyxy, scores[kept], class_ids[kept].astype(np.int32), extra)
+
+
+def _pick(
+    heads: Sequence[np.ndarray],
+    anchors: Sequence[np.ndarray],
+    strides: Sequence[int],
+    layout: Layout,
+    threshold: float,
+) -> Picked:
+    """Pick, of all heads, what has an objectness logit above a threshold, or one that is not a number."""
+    chosen = []
+    for head, pairs, stride in zip(heads, anchors, strides, strict=True):
+        channels, ny, nx = head.shape
+        na = len(pairs)
+        if channels != na * layout.channels:
+            raise ModelError(
+                f"a head of {channels} channels does not fit {na} anchors of {layout.channels} channels each"
+            )
+        # Only the objectness planes are read in full; everything else just where there is something to see.
+        planes = head.reshape(na, layout.channels, ny * nx)
+        anchor, cell = np.divmod(np.flatnonzero(~(planes[:, 4] <= threshold)), ny * nx)
+        row, column = np.divmod(cell, nx)
+        steps = np.full(len(cell), stride, np.float32)
+        chosen.append((planes[anchor, :, cell], column, row, pairs[anchor], steps))
+    logits, columns, rows, sizes, steps = (np.concatenate(arrays) for arrays in zip(*chosen, strict=True))
     grid = np.stack((columns, rows), axis=1).astype(np.float32)
-    xyxy = decode_boxes(logits[:, :4], grid, sizes, steps[:, None])[candidate[kept]]
-    return xyxy, scores[kept], class_ids[kept].astype(np.int32)
-
-
-def _above(
-    head: np.ndarray, anchors: np.ndarray, stride: int, threshold: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Pick the candidates of a head whose objectness logit is above a threshold, or not a number.
-
-    Returns of each its logits (n, 5 + classes), its cell's column (n,) and row (n,), its anchor (n, 2) and
-    its stride (n,).
-    """
-    channels, ny, nx = head.shape
-    na = len(anchors)
-    if channels % na or channels // na < 6:
-        raise ModelError(f"a head of {channels} channels does not fit {na} anchors with 5 + classes channels")
-    # Only the objectness planes are read in full; everything else just where there is something to see.
-    planes = head.reshape(na, channels // na, ny * nx)
-    anchor, cell = np.divmod(np.flatnonzero(~(planes[:, 4] <= threshold)), ny * nx)
-    row, column = np.divmod(cell, nx)
-    return planes[anchor, :, cell], column, row, anchors[anchor], np.full(len(cell), stride, np.float32)
+    return Picked(logits, grid, sizes, steps[:, None])
 
 
 def _likely(objectness: np.ndarray, classes: np.ndarray, conf_thres: float) -> tuple[np.ndarray, np.ndarray]:

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import math
-import os
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import cv2
-
-from .detector import Detector
-from .errors import DetectorError, InputError
-from .inputs.frames import End, Event, Frame, Problem, read_files, read_live
-from .inputs.sources import Kind, Source, find_sources
-from .interrupt import Interrupt
-from .options import add_box_options, add_model_options, make_detector, positive
+from .command.look import look
+from .command.options import add_box_options, add_model_options, make_detector, new_parser, positive
+from .command.run import run
+from .inputs.sources import Source
 from .outputs.pictures import Crops, Pictures
-from .outputs.results import Output, Protected, Result
+from .outputs.results import Output, Protected
 from .outputs.tables import CsvFile, JsonFile, Labels
-from .pipeline import WriteBehind, in_order, newest, read_ahead
-from .report import Report
-from .team import team
-from .terminal import print_any_name
 
 EXAMPLES = """
 examples:
@@ -46,11 +35,10 @@ nothing can be written; 130 interrupted (Ctrl-C; videos and JSON are complete up
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits with code 2 and a message if it is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime.detect",
-        description="Find objects in pictures, videos and live streams with a YOLOv5 model and OpenCV alone.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = new_parser(
+        "detect",
+        "Find objects in pictures, videos and live streams with a YOLOv5 model and OpenCV alone.",
+        EXAMPLES,
     )
     add = parser.add_argument
     add(
@@ -62,7 +50,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     add_model_options(parser.add_argument_group("model"))
     boxes = parser.add_argument_group("boxes")
-    add_box_options(boxes, conf_thres=0.25, iou_thres=0.45, max_det=1000)
+    add_box_options(boxes, max_det=1000)
     add = boxes.add_argument
     add("--classes", nargs="+", metavar="CLASS", help="look for these only, by name or number")
     add("--agnostic-nms", action="store_true", help="let boxes of different classes suppress each other")
@@ -91,121 +79,38 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--save-txt", action="store_true", help="write YOLO label files to DIR/labels")
     add("--save-conf", action="store_true", help="append the score to each label line; implies --save-txt")
     add("--save-crop", action="store_true", help="save what was found to DIR/crops/CLASS")
+    add("--crop-masks", action="store_true", help="save it as PNG, transparent where it is not; needs masks")
 
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    options = parse(argv)
-    print_any_name()
-    _silence_opencv()
-    try:
-        return detect(options)
-    except DetectorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # whoever read our lines has gone; don't trip over it again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        print(f"error: cannot write {error.filename}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-
-
-def _silence_opencv() -> None:
-    """OpenCV and FFmpeg log each file that they cannot read; this command says it in one line of its own."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    if "OPENCV_LOG_LEVEL" not in os.environ:
-        logging = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 and 4
-        logging.setLogLevel(0)
+    return run(parse, detect, argv)
 
 
 def detect(options: argparse.Namespace) -> int:
-    """Do what the options say; returns 0, or 1 if some inputs failed.
-
-    Raises DetectorError if nothing can be done, OSError if nothing can be written, and KeyboardInterrupt; the
-    files of what has been found until then are complete.
-    """
-    sources, problems = find_sources(options.source)
-    if not sources:
-        raise InputError("; ".join(problems))
-    report = Report(sources)
-    for text in problems:
-        report.problem(text)
-    if options.threads:
-        cv2.setNumThreads(options.threads)
-    make = partial(
-        make_detector,
-        options,
-        classes=options.classes,
-        agnostic_nms=options.agnostic_nms,
-        multi_label=options.multi_label,
+    """Do what the options say; returns 0, or 1 if some inputs failed. Raises what `look` raises."""
+    saves = options.save_txt, options.save_conf, options.save_crop, options.crop_masks
+    return look(
+        options.source,
+        partial(
+            make_detector,
+            options,
+            classes=options.classes,
+            agnostic_nms=options.agnostic_nms,
+            multi_label=options.multi_label,
+        ),
+        partial(_open_outputs, options),
+        vid_stride=options.vid_stride,
+        threads=options.threads,
+        show=options.show,
+        saved_in=None if options.no_save and not any(saves) else str(options.output),
     )
-    detector = make()
-    with Interrupt() as interrupt:
-        _run(options, sources, _look_at_all(options, sources, detector, make, interrupt), report, interrupt)
-    uses_folder = not options.no_save or options.save_txt or options.save_conf or options.save_crop
-    report.summary(str(options.output) if uses_folder else None, interrupt.requested)
-    if interrupt.requested:
-        raise KeyboardInterrupt
-    return 1 if report.failed else 0
-
-
-def _run(
-    options: argparse.Namespace,
-    sources: Sequence[Source],
-    events: Generator[Result | Problem | End, None, None],
-    report: Report,
-    interrupt: Interrupt,
-) -> None:
-    """Report and write what is found until the sources end or the user wants no more."""
-    with (
-        ExitStack() as stack
-    ):  # closes in reverse order: reading stops, writing catches up, files are completed
-        outputs = []
-        for output in _open_outputs(options, sources):
-            outputs.append(output)
-            stack.callback(output.close)
-        window = None
-        if options.show:
-            from .window import Window
-
-            window = Window()
-            stack.callback(window.close)
-
-        def write(item: Result | End) -> None:
-            for output in outputs:
-                try:
-                    if isinstance(item, End):
-                        output.end(item.source)
-                    else:
-                        output.add(item)
-                except InputError as error:
-                    report.problem(str(error))
-
-        writer = WriteBehind(write)
-        stack.callback(writer.close)
-        stack.callback(events.close)
-
-        for event in events:
-            if isinstance(event, Problem):
-                report.problem(event.text, event.fatal)
-            elif isinstance(event, End):
-                report.end(event.source)
-                writer.put(event)
-            else:
-                report.result(event)
-                # drawn here, before the writer wants it, too
-                shown = event.picture if window else event.frame.image
-                writer.put(event)
-                if window and not window.show(shown, event.frame.index is None, interrupt):
-                    break
 
 
 def _open_outputs(options: argparse.Namespace, sources: Sequence[Source]) -> Iterator[Output]:
+    """Open what the options ask for, one by one."""
     protected = Protected(sources)
     if options.json:
         yield JsonFile(options.json, protected)
@@ -213,44 +118,10 @@ def _open_outputs(options: argparse.Namespace, sources: Sequence[Source]) -> Ite
         yield CsvFile(options.csv, protected)
     if options.save_txt or options.save_conf:
         yield Labels(options.output, options.save_conf, protected)
-    if options.save_crop:
-        yield Crops(options.output, protected)
+    if options.save_crop or options.crop_masks:
+        yield Crops(options.output, protected, options.crop_masks)
     if not options.no_save:
         yield Pictures(options.output, protected)
-
-
-def _look_at_all(
-    options: argparse.Namespace,
-    sources: Sequence[Source],
-    detector: Detector,
-    make: Callable[[], Detector],
-    interrupt: Interrupt,
-) -> Generator[Result | Problem | End, None, None]:
-    """Look at all sources: files one after the other, then live sources all together."""
-    files = [source for source in sources if source.kind is not Kind.LIVE]
-    live = [source for source in sources if source.kind is Kind.LIVE]
-
-    def stopped() -> bool:
-        return interrupt.requested
-
-    if files:
-        images = math.inf if any(source.kind is Kind.VIDEO for source in files) else len(files)
-        with (
-            team(detector, make, images) as detectors,
-            closing(read_ahead(read_files(files, options.vid_stride), stopped=stopped)) as events,
-        ):
-            yield from in_order([partial(_look_at, each) for each in detectors], events)
-    if live and not stopped():
-        streams: list[Iterator[Event]] = [read_live(source, options.vid_stride) for source in live]
-        with closing(newest(streams, lambda event: isinstance(event, Frame), stopped)) as events:
-            yield from map(partial(_look_at, detector), events)
-
-
-def _look_at(detector: Detector, event: Event) -> Result | Problem | End:
-    """Find what is in a frame; leave other events as they are."""
-    if not isinstance(event, Frame):
-        return event
-    return Result(event, detector(event.image), detector.timings)
 
 
 if __name__ == "__main__":

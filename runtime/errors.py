@@ -17,3 +17,9 @@ class DeviceError(DetectorError):
 
 class InputError(DetectorError, ValueError):
     """An image, a source or an argument cannot be used."""
+
+
+def first_line(error: BaseException) -> str:
+    """Shorten an exception to its first line: those of OpenCV span several and name its own source files."""
+    text = str(getattr(error, "err", None) or error).strip() or type(error).__name__
+    return text.splitlines()[0]

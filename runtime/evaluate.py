@@ -14,18 +14,28 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .atomic import write_atomic
+from .command.options import add_box_options, add_model_options, make_detector, new_parser
+from .command.pipeline import in_order
+from .command.run import run
+from .command.team import team
 from .detections import Detections
-from .detector import Detector
-from .errors import DetectorError, InputError
-from .evaluation.compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, describe
-from .evaluation.data import Boxes, Dataset, Results, collect, dataset_of, read_coco, read_rows, read_yolo
+from .detector import STAGES, Detector
+from .errors import InputError
+from .evaluation.compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, explain
+from .evaluation.data import (
+    Boxes,
+    Dataset,
+    Results,
+    coco_rows,
+    collect,
+    dataset_of,
+    read_coco,
+    read_rows,
+    read_yolo,
+)
 from .evaluation.figures import NAMES, coco_figures, confusion_matrix
 from .inputs.image_file import read_image
-from .options import add_box_options, add_model_options, make_detector
-from .pipeline import in_order
-from .team import team
-from .terminal import print_any_name
+from .outputs.atomic import write_atomic
 
 EXAMPLES = """
 examples:
@@ -47,11 +57,8 @@ SHOWN = 10  # images that are listed when results differ
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits with code 2 and a message if it is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime.evaluate",
-        description="Measure a model on images whose true boxes are known, as COCO does it.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = new_parser(
+        "evaluate", "Measure a model on images whose true boxes are known, as COCO does it.", EXAMPLES
     )
     add = parser.add_argument
     add("--annotations", type=Path, metavar="PATH", help="true boxes: COCO JSON, or folder of YOLO labels")
@@ -80,17 +87,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    options = parse(argv)
-    print_any_name()
-    try:
-        return evaluate(options)
-    except DetectorError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        return 130
-    return 2
+    return run(parse, evaluate, argv)
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -101,14 +98,15 @@ def evaluate(options: argparse.Namespace) -> int:
         cv2.setNumThreads(options.threads)
     rows = read_rows(options.results) if options.results else []
     others = read_rows(options.against) if options.against else []
+    read = partial(_read_dataset, options.annotations, options.images)
     unread = 0
     if options.results:
-        dataset = _read_dataset(options, None) if options.annotations else dataset_of([*rows, *others])
+        dataset = read(None) if options.annotations else dataset_of([*rows, *others])
         results = collect(rows, dataset)
     else:
         make = partial(make_detector, options, multi_label=True)
         detector = make()
-        dataset = _read_dataset(options, detector.info.names)
+        dataset = read(detector.info.names)
         with team(detector, make, len(dataset.files)) as detectors:
             results, unread = _detect(detectors, dataset, options.images)
     if options.json:
@@ -128,20 +126,20 @@ def _need(*modules: str) -> None:
             raise InputError(f'evaluating needs {module}: pip install "yolov5-dnn[eval]"') from error
 
 
-def _read_dataset(options: argparse.Namespace, names: Sequence[str] | None) -> Dataset:
+def _read_dataset(annotations: Path, images: Path | None, names: Sequence[str] | None) -> Dataset:
     """Read the annotations, of those images that are there if a folder of images is given."""
-    if options.annotations.is_dir():
-        if not options.images:
+    if annotations.is_dir():
+        if not images:
             raise InputError("label files need --images, too: they count in shares of the images' sizes")
-        return read_yolo(options.annotations, options.images, names)
-    dataset = read_coco(options.annotations)
-    if not options.images:
+        return read_yolo(annotations, images, names)
+    dataset = read_coco(annotations)
+    if not images:
         return dataset
-    present = dataset.present(options.images)
+    present = dataset.present(images)
     if not present.files:
-        raise InputError(f"no image of {options.annotations} is in {options.images}")
+        raise InputError(f"no image of {annotations} is in {images}")
     if len(present.files) < len(dataset.files):
-        print(f"only {len(present.files)} of {len(dataset.files)} annotated images are in {options.images}")
+        print(f"only {len(present.files)} of {len(dataset.files)} annotated images are in {images}")
     return present
 
 
@@ -160,32 +158,31 @@ def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tu
 
     category_ids = np.array([UNKNOWN if category is None else category for category in categories])
     results, unread = {}, 0
-    stages = dict.fromkeys(("letterbox", "forward", "decode", "nms"), 0.0)
+    spent = dict.fromkeys(STAGES, 0.0)
 
-    def look_at(detector: Detector, file: str) -> tuple[Detections, dict[str, float]] | InputError:
+    def look_at(detector: Detector, file: str) -> Detections | InputError:
         try:
-            return detector(read_image(folder / file)), detector.timings
+            return detector(read_image(folder / file))
         except InputError as error:
             return error
 
     outcomes = in_order([partial(look_at, each) for each in detectors], dataset.files.values())
     progress = tqdm(outcomes, "detecting", len(dataset.files), unit="image", disable=None)
-    for image_id, outcome in zip(dataset.files, progress, strict=True):
-        if isinstance(outcome, InputError):
-            tqdm.write(f"error: {outcome}", file=sys.stderr)
+    for image_id, found in zip(dataset.files, progress, strict=True):
+        if isinstance(found, InputError):
+            tqdm.write(f"error: {found}", file=sys.stderr)
             results[image_id], unread = NO_BOXES, unread + 1
             continue
-        found, timings = outcome
         mine = category_ids[found.class_ids]
         known = mine != UNKNOWN
         results[image_id] = Boxes(
             found.xyxy[known].astype(float), found.scores[known].astype(float), mine[known]
         )
-        for stage, milliseconds in timings.items():
-            stages[stage] += milliseconds
+        for stage, milliseconds in found.timings.items():
+            spent[stage] += milliseconds
     read = len(results) - unread
     if read:
-        line = "  ".join(f"{stage} {total / read:.1f}" for stage, total in stages.items())
+        line = "  ".join(f"{stage} {total / read:.1f}" for stage, total in spent.items())
         print(f"{read} images; milliseconds an image: {line}")
     return results, unread
 
@@ -193,16 +190,8 @@ def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tu
 def _write_json(results: Results, path: Path) -> None:
     """Write detections in COCO's results format."""
     found = [
-        {
-            "image_id": image_id,
-            "category_id": category_id,
-            "bbox": [round(x, 3) for x in (x1, y1, x2 - x1, y2 - y1)],
-            "score": round(score, 6),
-        }
-        for image_id, boxes in results.items()
-        for (x1, y1, x2, y2), score, category_id in zip(
-            boxes.xyxy.tolist(), boxes.scores.tolist(), boxes.category_ids.tolist(), strict=True
-        )
+        {**row, "bbox": [round(x, 3) for x in row["bbox"]], "score": round(row["score"], 6)}
+        for row in coco_rows(results)
     ]
     write_atomic(path, json.dumps(found).encode())
 
@@ -246,7 +235,7 @@ def _compare(results: Results, others: Results, dataset: Dataset) -> bool:
     differing.sort(key=lambda each: -len(each.missing) - len(each.extra))
     for each in differing[:SHOWN]:
         print(f"{dataset.files[each.image_id]}: {each.matched} agree")
-        for line in describe(each, dataset):
+        for line in explain(each, dataset):
             print(f"  {line}")
     if len(differing) > SHOWN:
         print(f"and {len(differing) - SHOWN} more images")

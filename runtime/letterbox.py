@@ -16,6 +16,7 @@ import numpy as np
 from .errors import InputError
 
 GREY = 114  # of the padding, in all three channels
+MAX_SIDE = 8192  # of the network's input, in pixels: a wrong size should not fill the memory
 
 # What /255 makes of each byte. Looking it up is exact and costs one pass over the pixels.
 _UNIT = (np.arange(256, dtype=np.float32) / np.float32(255)).astype(np.float32)
@@ -59,30 +60,35 @@ def to_bgr(image: Any) -> np.ndarray:
     return image if image.shape[2] == 3 else np.ascontiguousarray(image[:, :, :3])
 
 
-def letterbox_shape(image_hw: tuple[int, int], imgsz: tuple[int, int], stride: int | None) -> tuple[int, int]:
+def letterbox_shape(
+    image_hw: tuple[int, int], imgsz: tuple[int, int], multiple: int | None
+) -> tuple[int, int]:
     """Size (H, W) of the canvas for an image of size (h, w).
 
-    Without a stride it is `imgsz`. With one, each side is the smallest multiple of the stride that holds the
+    Without a `multiple` it is `imgsz`. With one, each side is the smallest multiple of it that holds the
     image once it has been scaled to fit into `imgsz`.
     """
-    if stride is None:
-        return imgsz
-    height, width = _resized_shape(image_hw, imgsz)
-    return math.ceil(height / stride) * stride, math.ceil(width / stride) * stride
+    return imgsz if multiple is None else round_up(_resized_shape(image_hw, imgsz), multiple)
+
+
+def round_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """Round both sides up to multiples."""
+    return math.ceil(size[0] / multiple) * multiple, math.ceil(size[1] / multiple) * multiple
 
 
 def letterbox(
-    image: np.ndarray, imgsz: tuple[int, int], stride: int | None = None, out: np.ndarray | None = None
+    image: np.ndarray, imgsz: tuple[int, int], multiple: int | None = None, out: np.ndarray | None = None
 ) -> tuple[np.ndarray, Placement]:
     """Scale an image into `imgsz` (h, w), keeping its aspect ratio, and centre it on a grey canvas.
 
-    image: uint8, (h, w, 3). With a stride the canvas is only as large as `letterbox_shape` says; without
-    one it is exactly `imgsz`. `out` is a canvas to write to, uint8 of that very shape.
+    image: uint8, (h, w, 3). With a `multiple` (a network's size_multiple) the canvas is only as large as
+    `letterbox_shape` says; without one it is exactly `imgsz`. `out` is a canvas to write to, uint8 of that
+    very shape.
 
     Returns the canvas, uint8 (H, W, 3), channels in the image's order, and the Placement for `unletterbox`.
     """
     h, w = image.shape[:2]
-    height, width = letterbox_shape((h, w), imgsz, stride)
+    height, width = letterbox_shape((h, w), imgsz, multiple)
     new_h, new_w = _resized_shape((h, w), imgsz)
     canvas = np.empty((height, width, 3), np.uint8) if out is None else out
     if canvas.shape != (height, width, 3) or canvas.dtype != np.uint8:
@@ -101,7 +107,7 @@ def letterbox(
         cv2.resize(image, (new_w, new_h), dst=inside, interpolation=cv2.INTER_LINEAR)
 
     # YOLOv5 takes the scale for the way back from the canvas, not from the resize. They differ when
-    # rounding brought the shorter side down to a multiple of the stride.
+    # rounding brought the shorter side down to a multiple.
     scale = min(height / h, width / w)
     return canvas, Placement(scale, (width - w * scale) / 2, (height - h * scale) / 2)
 
@@ -146,3 +152,32 @@ def to_blob(
     # All planes side by side are one picture to cv2.LUT, which divides its rows between threads.
     cv2.LUT(planes.reshape(-1, width), _UNIT, dst=blob.reshape(-1, width))
     return blob
+
+
+class Letterboxer:
+    """Places images on the canvas and turns that into the network's input, in memory that all images share.
+
+    imgsz: (h, w) to scale into; multiple: what the canvas's sides are rounded up to, or None for a canvas of
+    exactly `imgsz`; fold: see `to_blob`.
+
+    """
+
+    def __init__(self, imgsz: tuple[int, int], multiple: int | None, fold: int = 1) -> None:
+        self._imgsz, self._multiple, self._fold = imgsz, multiple, fold
+        self._bytes, self._floats = np.empty((2, 0), np.uint8), np.empty(0, np.float32)
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
+        """Place an image, uint8 (h, w, 3) BGR.
+
+        Returns the blob, float32 (1, 3f², H/f, W/f), valid until the next call, and the Placement.
+        """
+        height, width = letterbox_shape((image.shape[0], image.shape[1]), self._imgsz, self._multiple)
+        size, fold = height * width * 3, self._fold
+        if self._floats.size < size:
+            self._bytes, self._floats = np.empty((2, size), np.uint8), np.empty(size, np.float32)
+        shape = (3 * fold * fold, height // fold, width // fold)
+        canvas = self._bytes[0, :size].reshape(height, width, 3)
+        _, placement = letterbox(image, self._imgsz, self._multiple, out=canvas)
+        blob = self._floats[:size].reshape(1, *shape)
+        to_blob(canvas, fold, out=blob, planes=self._bytes[1, :size].reshape(shape))
+        return blob, placement

@@ -9,6 +9,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +17,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import ModelError
+from .errors import InputError, ModelError
+from .letterbox import MAX_SIDE, round_up
+from .tasks import Task, find_task
+from .tasks.metadata import items, whole
 
 MAX_BYTES = 2**31 - 1  # protobuf's own limit
-MAX_SIDE = 8192  # of the network's input, in pixels: a wrong size should not fill the memory
 
 _MODEL_PRODUCER_NAME, _MODEL_PRODUCER_VERSION, _MODEL_GRAPH, _MODEL_METADATA = 2, 3, 7, 14
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 _GRAPH_NODE = 1
 _NODE_OP_TYPE, _NODE_DOMAIN = 4, 7
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
+
+# What every file may say, and what counts where it does not.
+_COMMON: dict[str, Any] = {
+    "imgsz": [640, 640],
+    "size_multiple": None,  # the largest stride
+    "dynamic": False,
+    "fold": 1,
+    "source": None,
+}
 
 _CONVERT = "convert its checkpoint with: python -m convert CHECKPOINT.pt"
 
@@ -34,26 +46,42 @@ _CONVERT = "convert its checkpoint with: python -m convert CHECKPOINT.pt"
 class ModelInfo:
     """What a model file says about its network.
 
-    names: of the classes, by class id.
-    strides: by output, in pixels.
-    anchors: by output, float32 (anchors, 2), widths and heights in pixels of the network's input.
+    head: the task, which knows what the outputs mean, and the rest of the metadata.
     imgsz: (height, width) the network was converted for.
-    task: "detect".
-    dynamic: whether the input may have another size, divisible by the largest stride.
+    size_multiple: what the input's height and width must be divisible by.
+    dynamic: whether the input may have another size.
     fold: 1 if the network takes the three colours, 2 if squares of 2 × 2 pixels as `to_blob` folds them.
     source: file name and SHA-256 of the checkpoint, if known.
     producer: the program that wrote the file, and its version.
     """
 
-    names: tuple[str, ...]
-    strides: tuple[int, ...]
-    anchors: tuple[np.ndarray, ...]
+    head: Task
     imgsz: tuple[int, int]
-    task: str = "detect"
+    size_multiple: int
     dynamic: bool = False
     fold: int = 1
     source: dict[str, str] | None = None
     producer: str = ""
+
+    @property
+    def task(self) -> str:
+        """The task's name: "detect"."""
+        return self.head.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes, by class id."""
+        return self.head.names
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The stride of each head map, in pixels."""
+        return self.head.strides
+
+    @property
+    def anchors(self) -> tuple[np.ndarray, ...]:
+        """The anchors of each head map, float32 (na, 2): widths and heights in pixels of the input."""
+        return self.head.anchors
 
 
 def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
@@ -102,74 +130,81 @@ def read_info(
     """
     given = {"names": names, "anchors": anchors, "strides": strides}
     values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    missing = [key for key in given if key not in values and key not in metadata]
-    if missing:
-        raise ModelError(
-            f"{path} lacks the metadata {', '.join(missing)}; {_CONVERT}, "
-            "or give Detector the arguments names, anchors and strides"
-        )
-    for key in ("names", "anchors", "strides", "imgsz", "task", "dynamic", "fold", "source"):
-        if key not in values and key in metadata:
-            try:
-                values[key] = json.loads(metadata[key])
-            except (ValueError, RecursionError) as error:
-                raise ModelError(f"{path} has damaged metadata: {key} is not JSON") from error
-    values = {"imgsz": [640, 640], "task": "detect", "dynamic": False, "fold": 1, "source": None, **values}
     try:
-        return _check_info(values, metadata.get("producer", ""))
+        name = _from_json(metadata, "task") if "task" in metadata else "detect"
+        task = find_task(name, {*metadata, *values})
+        missing = [key for key in task.needs if key not in values and key not in metadata]
+        if missing:
+            also = set(missing) <= set(given)
+            raise ModelError(
+                f"{path} lacks the metadata {', '.join(missing)}; {_CONVERT}"
+                + (", or give Detector the arguments names, anchors and strides" if also else "")
+            )
+        for key in (*task.needs, *task.optional, *_COMMON):
+            if key not in values and key in metadata:
+                values[key] = _from_json(metadata, key)
+        return _check_info(task(values), {**_COMMON, **values}, metadata.get("producer", ""))
+    except _JsonError as error:
+        raise ModelError(f"{path} has damaged metadata: {error}") from error
     except (ValueError, TypeError, OverflowError) as error:
         raise ModelError(f"{path} has unusable metadata: {error}") from error
 
 
-def _check_info(values: dict[str, Any], producer: str) -> ModelInfo:
-    """Turn plain values into a ModelInfo. Raises ValueError or TypeError for what is not right."""
-    for key in ("names", "strides", "anchors", "imgsz"):
-        if not isinstance(values[key], Sequence | np.ndarray) or isinstance(values[key], str):
-            raise ValueError(f"{key} must be a list")
-    names = values["names"]
-    if not len(names) or not all(isinstance(name, str) for name in names):
-        raise ValueError("names must be a list of strings")
+class _JsonError(ValueError):
+    """A value of the metadata is not JSON."""
 
-    strides = [_whole(stride, "strides", MAX_SIDE) for stride in values["strides"]]
-    with np.errstate(over="ignore"):  # too large is infinite, and refused below
-        anchors = [np.asarray(pairs, np.float32) for pairs in values["anchors"]]
-    if not strides or len(strides) != len(anchors):
-        raise ValueError(f"there are {len(strides)} strides for {len(anchors)} outputs with anchors")
-    for pairs in anchors:
-        if pairs.size == 0 or pairs.size % 2 or not (np.isfinite(pairs) & (pairs >= 0)).all():
-            raise ValueError("anchors must be, for each output, pairs of numbers, none below 0")
 
-    if len(values["imgsz"]) != 2:
+def _from_json(metadata: dict[str, str], key: str) -> Any:
+    try:
+        return json.loads(metadata[key])
+    except (ValueError, RecursionError) as error:
+        raise _JsonError(f"{key} is not JSON") from error
+
+
+def _check_info(head: Task, values: dict[str, Any], producer: str) -> ModelInfo:
+    """Check what every file has. Raises ValueError or TypeError for what is not right."""
+    coarsest = max(head.strides, default=1)
+    multiple = values["size_multiple"]
+    multiple = coarsest if multiple is None else whole(multiple, "size_multiple")
+    if multiple % coarsest:
+        raise ValueError(f"size_multiple {multiple} is not divisible by the stride {coarsest}")
+    if len(items(values["imgsz"], "imgsz")) != 2:
         raise ValueError("imgsz must be a height and a width")
-    height, width = (_whole(side, "imgsz", MAX_SIDE) for side in values["imgsz"])
-    if height % max(strides) or width % max(strides):
-        raise ValueError(f"imgsz {height} × {width} is not divisible by the stride {max(strides)}")
-    if values["task"] != "detect":
-        raise ValueError(f"the task is {values['task']!r}, and only 'detect' is supported")
+    height, width = (whole(side, "imgsz") for side in values["imgsz"])
+    if height % multiple or width % multiple:
+        raise ValueError(f"imgsz {height} × {width} is not divisible by {multiple}, as the network needs it")
     if not isinstance(values["dynamic"], bool):
         raise ValueError("dynamic must be true or false")
-    fold = _whole(values["fold"], "fold", MAX_SIDE)
-    if min(strides) % fold:
-        raise ValueError(f"fold {fold} does not divide the stride {min(strides)}")
+    fold, finest = whole(values["fold"], "fold"), min(head.strides, default=multiple)
+    if finest % fold:
+        raise ValueError(f"fold {fold} does not divide the stride {finest}")
     if not isinstance(values["source"], dict | None):
         raise ValueError("source must be an object")
-    return ModelInfo(
-        names=tuple(names),
-        strides=tuple(strides),
-        anchors=tuple(pairs.reshape(-1, 2) for pairs in anchors),
-        imgsz=(height, width),
-        task=values["task"],
-        dynamic=values["dynamic"],
-        fold=fold,
-        source=values["source"],
-        producer=producer,
-    )
+    return ModelInfo(head, (height, width), multiple, values["dynamic"], fold, values["source"], producer)
 
 
-def _whole(value: Any, name: str, most: int) -> int:
-    if isinstance(value, bool | str) or int(value) != value or not 0 < value <= most:
-        raise ValueError(f"{name} must be whole numbers from 1 to {most}, not {value!r}")
-    return int(value)
+def input_size(imgsz: int | Sequence[int] | None, info: ModelInfo, free: bool) -> tuple[int, int]:
+    """Choose the input's size (h, w): the model's own, or `imgsz`, a side or (h, w), rounded up to what fits.
+
+    free: whether the model takes another size than its own. Raises InputError for a size that it can't have.
+    """
+    if imgsz is None:
+        return info.imgsz
+    try:
+        sides = [operator.index(side) for side in (imgsz if isinstance(imgsz, Sequence) else [imgsz])]
+    except TypeError:
+        sides = []
+    if len(sides) == 1:
+        sides *= 2
+    if len(sides) != 2 or not all(0 < side <= MAX_SIDE for side in sides):
+        raise InputError(f"imgsz must be one or two whole numbers from 1 to {MAX_SIDE}, not {imgsz!r}")
+    height, width = round_up((sides[0], sides[1]), info.size_multiple)
+    if (height, width) != info.imgsz and not free:
+        raise InputError(
+            f"this model takes {info.imgsz[0]} × {info.imgsz[1]} only, not {height} × {width}; convert its "
+            f"checkpoint with --imgsz {height} {width}, or with --focus conv for a free size"
+        )
+    return height, width
 
 
 class _WireError(ValueError):

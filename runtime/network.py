@@ -8,38 +8,38 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .devices import Device
-from .errors import DeviceError, ModelError
+from .devices import Device, find_device
+from .errors import DeviceError, ModelError, first_line
 from .model_file import ModelInfo
 
 
 class Network:
-    """A loaded network: call it on a blob to get the raw head maps.
+    """A loaded network: call it on a blob to get its outputs.
 
-    buffer: the model file's bytes, from `read_model`; path: for messages only.
+    buffer: the model file's bytes, from `read_model`; device: one of `runtime.devices.DEVICES`; path: for
+    messages only.
 
-    Raises ModelError if OpenCV cannot load the network or its outputs are not those that `info` describes.
+    Raises DeviceError if there is no such device, ModelError if OpenCV cannot load the network or its outputs
+    are not those that `info` describes.
     """
 
-    def __init__(self, buffer: np.ndarray, info: ModelInfo, device: Device, path: Path) -> None:
+    def __init__(self, buffer: np.ndarray, info: ModelInfo, device: str, path: Path) -> None:
         self.info = info
         self.path = path
         try:
-            self._net = _load(buffer, device)
+            self._net = _load(buffer, find_device(device))
         except cv2.error as error:
-            raise ModelError(f"OpenCV {cv2.__version__} cannot load {path}: {_reason(error)}") from error
-        found = list(self._net.getUnconnectedOutLayersNames())
-        if len(found) != len(info.strides):
-            raise ModelError(
-                f"{path} has {len(found)} outputs, but strides and anchors for {len(info.strides)}"
-            )
-        named = [f"out{i}" for i in range(len(found))]
+            raise ModelError(f"OpenCV {cv2.__version__} cannot load {path}: {first_line(error)}") from error
+        named, found = list(info.head.outputs), list(self._net.getUnconnectedOutLayersNames())
+        if len(found) != len(named):
+            raise ModelError(f"{path} has {len(found)} outputs, but {info.head.facts}")
         self._outputs = named if set(named) == set(found) else found  # OpenCV 4 lists them as the nodes come
 
     def __call__(self, blob: np.ndarray) -> list[np.ndarray]:
-        """Run forward: the float32 (1, 3f², H/f, W/f) of `to_blob` to one (channels, ny, nx) per stride.
+        """Run forward: from float32 (1, 3f², H/f, W/f), as `to_blob` gives it, to the image's outputs.
 
-        Raises ModelError if OpenCV fails or a head map has not the shape that the ModelInfo asks for.
+        They come in the order and in the shapes that the task names: a head map is (channels, ny, nx).
+        Raises ModelError if OpenCV fails or an output has another shape.
         """
         height, width = (side * self.info.fold for side in blob.shape[2:])
         try:
@@ -47,19 +47,18 @@ class Network:
             outputs = self._net.forward(self._outputs)  # a tuple in new versions, a list in old ones
         except cv2.error as error:
             raise ModelError(
-                f"OpenCV cannot run {self.path} at {height} × {width}: {_reason(error)}"
+                f"OpenCV cannot run {self.path} at {height} × {width}: {first_line(error)}"
             ) from error
-        heads = []
-        for output, stride, anchors in zip(outputs, self.info.strides, self.info.anchors, strict=True):
-            channels = len(anchors) * (5 + len(self.info.names))
-            shape = (1, channels, height // stride, width // stride)
-            if output.shape != shape:
+        head = self.info.head
+        for output, shape in zip(outputs, head.output_shapes(height, width), strict=True):
+            sides = zip(output.shape, (1, *shape), strict=False)
+            if output.ndim != 1 + len(shape) or any(want not in (None, side) for side, want in sides):
+                wanted = ", ".join("any" if side is None else str(side) for side in (1, *shape))
                 raise ModelError(
-                    f"{self.path} gives an output of shape {output.shape} where {len(anchors)} anchors, "
-                    f"{len(self.info.names)} classes and the stride {stride} make {shape}"
+                    f"{self.path} gives an output of shape {output.shape} where its "
+                    f"{', '.join(head.needs)} make ({wanted})"
                 )
-            heads.append(output[0])
-        return heads
+        return [output[0] for output in outputs]
 
 
 def _load(buffer: np.ndarray, device: Device) -> Any:
@@ -86,13 +85,7 @@ def _load_classic(buffer: np.ndarray) -> Any:
         path = Path(folder) / "model.onnx"
         buffer.tofile(path)
         net = cv2.dnn.readNetFromONNX(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
-    if not any(
-        name.startswith("onnx_node!") for name in net.getLayerNames()
-    ):  # what only the classic one does
+    # Only the classic one calls its layers so.
+    if not any(name.startswith("onnx_node!") for name in net.getLayerNames()):
         raise DeviceError("OpenCV loads the network into its new engine, which runs on the CPU only")
     return net
-
-
-def _reason(error: cv2.error) -> str:
-    """Find the telling part of an OpenCV error, which comes with paths and line numbers of its own source."""
-    return (str(getattr(error, "err", "") or error).strip().splitlines() or ["for an unknown reason"])[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from .errors import InputError
@@ -11,23 +13,31 @@ _BLOCK = 192  # candidates that are compared at once; 128 to 256 are about equal
 _EARLIER = np.triu(np.ones((_BLOCK, _BLOCK), bool), 1)  # row before column
 
 
+class Boxes(Protocol):
+    """Candidates, Detections, or whatever else has these columns."""
+
+    xyxy: np.ndarray
+    scores: np.ndarray
+    class_ids: np.ndarray
+
+
 def nms(
-    xyxy: np.ndarray,
-    scores: np.ndarray,
-    class_ids: np.ndarray,
+    candidates: Boxes,
     iou_thres: float,
     max_det: int,
     agnostic: bool = False,
 ) -> np.ndarray:
     """Choose boxes greedily by score; suppress those whose IoU with a chosen one is above `iou_thres`.
 
-    xyxy: float32 (n, 4); scores: float32 (n,); class_ids: int (n,). A box suppresses others of its own class
-    only, or of all classes if `agnostic`. Equal scores are taken in the order given. IoU is
+    candidates: their columns xyxy, scores and class_ids count; Detections do as well. A box suppresses others
+    of its own class only, or of all classes if `agnostic`. Equal scores are taken in the order given. IoU is
     intersection / (area + area − intersection) in float32, compared with the threshold exactly, as
     torchvision does it; boxes without any area suppress nothing.
 
-    Returns the indices of the chosen boxes, int64 (k,), best first, at most `max_det`.
+    Returns the indices of the chosen boxes, int64 (k,), best first, at most `max_det`: `candidates[kept]` has
+    them. Raises InputError if the columns differ in length.
     """
+    xyxy, scores, class_ids = candidates.xyxy, candidates.scores, candidates.class_ids
     if not len(xyxy) == len(scores) == len(class_ids):
         raise InputError(f"{len(xyxy)} boxes, {len(scores)} scores and {len(class_ids)} classes don't match")
     threshold = np.float32(iou_thres)

@@ -7,9 +7,9 @@ font of the system.
 
 from __future__ import annotations
 
-import sys
 import threading
 import unicodedata
+import warnings
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -255,4 +255,6 @@ def _renderer(text: str) -> _Hershey | _FontFace | _Pillow:
 
 @lru_cache(1)
 def _warn_once(remedy: str) -> None:
-    print(f"some names have letters that OpenCV {cv2.__version__} cannot draw; {remedy}", file=sys.stderr)
+    warnings.warn(
+        f"some names have letters that OpenCV {cv2.__version__} cannot draw; {remedy}", stacklevel=2
+    )

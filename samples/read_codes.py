@@ -31,17 +31,13 @@ def find(image: np.ndarray, detectors: dict[int, Detector]) -> Detections:
     if 0 not in detectors:
         detectors[0] = Detector()  # the input size that the model names
     usual = max(detectors[0].imgsz)
-    found = [detectors[0](image)]
-    side = -(-min(LARGEST, *[max(image.shape[:2])]) // 32) * 32
+    found = detectors[0](image)
+    side = -(-min(LARGEST, max(image.shape[:2])) // 32) * 32
     if side > usual:
         if side not in detectors:
             detectors[side] = Detector(imgsz=side)
-        found.append(detectors[side](image))
-    xyxy, scores, class_ids = (
-        np.concatenate([getattr(each, field) for each in found]) for field in ("xyxy", "scores", "class_ids")
-    )
-    keep = nms(xyxy, scores, class_ids, iou_thres=0.45, max_det=1000, agnostic=True)
-    return Detections(xyxy[keep], scores[keep], class_ids[keep], found[0].names)
+        found = Detections.concatenate([found, detectors[side](image)])
+    return found[nms(found, iou_thres=0.45, max_det=1000, agnostic=True)]
 
 
 def views(image: np.ndarray, box: np.ndarray) -> Iterator[np.ndarray]:

@@ -132,8 +132,7 @@ def test_contestants_find_the_same(scene, name):
     pytest.importorskip("onnxsim")
     import networks
 
-    from convert.conversion import convert
-    from convert.save import save_checkpoint
+    from convert import convert, save_checkpoint
 
     save_checkpoint(scene / "small.pt", networks.build("v7.0"))
     convert(scene / "small.pt", scene / "small.onnx", imgsz=64)
@@ -174,7 +173,7 @@ def test_cpp(scene, capsys):
         (["--against", "tensorflow"], "there is no 'tensorflow'"),
         (["--threads", "0"], "at least 1"),
         (["--rounds", "0"], "at least 1"),
-        (["--rounds", "many"], "invalid int"),
+        (["--rounds", "many"], "not a whole number"),
     ],
 )
 def test_wrong_usage(arguments, message, capsys):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from runtime import Detector
-from runtime.decode import decode
+from runtime.decode import Layout, decode
 from runtime.inputs.image_file import read_image
 from runtime.letterbox import letterbox, to_blob, unletterbox
 from runtime.nms import nms
@@ -78,7 +78,7 @@ def test_the_model_file_says_what_it_finds(detector):
 
 def test_the_checkpoint_has_at_most_1_2_million_parameters():
     pytest.importorskip("torch")
-    from convert.checkpoint import load_checkpoint
+    from convert import load_checkpoint
 
     assert load_checkpoint(CHECKPOINT).parameters <= 1_200_000
 
@@ -99,7 +99,7 @@ def test_conversion_reproduces_the_model_file(tmp_path, blob):
 @pytest.mark.parametrize("name", sorted(LABELS))
 def test_opencv_detects_what_pytorch_detects(detector, name):
     torch = pytest.importorskip("torch")
-    from convert.checkpoint import load_checkpoint
+    from convert import load_checkpoint
 
     image = read_image(ROOT / "samples" / name)
     canvas, placement = letterbox(image, (320, 320), 32)
@@ -108,13 +108,14 @@ def test_opencv_detects_what_pytorch_detects(detector, name):
         heads = [
             head[0].numpy() for head in checkpoint.model.float().eval()(torch.from_numpy(to_blob(canvas)))
         ]
-    xyxy, scores, class_ids = decode(heads, checkpoint.anchors, checkpoint.strides, 0.25)
-    keep = nms(xyxy, scores, class_ids, 0.45, 1000)
-    expected = unletterbox(xyxy[keep], placement, image.shape[:2])
+    layout = Layout(classes=slice(5, 5 + len(NAMES)))
+    candidates = decode(heads, checkpoint.anchors, checkpoint.strides, layout, 0.25)
+    kept = candidates[nms(candidates, 0.45, 1000)]
+    expected = unletterbox(kept.xyxy, placement, image.shape[:2])
     found = detector(image)
-    assert len(found) == len(keep) > 0
-    assert found.class_ids.tolist() == class_ids[keep].tolist()
-    assert np.abs(found.scores - scores[keep]).max() < 1e-3
+    assert len(found) == len(kept) > 0
+    assert found.class_ids.tolist() == kept.class_ids.tolist()
+    assert np.abs(found.scores - kept.scores).max() < 1e-3
     assert np.abs(found.xyxy - expected).max() < 0.1
 
 

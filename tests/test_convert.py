@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import types
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import cv2
@@ -19,14 +21,13 @@ pytest.importorskip("onnxsim")
 import networks  # noqa: E402
 
 from convert import conversion as conversion_module  # noqa: E402
-from convert import convert  # noqa: E402
+from convert import convert, load_checkpoint  # noqa: E402
 from convert.check import picture as draw_picture  # noqa: E402
+from convert.checkpoint import save_checkpoint, save_pickle  # noqa: E402
 from convert.errors import CheckError, ConvertError  # noqa: E402
-from convert.layers import Conv  # noqa: E402
-from convert.network import AutoShape, DetectionModel, Ensemble  # noqa: E402
+from convert.layers import AutoShape, BaseModel, Conv, Detect, DetectionModel, Ensemble  # noqa: E402
 from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
-from convert.save import save_checkpoint, save_pickle  # noqa: E402
-from runtime.devices import find_device  # noqa: E402
+from convert.sizes import size_multiple  # noqa: E402
 from runtime.letterbox import to_blob  # noqa: E402
 from runtime.model_file import read_info, read_model  # noqa: E402
 from runtime.network import Network  # noqa: E402
@@ -37,7 +38,7 @@ def picture(height: int, width: int) -> np.ndarray:
     return to_blob(draw_picture(height, width))
 
 
-def run_torch(model: DetectionModel, image: np.ndarray) -> list[np.ndarray]:
+def run_torch(model: BaseModel, image: np.ndarray) -> list[np.ndarray]:
     """The head maps of the network as it was built, in the precision that a checkpoint keeps."""
     with torch.no_grad():
         return [head.numpy() for head in model(torch.from_numpy(image))]
@@ -46,7 +47,7 @@ def run_torch(model: DetectionModel, image: np.ndarray) -> list[np.ndarray]:
 def run_opencv(path: Path, image: np.ndarray) -> list[np.ndarray]:
     net = cv2.dnn.readNetFromONNX(np.fromfile(path, np.uint8))
     net.setInput(image)
-    return list(net.forward([f"out{i}" for i in range(len(net.getUnconnectedOutLayersNames()))]))
+    return list(net.forward([output.name for output in onnx.load(path).graph.output]))
 
 
 def run_onnxruntime(path: Path, image: np.ndarray) -> list[np.ndarray]:
@@ -55,17 +56,19 @@ def run_onnxruntime(path: Path, image: np.ndarray) -> list[np.ndarray]:
 
 
 def share_of_largest(got: list[np.ndarray], expected: list[np.ndarray]) -> float:
-    """The largest difference, as a share of the largest logit."""
+    """The largest difference, as a share of the largest number among the outputs with as many channels."""
     assert [a.shape for a in got] == [b.shape for b in expected]
-    largest = max(abs(b).max() for b in expected)
-    return max(abs(a - b).max() for a, b in zip(got, expected, strict=True)) / largest
+    largest: dict[int, float] = {}
+    for b in expected:
+        largest[b.shape[1]] = max(largest.get(b.shape[1], 0), abs(b).max())
+    return max(abs(a - b).max() / largest[b.shape[1]] for a, b in zip(got, expected, strict=True))
 
 
 def metadata(path: Path) -> dict[str, Any]:
     return {entry.key: json.loads(entry.value) for entry in onnx.load(path).metadata_props}
 
 
-def halved(kind: str) -> DetectionModel:
+def halved(kind: str) -> Any:
     """A network with weights that float16 can hold, as they are in a checkpoint."""
     return networks.build(kind).half().float()
 
@@ -75,7 +78,6 @@ def test_every_kind_of_network(kind: str, tmp_path: Path) -> None:
     model = halved(kind)
     save_checkpoint(tmp_path / "a.pt", model, legacy=kind in ("v1.0", "v2.0"))
     report = convert(tmp_path / "a.pt", tmp_path / "a.onnx", (256, 128))
-    strides = [int(s) for s in model.detect.stride]
     assert report.dynamic == (kind not in networks.FIXED)
     assert report.checkpoint.parameters == sum(p.numel() for p in model.parameters())
 
@@ -85,14 +87,22 @@ def test_every_kind_of_network(kind: str, tmp_path: Path) -> None:
     expected_names = list(networks.NAMES)
     data = metadata(tmp_path / "a.onnx")
     assert data["names"] == expected_names
-    assert data["strides"] == strides
     assert data["imgsz"] == [256, 128]
-    assert data["task"] == "detect"
     assert data["dynamic"] is report.dynamic
     sha256 = hashlib.sha256((tmp_path / "a.pt").read_bytes()).hexdigest()
     assert data["source"] == {"file": "a.pt", "sha256": sha256}
-    pixels = [np.reshape(networks.ANCHORS[s], (-1, 2)) for s in strides]
-    np.testing.assert_allclose(data["anchors"], pixels, rtol=1e-3)  # float16 in units of the stride
+    outputs = [output.name for output in written.graph.output]
+    strides = data.get("strides", [])
+    assert outputs[: len(strides)] == [f"out{i}" for i in range(len(strides))]
+    if "anchors" in data:
+        pixels = [np.reshape(networks.ANCHORS[s], (-1, 2)) for s in strides]
+        np.testing.assert_allclose(data["anchors"], pixels, rtol=1e-3)  # float16 in units of the stride
+    common = {"task", "names", "imgsz", "dynamic", "source", "size_multiple"}
+    facts = {key: data[key] for key in data.keys() - common - {"strides", "anchors"}}
+    assert (data["task"], facts, outputs[len(strides) :]) == networks.FACTS.get(kind, ("detect", {}, []))
+    assert [int(s) for s in getattr(model.head, "stride", [])] == strides
+    largest = max(strides, default=1)
+    assert data.get("size_multiple", largest) == networks.SIZE_MULTIPLES.get(kind, largest)
 
     image = picture(256, 128)
     expected = run_torch(model, image)
@@ -115,24 +125,29 @@ def test_focus_as_one_convolution_leaves_the_size_free(kind: str, tmp_path: Path
     assert share_of_largest(run_opencv(tmp_path / "a.onnx", image), run_torch(model, image)) < 3e-4
 
 
-@pytest.mark.parametrize("kind", ["v1.0", "v3.1", "v4.0", "v7.0", "ghost", "transformer", "yolov3"])
+FOLDED = {"v1.0", "v3.1", "v4.0", "v7.0", "ghost", "transformer", "segmentation", "yolov5u", "yolo11"}
+FOLDED |= {"segmentation from p2"}
+FAST = ["v1.0", "v3.1", "v4.0", "v7.0", "ghost", "transformer", "yolov3", *networks.FACTS]
+
+
+@pytest.mark.parametrize("kind", FAST)
 def test_fast_graph(kind: str, tmp_path: Path) -> None:
     """The runtime runs it, at any size where the portable graph's is free; onnxruntime runs it as it is."""
     model = halved(kind)
     save_checkpoint(tmp_path / "a.pt", model)
     report = convert(tmp_path / "a.pt", tmp_path / "a.onnx", (128, 64), target="fast")
-    assert report.dynamic == (kind != "transformer")
+    assert report.dynamic == (kind not in ("transformer", "yolo11"))
     written = onnx.load(tmp_path / "a.onnx")
     onnx.checker.check_model(written, full_check=True)
-    has_silu = kind not in ("v1.0", "v3.1")
+    has_silu = kind not in ("v1.0", "v3.1", "face of ordinary layers")
     operators = {node.op_type for node in written.graph.node}
     assert ("Swish" in operators) == has_silu
     assert "Sigmoid" not in operators
 
     buffer, properties = read_model(tmp_path / "a.onnx")
     info = read_info(properties, tmp_path / "a.onnx")
-    assert info.fold == (1 if kind == "yolov3" else 2)
-    network = Network(buffer, info, find_device("cpu"), tmp_path / "a.onnx")
+    assert info.fold == (2 if kind in FOLDED else 1)
+    network = Network(buffer, info, "cpu", tmp_path / "a.onnx")
     for size in [(128, 64), (64, 192)][: 2 if report.dynamic else 1]:
         image = draw_picture(*size)
         expected = run_torch(model, to_blob(image))
@@ -187,8 +202,6 @@ def forms(model: DetectionModel, other: DetectionModel) -> dict[str, object]:
 @pytest.mark.parametrize("form", forms(networks.build("old MixConv2d"), networks.build("old MixConv2d")))
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 def test_every_form_of_checkpoint(form: str, legacy: bool, tmp_path: Path) -> None:
-    from convert.checkpoint import load_checkpoint
-
     model = halved("old MixConv2d")
     image = picture(64, 64)
     expected = run_torch(model, image)
@@ -264,6 +277,136 @@ def test_a_wrong_rewriting_is_caught(kind: str, tmp_path: Path, monkeypatch: pyt
         convert(tmp_path / "a.pt", tmp_path / "a.onnx", 64)
     assert (tmp_path / "a.onnx").read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "a.pt"]
+
+
+@pytest.mark.parametrize("kind", networks.KINDS)
+def test_size_multiple(kind: str, tmp_path: Path) -> None:
+    """The network runs at every small multiple, and at nothing between but where it needs less."""
+    save_checkpoint(tmp_path / "a.pt", networks.build(kind))
+    checkpoint = load_checkpoint(tmp_path / "a.pt")
+    multiple = size_multiple(checkpoint)
+    assert multiple == networks.SIZE_MULTIPLES.get(kind, max(checkpoint.strides, default=1))
+    for factor in range(2, 6):
+        size = (factor * multiple, 2 * multiple)
+        shapes = [
+            tuple(output.shape) for output in run_torch(checkpoint.model, np.zeros((1, 3, *size), np.float32))
+        ]
+        assert shapes == list(checkpoint.model.head.output_shapes(*size).values())
+
+
+def test_sizes_of_a_network_deeper_than_its_heads(tmp_path: Path) -> None:
+    """Heads at strides 8 and 16 and a backbone down to 32: sizes are multiples of 32, and it converts."""
+    save_checkpoint(tmp_path / "a.pt", networks.build("p34 with a deeper backbone"), opt={"imgsz": 48})
+    assert convert(tmp_path / "a.pt", tmp_path / "a.onnx").imgsz == (64, 64)
+    assert metadata(tmp_path / "a.onnx")["size_multiple"] == 32
+    with pytest.raises(ConvertError, match="48 is not a multiple of the deepest downsampling, 32"):
+        convert(tmp_path / "a.pt", tmp_path / "a.onnx", 48)
+
+
+def renamed(path: Path, names: dict[str, str]) -> None:
+    """Change the module names in the pickle of a checkpoint."""
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    for old, new in names.items():
+        records["archive/data.pkl"] = records["archive/data.pkl"].replace(
+            f"c{old}".encode(), f"c{new}".encode()
+        )
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in records.items():
+            archive.writestr(name, data)
+
+
+@pytest.mark.parametrize("prefix", ["yolov5.", "src.vendor.yolov5.", "my.models.", "a.models.common.b."])
+def test_classes_of_a_copy_of_yolov5(prefix: str, tmp_path: Path) -> None:
+    model = halved("activations")
+    save_checkpoint(tmp_path / "a.pt", model)
+    renamed(tmp_path / "a.pt", {"models.": f"{prefix}models.", "utils.": f"{prefix}utils."})
+    loaded = load_checkpoint(tmp_path / "a.pt")
+    assert loaded.release == "YOLOv5 v7.0, by its build"
+    image = picture(64, 64)
+    assert share_of_largest(run_torch(loaded.model, image), run_torch(model, image)) < 1e-6
+
+
+class Getattr:
+    """Is pickled as getattr(owner, name), which protocol 2 writes for a function of a class."""
+
+    def __init__(self, owner: type, name: str):
+        self.what = owner, name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, self.what
+
+
+def test_a_segmentation_head_keeps_the_function_of_detection(tmp_path: Path) -> None:
+    """As every file of v7.0 does; and what is not 32 mask coefficients or has other names is still read."""
+    model = halved("segmentation")
+    model.head.detect = Getattr(Detect, "forward")
+    save_checkpoint(tmp_path / "a.pt", model)
+    loaded = load_checkpoint(tmp_path / "a.pt")
+    assert loaded.release == "YOLOv5 v7.0, by its build"
+    assert loaded.model.head.task == "segment"
+    image = picture(64, 64)
+    assert share_of_largest(run_torch(loaded.model, image), run_torch(model, image)) < 1e-6
+
+
+def foreign(monkeypatch: pytest.MonkeyPatch, path: str) -> Any:
+    """An instance of a class of a package that is not there, with an attribute."""
+    module, _, name = path.rpartition(".")
+    cls = type(name, (), {"__module__": module})
+    monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+    setattr(sys.modules[module], name, cls)
+    thing = cls()
+    thing.size = 224
+    return thing
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], None])
+def test_what_training_attaches_to_a_classifier(
+    names: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = halved("classification")
+    model.transforms = foreign(monkeypatch, "torchvision.transforms.transforms.Compose")
+    model.transforms.transforms = [
+        foreign(monkeypatch, "utils.augmentations.CenterCrop"),
+        foreign(monkeypatch, "utils.augmentations.ToTensor"),
+        foreign(monkeypatch, "torchvision.transforms.transforms.Normalize"),
+    ]
+    if names is None:
+        del model.names
+    else:
+        model.names = names
+    options = {"imgsz": 100, "save_dir": PurePosixPath("runs"), "project": PureWindowsPath("runs")}
+    save_checkpoint(tmp_path / "a.pt", model, opt=options)
+    report = convert(tmp_path / "a.pt", tmp_path / "a.onnx", crop="shorter-side")
+    assert (report.imgsz, report.dynamic) == ((100, 100), True)
+    data = metadata(tmp_path / "a.onnx")
+    assert data["names"] == (names or ["0", "1", "2"])
+    assert data["crop"] == "shorter-side"
+
+
+@pytest.mark.parametrize("age", ["old", "new"])
+def test_classes_of_the_package_ultralytics(
+    age: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it adds to a network is left alone, above all `anchors`, which are none of YOLOv5's."""
+    model = halved("yolo11")
+    model.head.anchors, model.head.strides = torch.zeros(2, 9).half(), torch.zeros(1, 9).half()
+    model.head.shape = torch.Size([1, 3, 64, 64])
+    model.args = foreign(monkeypatch, "ultralytics.utils.IterableSimpleNamespace")
+    model.yaml = {"yaml_file": "yolo11n.yaml"}
+    fields = {"train_args": {"imgsz": 96}, "version": "8.4.190"}
+    save_pickle(tmp_path / "a.pt", {"model": None, "ema": model, **fields})
+    package = "ultralytics.nn.modules"
+    rooms = {"Concat": "conv", "Conv": "conv", "DWConv": "conv", "C3": "block", "Bottleneck": "block"}
+    names = {f"models.common\n{name}\n": f"{package}.{room}\n{name}\n" for name, room in rooms.items()}
+    renamed(tmp_path / "a.pt", {"models.yolo\nDetection": "ultralytics.nn.tasks\nDetection", **names})
+    if age == "old":
+        renamed(tmp_path / "a.pt", {f"{package}.{room}": package for room in ("block", "conv", "head")})
+    loaded = load_checkpoint(tmp_path / "a.pt")
+    assert loaded.release == "yolo11n.yaml of the package ultralytics 8.4.190"
+    assert (loaded.imgsz, loaded.strides, loaded.anchors) == (96, [8, 16, 32], [])
+    image = picture(64, 64)
+    assert share_of_largest(run_torch(loaded.model, image), run_torch(model, image)) < 1e-6
 
 
 def test_a_network_that_does_not_fit_its_strides(tmp_path: Path) -> None:

@@ -14,9 +14,8 @@ import networks  # noqa: E402
 from torch import nn  # noqa: E402
 
 from convert import layers  # noqa: E402
-from convert.attention import TransformerBlock, TransformerLayer  # noqa: E402
 from convert.check import picture  # noqa: E402
-from convert.folding import Contract, Expand, Focus  # noqa: E402
+from convert.layers import Contract, Expand, Focus, TransformerBlock, TransformerLayer  # noqa: E402
 from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
 from convert.stem import Stem, rewrite_stem  # noqa: E402
 from runtime.letterbox import to_blob  # noqa: E402

@@ -24,11 +24,10 @@ import networks  # noqa: E402
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from convert import cli, conversion  # noqa: E402
-from convert.checkpoint import load_checkpoint  # noqa: E402
+from convert import cli, conversion, layers, load_checkpoint  # noqa: E402
+from convert.checkpoint import save_checkpoint, save_pickle  # noqa: E402
 from convert.errors import CheckpointError  # noqa: E402
-from convert.network import Ensemble  # noqa: E402
-from convert.save import save_checkpoint, save_pickle  # noqa: E402
+from convert.layers import Ensemble  # noqa: E402
 
 
 class Command:
@@ -117,6 +116,8 @@ def test_evil_pickle_behind_a_network(command: Command) -> None:
         EvilGetattr(collections.OrderedDict, "fromkeys"),
         EvilGetattr(torch.nn.ReLU(), "forward"),
         EvilGetattr(torch.nn.ReLU, "forward_fuse"),
+        EvilGetattr(layers.Detect, "__init__"),
+        EvilGetattr(layers.Segment, "forward"),
         print,
         eval,
         __import__,
@@ -152,10 +153,10 @@ def foreign(path: Path, module: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("module", "name", "sentence"),
     [
-        ("ultralytics.nn.tasks", "DetectionModel", "YOLOv8 or later"),
-        ("ultralytics.yolo.v8", "DetectionModel", "YOLOv8 or later"),
-        ("models.yolo", "SegmentationModel", "a segmentation checkpoint"),
-        ("models.yolo", "ClassificationModel", "a classification checkpoint"),
+        ("ultralytics.nn.tasks", "SegmentationModel", "of the package ultralytics, the detection networks"),
+        ("ultralytics.nn.modules.head", "Pose", "contains ultralytics.nn.modules.head.Pose; of the package"),
+        ("ultralytics.models.yolo", "Detect", "of the package ultralytics, the detection networks"),
+        ("torchvision.models.resnet", "ResNet", "a classifier with another backbone than YOLOv5's"),
         ("models.common", "SPPCSPC", "models.common.SPPCSPC, which is not part of any YOLOv5 release"),
         ("nowhere", "Class\x1b[31m", "asks for nowhere.Class\\x1b[31m"),
     ],
@@ -163,6 +164,57 @@ def foreign(path: Path, module: str, name: str) -> None:
 def test_other_networks(module: str, name: str, sentence: str, command: Command) -> None:
     foreign(command.file, module, name)
     assert sentence in command()[1]
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["vendor.models.common.SPPCSPC"], "contains vendor.models.common.SPPCSPC, which is not part of any"),
+        (["models.common.Conv", "b.models.common.Conv"], "two copies of YOLOv5: b.models.common.Conv is"),
+        (["a.models.common.C3", "b.models.yolo.Detect"], "two copies of YOLOv5: b.models.yolo.Detect is"),
+        (["os.system"], "asks for os.system"),
+        (["models.common.os.system"], "asks for models.common.os.system"),
+        (["yolov5.models.yolo.os"], "which is not part of any"),
+        (["torch.nn.modules.conv.Conv2d", "a.torch.nn.modules.conv.Conv2d"], "asks for a.torch.nn.modules"),
+    ],
+)
+def test_prefixes(names: list[str], sentence: str, command: Command) -> None:
+    pickled = b"".join(b"c%s\n%s\n" % tuple(name.encode().rsplit(b".", 1)) for name in names)
+    zip_with({"a/data.pkl": b"\x80\x02" + pickled + b".", "a/version": b"3\n"})(command.file)
+    assert sentence in command()[1]
+
+
+def test_a_head_without_nms(command: Command) -> None:
+    """YOLOv10 and YOLO26 have a second head, whose boxes need no NMS."""
+    model = networks.build("yolov8")
+    model.head.one2one_cv2 = model.head.cv2
+    save_checkpoint(command.file, model)
+    assert "it is a network that needs no NMS" in command()[1]
+
+
+def test_a_head_with_other_bins(command: Command) -> None:
+    model = networks.build("yolov5u")
+    with torch.no_grad():
+        model.head.dfl.conv.weight *= 2
+    save_checkpoint(command.file, model)
+    assert "the weights of its distances are not 0 to 7" in command()[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "channels"), [("segmentation", "42"), ("face of ordinary layers", "54"), ("v7.0", "24")]
+)
+def test_a_head_with_other_channels(kind: str, channels: str, command: Command) -> None:
+    model = networks.build(kind)
+    model.head.m[1] = torch.nn.Conv2d(24, 30, 1)
+    save_checkpoint(command.file, model)
+    sentence = command()[1]
+    assert "its head gives outputs of shapes" in sentence
+    assert f"(1, {channels}, " in sentence
+
+
+def test_crop_is_for_classifiers(command: Command) -> None:
+    save_checkpoint(command.file, networks.build("old MixConv2d"))
+    assert command("--crop", "square") == (2, f"error: crop is for classifiers, and {command.file} is none")
 
 
 def torchscript(path: Path) -> None:
@@ -363,7 +415,7 @@ def without_checksums(data: bytes) -> bytes:
 
 
 def test_allow_list_holds_nothing_that_runs_code() -> None:
-    from convert.pickle_objects import CALLS, IGNORED, KNOWN
+    from convert.checkpoint.pickle_objects import CALLS, IGNORED, KNOWN
 
     modules = {path.rpartition(".")[0] for path in KNOWN}
     for dangerous in (
@@ -403,7 +455,7 @@ def test_pickletools_knows_every_opcode_that_is_read() -> None:
     import inspect
     import re
 
-    from convert import pickle_machine
+    from convert.checkpoint import pickle_machine
 
     named = set(re.findall(r'"([A-Z][A-Z_0-9]+)"', inspect.getsource(pickle_machine)))
     assert named <= {opcode.name for opcode in pickletools.opcodes} | {"EXT"}

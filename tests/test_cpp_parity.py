@@ -1,4 +1,4 @@
-"""The C++ header and the Python runtime give the same answers, stage by stage and end to end.
+"""The C++ headers and the Python runtime give the same answers, stage by stage and end to end.
 
 Needs the programs built by `cmake -S cpp -B build && cmake --build build`: in the folder that the environment
 variable YOLOV5_DNN_BUILD names, else in build/ or cpp/build/.
@@ -20,9 +20,8 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.decode import decode
+from runtime.decode import Layout, decode
 from runtime.detections import Detections
-from runtime.draw import draw
 from runtime.letterbox import letterbox, to_bgr, to_blob
 from runtime.nms import nms
 
@@ -109,15 +108,16 @@ def python_boxes(
     multi_label: bool,
     agnostic: bool,
 ) -> Boxes:
-    xyxy, scores, class_ids = decode(
+    candidates = decode(
         [head.maps[image] for head in heads],
         [head.anchors for head in heads],
         [head.stride for head in heads],
+        Layout(classes=slice(5, heads[0].maps.shape[1] // len(heads[0].anchors))),
         conf,
         multi_label,
     )
-    keep = nms(xyxy, scores, class_ids, iou_thres, max_det, agnostic)
-    return Boxes(class_ids[keep], scores[keep], xyxy[keep])
+    kept = candidates[nms(candidates, iou_thres, max_det, agnostic)]
+    return Boxes(kept.class_ids, kept.scores, kept.xyxy)
 
 
 def cpp_boxes(
@@ -244,16 +244,16 @@ SIZES = [
 
 
 @pytest.mark.parametrize("fold", [1, 2])
-@pytest.mark.parametrize("stride", [None, 32, 64])
+@pytest.mark.parametrize("multiple", [None, 32, 64])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_letterbox_gives_the_same_bytes(
-    cpp: Stage, size: tuple[int, int], stride: int | None, fold: int
+    cpp: Stage, size: tuple[int, int], multiple: int | None, fold: int
 ) -> None:
     image = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
     imgsz = (448, 640)
-    canvas, placement = letterbox(image, imgsz, stride)
+    canvas, placement = letterbox(image, imgsz, multiple)
     blob = to_blob(canvas, fold)
-    header = struct.pack("<4i", *imgsz, stride or 0, fold) + struct.pack("<4i", *size, 3, 8)
+    header = struct.pack("<4i", *imgsz, multiple or 0, fold) + struct.pack("<4i", *size, 3, 8)
     output = cpp("letterbox", header, image.tobytes())
     shape = struct.unpack_from("<2i", output)
     assert shape == canvas.shape[:2]
@@ -290,7 +290,7 @@ def test_pictures_are_the_same(cpp: Stage) -> None:
     scores = np.linspace(0.95, 0.26, 30).astype(np.float32)
     class_ids = np.arange(30, dtype=np.int32)
     names = tuple(f"class {i}" for i in range(30))
-    expected = draw(image, Detections(xyxy, scores, class_ids, names))
+    expected = Detections(xyxy, scores, class_ids, names).draw(image)
 
     parts = [struct.pack("<i", 30)]
     for box, score, class_id in zip(xyxy, scores, class_ids, strict=True):

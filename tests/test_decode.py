@@ -8,10 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime import ModelError
-from runtime.decode import decode, decode_boxes, logit, sigmoid
+from runtime.candidates import Candidates
+from runtime.decode import Layout, decode, decode_boxes, logit, sigmoid
 
 ANCHORS = [np.array([[10, 13], [16, 30]], np.float32), np.array([[30, 61], [62, 45]], np.float32)]
 STRIDES = [8, 16]
+LAYOUT = Layout(classes=slice(5, 8))
+
+
+def columns(candidates: Candidates) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the columns that plain detection has."""
+    assert candidates.extra.shape == (len(candidates), 0)
+    return candidates.xyxy, candidates.scores, candidates.class_ids
 
 
 def random_heads(seed: int, classes: int = 3, spread: float = 3) -> list[np.ndarray]:
@@ -58,7 +66,7 @@ def decode_slowly(heads, anchors, strides, conf_thres, multi_label):
 @settings(deadline=None, max_examples=30)
 def test_as_the_formulas_say(seed, conf, multi_label):
     heads = random_heads(seed)
-    xyxy, scores, class_ids = decode(heads, ANCHORS, STRIDES, conf, multi_label)
+    xyxy, scores, class_ids = columns(decode(heads, ANCHORS, STRIDES, LAYOUT, conf, multi_label))
     assert (xyxy.dtype, scores.dtype, class_ids.dtype) == (np.float32, np.float32, np.int32)
     assert xyxy.shape == (len(scores), 4)
     expected = decode_slowly(heads, ANCHORS, STRIDES, conf, multi_label)
@@ -73,7 +81,7 @@ def test_one_box_by_hand():
     head[8:12, 2, 5] = 0
     head[12, 2, 5] = head[14, 2, 5] = 50
     nothing = np.full((16, 2, 3), -50, np.float32)
-    xyxy, scores, class_ids = decode([head, nothing], ANCHORS, STRIDES, 0.25)
+    xyxy, scores, class_ids = columns(decode([head, nothing], ANCHORS, STRIDES, LAYOUT, 0.25))
     assert xyxy.tolist() == [[44 - 8, 20 - 15, 44 + 8, 20 + 15]]
     assert scores.tolist() == [1]
     assert class_ids.tolist() == [1]
@@ -84,25 +92,27 @@ def test_the_threshold_itself_is_not_above_it():
     head[1:8], head[9:16] = -50, -50
     head[4], head[5] = 0, 100  # objectness 0.5, class 0 certain: a score of exactly 0.5
     for multi_label in (False, True):
-        assert len(decode([head], ANCHORS[:1], [8], 0.5, multi_label)[1]) == 0
-        assert len(decode([head], ANCHORS[:1], [8], 0.4999, multi_label)[1]) == 1
+        assert len(decode([head], ANCHORS[:1], [8], LAYOUT, 0.5, multi_label)) == 0
+        assert len(decode([head], ANCHORS[:1], [8], LAYOUT, 0.4999, multi_label)) == 1
 
 
 def test_equal_classes_give_the_first():
     head = np.full((2 * 8, 1, 1), 5, np.float32)
-    assert decode([head], ANCHORS[:1], [8], 0.25)[2].tolist() == [0, 0]
-    assert decode([head], ANCHORS[:1], [8], 0.25, multi_label=True)[2].tolist() == [0, 1, 2] * 2
+    assert decode([head], ANCHORS[:1], [8], LAYOUT, 0.25).class_ids.tolist() == [0, 0]
+    every = decode([head], ANCHORS[:1], [8], LAYOUT, 0.25, multi_label=True)
+    assert every.class_ids.tolist() == [0, 1, 2] * 2
 
 
 @pytest.mark.parametrize("conf", [0.0, 1.0])
 def test_extreme_thresholds(conf):
     heads = random_heads(0)
-    count = len(decode(heads, ANCHORS, STRIDES, conf)[1])
+    count = len(decode(heads, ANCHORS, STRIDES, LAYOUT, conf))
     assert count == (2 * 24 + 2 * 6 if conf == 0 else 0)
 
 
 def test_one_class():
-    xyxy, scores, class_ids = decode(random_heads(1, classes=1), ANCHORS, STRIDES, 0.25)
+    heads = random_heads(1, classes=1)
+    xyxy, scores, class_ids = columns(decode(heads, ANCHORS, STRIDES, Layout(slice(5, 6)), 0.25))
     assert len(xyxy) == len(scores) > 0
     assert not class_ids.any()
 
@@ -111,7 +121,7 @@ def test_infinite_logits_give_finite_boxes():
     head = np.full((16, 2, 2), np.inf, np.float32)
     head[0:4] = -np.inf
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        xyxy, scores, _ = decode([head], ANCHORS[:1], [8], 0.25)
+        xyxy, scores, _ = columns(decode([head], ANCHORS[:1], [8], LAYOUT, 0.25))
     assert np.isfinite(xyxy).all()
     assert (scores == 1).all()
 
@@ -120,7 +130,7 @@ def test_not_a_number_is_reported():
     heads = random_heads(0)
     heads[1][4, 1, 1] = np.nan
     with pytest.raises(ModelError, match="not a number"):
-        decode(heads, ANCHORS, STRIDES, 0.25)
+        decode(heads, ANCHORS, STRIDES, LAYOUT, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +145,7 @@ def test_not_a_number_is_reported():
 )
 def test_heads_that_do_not_fit(heads, anchors, strides):
     with pytest.raises(ModelError, match=r"heads|channels"):
-        decode(heads, anchors, strides, 0.25)
+        decode(heads, anchors, strides, LAYOUT, 0.25)
 
 
 @given(st.lists(st.floats(-30, 80, width=32), min_size=1))

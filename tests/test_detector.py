@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import onnx_models
 
 from runtime import Detector, DeviceError, InputError, ModelError
 from runtime.devices import DEVICES, available_devices
+from runtime.network import Network
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +225,7 @@ def test_controls(red_model):
         ({"conf_thres": float("nan")}, "conf_thres"),
         ({"conf_thres": "high"}, "conf_thres"),
         ({"iou_thres": 1.1}, "iou_thres"),
-        ({"iou_thres": None}, "iou_thres"),
+        ({"iou_thres": "much"}, "iou_thres"),
         ({"max_det": 0}, "max_det"),
         ({"max_det": 2.5}, "max_det"),
         ({"classes": ["dog"]}, "there is no class 'dog'; the model has 0 to 1: plain, bluish"),
@@ -243,11 +245,12 @@ def test_wrong_arguments(red_model, arguments, message):
 
 def test_timings_and_warmup(red_model):
     detector = Detector(red_model)
-    assert detector.timings == {}
     detector.warmup()
-    detector([picture()] * 3)
-    assert list(detector.timings) == ["letterbox", "forward", "decode", "nms"]
-    assert all(milliseconds > 0 for milliseconds in detector.timings.values())
+    results = detector([picture()] * 3)
+    for found in results:
+        assert list(found.timings) == ["letterbox", "forward", "decode", "nms"]
+        assert all(milliseconds > 0 for milliseconds in found.timings.values())
+    assert len({found.timings["forward"] for found in results}) > 1, "each call has its own"
 
 
 class TestDevices:
@@ -361,3 +364,104 @@ def test_several_threads_share_a_detector(red_model):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+class TestSizeMultiple:
+    """A network may need larger multiples than its coarsest head has: it pools deeper inside."""
+
+    @pytest.fixture
+    def model(self, tmp_path):
+        props = onnx_models.metadata(strides=[8, 16], anchors=[[[10, 14]], [[30, 20]]], size_multiple=32)
+        network = onnx_models.red_network(strides=(8, 16), anchors=(((10.0, 14.0),), ((30.0, 20.0),)))
+        return onnx_models.write(tmp_path / "p34.onnx", network, props)
+
+    def test_every_input_is_a_multiple(self, model):
+        shapes = []
+
+        def load(buffer, info, device, path):
+            assert info.size_multiple == 32
+            network = Network(buffer, info, device, path)
+
+            def forward(blob):
+                shapes.append(blob.shape[2:])
+                return network(blob)
+
+            return forward
+
+        detector = Detector(model, imgsz=(65, 130), load=load)
+        assert detector.imgsz == (96, 160)
+        for h, w in ((64, 64), (10, 64), (48, 160), (33, 200), (1, 1)):
+            detector(np.zeros((h, w, 3), np.uint8))
+        assert shapes == [(96, 96), (32, 160), (64, 160), (32, 160), (96, 96)]
+
+    def test_the_boxes_are_those_of_the_heads(self, model):
+        assert as_set(Detector(model)(picture())) == EXPECTED
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"size_multiple": 16}, "size_multiple 16 is not divisible by the stride 32"),
+            ({"size_multiple": 0}, "size_multiple"),
+            ({"size_multiple": "32"}, "size_multiple"),
+            ({"size_multiple": 128}, "imgsz 64 × 64 is not divisible by 128"),
+        ],
+    )
+    def test_what_it_cannot_be(self, tmp_path, changes, message):
+        path = onnx_models.write(tmp_path / "odd.onnx", props=onnx_models.metadata(**changes))
+        with pytest.raises(ModelError, match=message):
+            Detector(path)
+
+    def test_without_it_the_largest_stride_counts(self, red_model):
+        assert Detector(red_model).info.size_multiple == 32
+
+
+def test_rect_can_be_left_out(red_model, fixed_model):
+    """The whole square then holds the image in its middle."""
+    shapes = []
+
+    def load(buffer, info, device, path):
+        assert info.dynamic is False
+        network = Network(buffer, info, device, path)
+
+        def forward(blob):
+            shapes.append(blob.shape[2:])
+            return network(blob)
+
+        return forward
+
+    square = Detector(red_model, rect=False, load=load)
+    assert (square.rect, square.info.dynamic) == (False, True)
+    image = picture()[:32]
+    found = square(image)
+    assert shapes == [(64, 64)]
+    assert ("plain", 1.0, 15, 5, 25, 19) in as_set(found)
+    assert Detector(red_model).rect is True
+    assert Detector(fixed_model).rect is False, "there is no choice"
+
+
+def test_another_program_may_run_the_network(red_model):
+    """What `load` is given, and that what it gives is all that the detector uses."""
+    given: list[Any] = []
+    heads = [np.full((7, 64 // stride, 64 // stride), -50, np.float32) for stride in (8, 16, 32)]
+    heads[0][:, 3, 4] = (0, 0, 0, 0, 50, 50, -50)
+
+    def load(*arguments):
+        given.extend(arguments)
+        return lambda blob: heads
+
+    detector = Detector(red_model, device="a device of its own", imgsz=64, load=load)
+    found = detector(np.zeros((64, 64, 3), np.uint8))
+    assert as_set(found) == {("plain", 1.0, 36 - 5, 28 - 7, 36 + 5, 28 + 7)}
+    buffer, info, device, path = given
+    assert buffer.tobytes() == red_model.read_bytes()
+    assert (info.imgsz, info.dynamic, info.strides) == ((64, 64), True, (8, 16, 32))
+    assert (device, path) == ("a device of its own", red_model)
+
+
+def test_timings_belong_to_the_call(red_model):
+    """Threads that share a detector do not see each other's."""
+    detector = Detector(red_model)
+    first = detector(picture())
+    kept = dict(first.timings)
+    detector(np.zeros((64, 64, 3), np.uint8))
+    assert first.timings == kept

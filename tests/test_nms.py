@@ -6,9 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime import InputError
-from runtime.nms import MAX_NMS, nms
+from runtime import nms as nms_module
+from runtime.candidates import Candidates
+from runtime.nms import MAX_NMS
 
 SCORES = np.array([0.9, 0.8], np.float32)
+
+
+def nms(xyxy, scores, class_ids, iou_thres, max_det, agnostic=False) -> np.ndarray:
+    """Suppress among candidates of plain detection."""
+    candidates = Candidates(xyxy, scores, class_ids, np.empty((len(scores), 0), np.float32))
+    return nms_module.nms(candidates, iou_thres, max_det, agnostic)
 
 
 def nms_slowly(xyxy, scores, class_ids, iou_thres, max_det, agnostic=False):

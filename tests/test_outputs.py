@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.detections import Detections
-from runtime.draw import draw
 from runtime.errors import InputError
 from runtime.inputs.frames import Frame
 from runtime.inputs.image_file import read_image
@@ -189,7 +188,7 @@ def test_folder_names(name: str, folder: str) -> None:
 def test_pictures_are_saved_with_their_boxes_under_their_names(tmp_path: Path) -> None:
     put(Pictures(tmp_path / "out", NOTHING), still("图 1.png"), still("b.xyz"))
     assert files(tmp_path) == ["out/b.jpg", "out/图 1.png"]
-    assert np.array_equal(read_image(tmp_path / "out" / "图 1.png"), draw(picture(), TWO))
+    assert np.array_equal(read_image(tmp_path / "out" / "图 1.png"), TWO.draw(picture()))
 
 
 def test_sources_are_never_overwritten(tmp_path: Path) -> None:

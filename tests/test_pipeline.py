@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime import pipeline
-from runtime.interrupt import Interrupt
-from runtime.pipeline import WriteBehind, in_order, newest, read_ahead
+from runtime.command import pipeline
+from runtime.command.interrupt import Interrupt
+from runtime.command.pipeline import WriteBehind, in_order, newest, read_ahead
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

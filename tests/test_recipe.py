@@ -18,7 +18,7 @@ pytest.importorskip("matplotlib")
 
 import torch
 
-from convert.checkpoint import load_checkpoint
+from convert import load_checkpoint
 from weights.recipe import NAMES
 from weights.recipe.codes import MAKERS
 from weights.recipe.dataset import augment

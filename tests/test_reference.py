@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from runtime import Detector
-from runtime.decode import decode, decode_boxes, sigmoid
+from runtime.candidates import Candidates
+from runtime.decode import Layout, decode, decode_boxes, sigmoid
 from runtime.detections import Detections
 from runtime.letterbox import to_blob
 from runtime.nms import nms
@@ -43,8 +44,12 @@ class Reference:
         self.anchors = [pairs.astype(np.float32) for pairs in arrays["anchors_pixels"]]
         self.strides = [int(stride) for stride in arrays["strides"]]
         self.decoded = arrays["decoded"][0]
+        self.layout = Layout(classes=slice(5, self.logits.shape[1]))
         self.image = np.ascontiguousarray(arrays["input_u8"][0].transpose(1, 2, 0)[..., ::-1])  # BGR
         self.detections = arrays.get("detections_xyxy_conf_cls")
+
+    def candidates(self, conf_thres: float, multi_label: bool = False) -> Candidates:
+        return decode(self.heads, self.anchors, self.strides, self.layout, conf_thres, multi_label)
 
 
 @pytest.fixture(params=REAL + RANDOM)
@@ -88,23 +93,21 @@ def test_decoding_the_raw_heads(reference):
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_candidates_of_the_raw_heads(reference, conf_thres, multi_label):
     """The candidates are those of PyTorch's output whose score is above the threshold, in its order."""
-    _, scores, class_ids = decode(
-        reference.heads, reference.anchors, reference.strides, conf_thres, multi_label
-    )
+    found = reference.candidates(conf_thres, multi_label)
     products = reference.decoded[:, 4:5] * reference.decoded[:, 5:]
     if not multi_label:
         products = np.where(np.arange(products.shape[1]) == products.argmax(axis=1)[:, None], products, 0)
     row, class_id = np.nonzero(products > conf_thres)
-    assert np.array_equal(class_ids, class_id)
-    np.testing.assert_allclose(scores, products[row, class_id], atol=1e-5)
+    assert np.array_equal(found.class_ids, class_id)
+    np.testing.assert_allclose(found.scores, products[row, class_id], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", REAL)
 def test_detections_of_the_raw_heads(shared, name):
     reference = Reference(shared / "reference" / f"{name}.npz")
-    xyxy, scores, class_ids = decode(reference.heads, reference.anchors, reference.strides, 0.25)
-    keep = nms(xyxy, scores, class_ids, 0.45, 1000)
-    assert_same_detections(Detections(xyxy[keep], scores[keep], class_ids[keep], ()), reference.detections)
+    candidates = reference.candidates(0.25)
+    kept = candidates[nms(candidates, 0.45, 1000)]
+    assert_same_detections(Detections(kept.xyxy, kept.scores, kept.class_ids, ()), reference.detections)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +141,7 @@ class TestConverted:
         height, width = reference.image.shape[:2]
         expected[:, :4] = expected[:, :4].clip(0, [width, height, width, height])  # the reference leaves them
         assert_same_detections(detector(reference.image), expected)
-        heads = detector._network(to_blob(reference.image, detector.info.fold))
+        heads = detector.network(to_blob(reference.image, detector.info.fold))
         for head, expected in zip(heads, reference.heads, strict=True):
             np.testing.assert_allclose(head, expected, atol=1e-4, rtol=0)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime import report as report_module
-from runtime.detections import Detections
+from runtime.command import report as report_module
+from runtime.command.report import Report, plural, stages
+from runtime.detections import Detections, class_counts
 from runtime.inputs.frames import Frame
 from runtime.inputs.sources import Kind, Source
 from runtime.outputs.results import Result
-from runtime.report import Report, describe, plural, stages
 
 CLIP = Source(Kind.VIDEO, "clip.mp4", Path("clip.mp4"), "clip")
 NAMES = ("person", "bus")
@@ -28,21 +28,24 @@ class Screen(io.StringIO):
         return True
 
 
-def found(*class_ids: int) -> Detections:
+def found(*class_ids: int, forward: float = 20.0) -> Detections:
     count = len(class_ids)
     boxes = np.zeros((count, 4), np.float32)
-    return Detections(boxes, np.ones(count, np.float32), np.array(class_ids, np.int32), NAMES)
+    timings = {**TIMINGS, "forward": forward}
+    return Detections(
+        boxes, np.ones(count, np.float32), np.array(class_ids, np.int32), NAMES, timings=timings
+    )
 
 
 def watch(report: Report, count: int) -> None:
     for index in range(count):
         frame = Frame(CLIP, np.zeros((48, 64, 3), np.uint8), index, 10, 25.0)
-        report.result(Result(frame, found(0, 0, 1), {**TIMINGS, "forward": 20.0 + index}))
+        report.result(Result(frame, found(0, 0, 1, forward=20.0 + index)))
 
 
 def test_words() -> None:
-    assert describe({1: 1, 0: 4}, NAMES) == "4 person, 1 bus"
-    assert describe({}, NAMES) == "nothing"
+    assert class_counts({1: 1, 0: 4}, NAMES) == "4 person, 1 bus"
+    assert class_counts({}, NAMES) == "nothing"
     assert stages(TIMINGS) == "letterbox 1.0  forward 20.0  decode 0.3  nms 0.0 ms"
     assert (plural(1, "image"), plural(0, "image")) == ("1 image", "0 images")
 
@@ -86,7 +89,7 @@ def test_a_log_file_gets_a_line_now_and_then(
 def test_the_summary_counts_pictures_frames_and_failures(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report([CLIP])
     watch(report, 2)
-    report.result(Result(Frame(CLIP, np.zeros((48, 64, 3), np.uint8)), found(), TIMINGS))
+    report.result(Result(Frame(CLIP, np.zeros((48, 64, 3), np.uint8)), found()))
     report.problem("a.jpg: torn")
     report.problem("clip.mp4: cut short", fatal=False)
     report.summary("out", interrupted=True)

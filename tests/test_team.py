@@ -16,10 +16,10 @@ pytest.importorskip("onnx")
 import onnx_models
 from pictures import RED_BOX, red_picture
 
+from runtime.command.pipeline import in_order
+from runtime.command.team import MAX_BYTES, team
 from runtime.detector import Detector
 from runtime.errors import ModelError
-from runtime.pipeline import in_order
-from runtime.team import MAX_BYTES, team
 
 
 @pytest.fixture

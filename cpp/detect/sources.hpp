@@ -5,15 +5,20 @@
 
 #include <yolov5_dnn.hpp>
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
 
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/videoio.hpp>
+
+#include "options.hpp"
 
 namespace detect {
 
@@ -45,13 +50,15 @@ inline bool has_suffix(const fs::path& path, const char* suffixes) {
 }
 
 inline bool is_image(const fs::path& path) {
-    return has_suffix(path, ".avif .bmp .dib .gif .hdr .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .ras .sr .tif "
-                            ".tiff .webp");
+    return has_suffix(path,
+                      ".avif .bmp .dib .gif .hdr .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .ras .sr .tif "
+                      ".tiff .webp");
 }
 
 inline bool is_video(const fs::path& path) {
-    return has_suffix(path, ".3gp .asf .avi .flv .m2ts .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts "
-                            ".vob .webm .wmv");
+    return has_suffix(path,
+                      ".3gp .asf .avi .flv .m2ts .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts "
+                      ".vob .webm .wmv");
 }
 
 // A file named by itself counts as a picture whatever its suffix: reading it will tell.

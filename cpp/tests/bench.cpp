@@ -41,9 +41,9 @@ int main(int count, char** words) try {
     std::vector<std::vector<double>> letterbox(images.size()), forward = letterbox, decode = letterbox, nms = letterbox;
     for (int round = -1; round < std::atoi(words[3]); ++round) {
         for (std::size_t i = 0; i < images.size(); ++i) {
-            detector.detect(images[i]);
+            yolov5_dnn::Timings timings;
+            detector.detect(images[i], &timings);
             if (round < 0) continue;  // the first one warms up
-            const yolov5_dnn::Timings timings = detector.timings();
             letterbox[i].push_back(timings.letterbox);
             forward[i].push_back(timings.forward);
             decode[i].push_back(timings.decode);

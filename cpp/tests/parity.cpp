@@ -62,9 +62,11 @@ void run_decode(Input& input) {
     std::vector<cv::Mat> maps;
     std::vector<yolov5_dnn::Anchors> anchors;
     std::vector<int> strides;
+    yolov5_dnn::Layout layout;
     for (int i = 0; i < heads; ++i) {
         const int na = input.integer(), channels = input.integer(), ny = input.integer(), nx = input.integer();
         strides.push_back(input.integer());
+        layout = {{5, channels / na}, {channels / na, channels / na}};
         anchors.emplace_back(na);
         input.read_to(&anchors.back()[0].width, static_cast<std::size_t>(2 * na));
         const std::array<int, 4> shape = {images, channels, ny, nx};
@@ -77,7 +79,7 @@ void run_decode(Input& input) {
     for (int image = 0; image < images; ++image) {
         std::vector<yolov5_dnn::Head> views;
         for (const cv::Mat& map : maps) views.push_back(yolov5_dnn::head_of(map, image));
-        yolov5_dnn::decode(views, anchors, strides, conf_thres, multi_label, found);
+        yolov5_dnn::decode(views, anchors, strides, layout, conf_thres, multi_label, found);
         yolov5_dnn::nms(found, iou_thres, max_det, agnostic, kept);
         std::cout << kept.size() << '\n';
         for (const int index : kept) {
@@ -89,14 +91,14 @@ void run_decode(Input& input) {
     }
 }
 
-// height, width, stride, fold: int32; rows, columns, channels, bits: int32; the image.
+// height, width, multiple, fold: int32; rows, columns, channels, bits: int32; the image.
 // Writes rows and columns of the canvas: int32; scale, pad_x, pad_y: float64; the canvas; the blob.
 void run_letterbox(Input& input) {
-    const int height = input.integer(), width = input.integer(), stride = input.integer(), fold = input.integer();
+    const int height = input.integer(), width = input.integer(), multiple = input.integer(), fold = input.integer();
     std::array<cv::Mat, 2> buffers;
     cv::Mat canvas, blob;
     const cv::Mat image = yolov5_dnn::to_bgr(input.image(), buffers);
-    const yolov5_dnn::Placement placement = yolov5_dnn::letterbox(image, {width, height}, stride, canvas);
+    const yolov5_dnn::Placement placement = yolov5_dnn::letterbox(image, {width, height}, multiple, canvas);
     yolov5_dnn::to_blob(canvas, fold, blob);
     write(cv::Mat_<std::int32_t>({canvas.rows, canvas.cols}));
     write(cv::Mat_<double>({placement.scale, placement.pad_x, placement.pad_y}));
@@ -113,7 +115,8 @@ void run_draw(Input& input) {
         found.class_id = input.integer();
         found.score = input.read<float>();
         input.read_to(&found.box.x, 4);
-        while (static_cast<int>(names.size()) <= found.class_id) names.push_back("class " + std::to_string(names.size()));
+        while (static_cast<int>(names.size()) <= found.class_id)
+            names.push_back("class " + std::to_string(names.size()));
     }
     write(yolov5_dnn::draw(input.image(), detections, names));
 }

@@ -28,8 +28,9 @@ Candidates decoded(const std::vector<Map>& maps, const std::vector<Anchors>& anc
                    double conf_thres, bool multi_label = false) {
     std::vector<Head> heads;
     for (const Map& map : maps) heads.push_back(map.head());
+    const int end = 5 + maps.at(0).classes;
     Candidates found;
-    decode(heads, anchors, strides, conf_thres, multi_label, found);
+    decode(heads, anchors, strides, {{5, end}, {end, end}}, conf_thres, multi_label, found);
     return found;
 }
 
@@ -46,9 +47,9 @@ TEST_CASE("sigmoid and logit are each other's inverse, and have ends") {
 
 TEST_CASE("a box is where the formula puts it") {
     // σ(0) = 0.5: the middle of cell (3, 2), the anchor's own size.
-    CHECK(decode_box({0, 0, 0, 0}, {3, 2}, {10, 20}, 8) == cv::Vec4f(28 - 5, 20 - 10, 28 + 5, 20 + 10));
+    CHECK(decode_boxes({0, 0, 0, 0}, {3, 2}, {10, 20}, 8) == cv::Vec4f(28 - 5, 20 - 10, 28 + 5, 20 + 10));
     // The ends: centre from −0.5 to 1.5 cells, size from 0 to 4 anchors.
-    CHECK(decode_box({-100, 100, 100, -100}, {3, 2}, {10, 20}, 8) == cv::Vec4f(20 - 20, 28, 20 + 20, 28));
+    CHECK(decode_boxes({-100, 100, 100, -100}, {3, 2}, {10, 20}, 8) == cv::Vec4f(20 - 20, 28, 20 + 20, 28));
 }
 
 TEST_CASE("candidates come in the order head, anchor, row, column, class") {
@@ -62,10 +63,11 @@ TEST_CASE("candidates come in the order head, anchor, row, column, class") {
     const Candidates all = decoded({fine, coarse}, anchors, {8, 16}, 0.5, true);
     REQUIRE(all.size() == (8 + 2) * 3);
     for (std::size_t i = 0; i < all.size(); ++i) CHECK(all.class_ids[i] == static_cast<int>(i % 3));
-    CHECK(all.xyxy[0][2] < all.xyxy[3][2]);        // next column
-    CHECK(all.xyxy[3][3] < all.xyxy[6][3]);        // next row
-    CHECK(all.xyxy[0][0] > all.xyxy[12][0]);       // next, larger anchor
-    CHECK(decoded({fine, coarse}, anchors, {8, 16}, 0.5).class_ids == std::vector<int>(10, 0));  // the first of equals
+    CHECK(all.xyxy[0][2] < all.xyxy[3][2]);   // next column
+    CHECK(all.xyxy[3][3] < all.xyxy[6][3]);   // next row
+    CHECK(all.xyxy[0][0] > all.xyxy[12][0]);  // next, larger anchor
+    // Of equals the first:
+    CHECK(decoded({fine, coarse}, anchors, {8, 16}, 0.5).class_ids == std::vector<int>(10, 0));
 }
 
 TEST_CASE("a score is objectness times class probability, and must be above the threshold as objectness must") {
@@ -92,6 +94,10 @@ TEST_CASE("heads that do not fit are refused") {
     CHECK_THROWS_AS(decoded({map}, {{{1, 1}}, {{1, 1}}}, {8, 16}, 0.25), ModelError);
     CHECK_THROWS_AS(decoded({map}, {{{1, 1}, {1, 1}, {1, 1}}}, {8}, 0.25), ModelError);
     CHECK_THROWS_AS(decoded({map}, {{}}, {8}, 0.25), ModelError);
+    Candidates found;
+    const std::vector<Anchors> anchors = {{{1, 1}, {1, 1}}};
+    for (const Layout& layout : {Layout{{5, 9}, {9, 9}}, Layout{{5, 8}, {8, 12}}, Layout{{5, 5}, {5, 8}}, Layout{}})
+        CHECK_THROWS_AS(decode({map.head()}, anchors, {8}, layout, 0.25, false, found), ModelError);
     CHECK_THROWS_AS(head_of(cv::Mat(3, 3, CV_32F)), ModelError);
     const int shape[4] = {1, 16, 2, 2};
     CHECK_THROWS_AS(head_of(cv::Mat(4, shape, CV_8U)), ModelError);
@@ -114,8 +120,8 @@ TEST_CASE("a batch is seen image by image") {
     cv::Mat blob(4, shape, CV_32F, cv::Scalar(0));
     blob.ptr<float>(1)[4] = blob.ptr<float>(1)[5] = 9;
     Candidates found;
-    decode({head_of(blob, 0)}, {{{4, 4}}}, {8}, 0.5, false, found);
+    decode({head_of(blob, 0)}, {{{4, 4}}}, {8}, {{5, 6}, {6, 6}}, 0.5, false, found);
     CHECK(found.size() == 0);
-    decode({head_of(blob, 1)}, {{{4, 4}}}, {8}, 0.5, false, found);
+    decode({head_of(blob, 1)}, {{{4, 4}}}, {8}, {{5, 6}, {6, 6}}, 0.5, false, found);
     CHECK(found.size() == 1);
 }

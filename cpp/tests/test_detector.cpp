@@ -100,7 +100,8 @@ TEST_CASE("a network that takes its input folded finds the same") {
     const tiny::File file(tiny::bytes(model)), plain_file;
     Detector detector(file.path), plain(plain_file.path);
     for (const cv::Size size : {cv::Size(64, 64), cv::Size(64, 32)}) {
-        const auto found = detector.detect(with_cell(3, 2, red, size)), expected = plain.detect(with_cell(3, 2, red, size));
+        const cv::Mat image = with_cell(3, 2, red, size);
+        const auto found = detector.detect(image), expected = plain.detect(image);
         REQUIRE(found.size() == 1);
         REQUIRE(expected.size() == 1);
         CHECK(found[0].box == expected[0].box);
@@ -169,6 +170,30 @@ TEST_CASE("options do what they say") {
     CHECK(Detector(file.path, options).info().names[1] == "blå");
 }
 
+TEST_CASE("the canvas is as small as the network allows, unless it shall be the full one") {
+    // A red stripe 8 pixels high fills half a row of the coarser head's cells, 16 pixels high, if the canvas is no higher
+    // than these; on a higher one it lies across two rows, and fills a quarter of each, which is too little.
+    const cv::Mat stripe(8, 64, CV_8UC3, red);
+    const auto finds_coarse = [&](const tiny::Model& model, const Options& options) {
+        const tiny::File file(tiny::bytes(model));
+        const auto found = Detector(file.path, options).detect(stripe);
+        return std::any_of(found.begin(), found.end(), [](const Detection& each) { return each.box.width > 20; });
+    };
+    tiny::Model model;
+    Options options;
+    CHECK(finds_coarse(model, options));
+    options.rect = false;
+    CHECK_FALSE(finds_coarse(model, options));
+    options = {};
+    model.metadata["size_multiple"] = "32";  // as of a network that pools further down than its heads
+    CHECK_FALSE(finds_coarse(model, options));
+
+    options.imgsz = {70, 33};
+    const tiny::File file(tiny::bytes(model));
+    CHECK(Detector(file.path, options).imgsz() == cv::Size(96, 64));
+    CHECK(Detector(file.path, options).info().size_multiple == 32);
+}
+
 TEST_CASE("wrong options are refused") {
     const tiny::File file;
     const auto refuses = [&](const std::function<void(Options&)>& change) {
@@ -224,7 +249,8 @@ TEST_CASE("a network that does not fit its metadata is refused") {
 
 TEST_CASE("a graph that OpenCV cannot load is a ModelError") {
     tiny::Message graph, file;
-    graph.message(1, tiny::node("NoSuchLayer", {"images"}, "out0")).message(11, tiny::value_info("images", {1, 3, 8, 8}));
+    graph.message(1, tiny::node("NoSuchLayer", {"images"}, "out0"))
+        .message(11, tiny::value_info("images", {1, 3, 8, 8}));
     graph.message(12, tiny::value_info("out0", {1, 3, 8, 8}));
     file.number(1, 8).message(7, graph).message(8, tiny::Message().bytes(1, "").number(2, 12));
     for (const auto& entry : tiny::Model().metadata)
@@ -299,8 +325,10 @@ TEST_CASE("threads may share a detector, or have one each") {
 TEST_CASE("timings tell where the time went") {
     const tiny::File file;
     Detector detector(file.path);
-    CHECK(detector.timings().forward == 0);
-    detector.warmup();
-    CHECK(detector.timings().forward > 0);
-    CHECK(detector.timings().letterbox > 0);
+    Timings timings;
+    detector.detect(with_cell(3, 2, red), &timings);
+    for (const double stage : {timings.letterbox, timings.forward, timings.decode, timings.nms}) CHECK(stage > 0);
+    const std::vector<cv::Mat> none;
+    detector.detect(none, &timings);
+    CHECK(timings.forward == 0);  // of the last call alone
 }

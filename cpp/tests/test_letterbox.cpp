@@ -140,7 +140,8 @@ TEST_CASE("a folded blob holds squares of pixels as channels, in the order of Fo
                     for (int y = 0; y < 6 / fold; ++y)
                         for (int x = 0; x < 12 / fold; ++x)
                             CHECK(blob.ptr<float>(0, (dx * fold + dy) * 3 + c, y)[x] ==
-                                  static_cast<float>(canvas.at<cv::Vec3b>(y * fold + dy, x * fold + dx)[2 - c]) / 255.0F);
+                                  static_cast<float>(canvas.at<cv::Vec3b>(y * fold + dy, x * fold + dx)[2 - c]) /
+                                      255.0F);
     }
 }
 

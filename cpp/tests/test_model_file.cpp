@@ -155,11 +155,14 @@ TEST_CASE("a file cut short anywhere is refused") {
 }
 
 TEST_CASE("metadata that is not JSON is refused by its key") {
+    // One a line would fill two screens.
+    // clang-format off
     for (const char* const text :
          {"", " ", "[", "]", "[1,", "[1,]", "[,1]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "'a'", "\"a",
           "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u123g\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\x01\"",
           "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"\xF5\x80\x80\x80\"", "\"\xE4\xBA\"", "tru", "nul", "NaN", "Infinity",
           "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x10", "1e999", "[1] 2", "[1]]", "\xEF\xBB\xBF[]"}) {
+        // clang-format on
         CAPTURE(text);
         CHECK(contains(refusal_with("names", text), "has damaged metadata: names is not JSON"));
     }
@@ -181,17 +184,22 @@ TEST_CASE("metadata with wrong values is refused by name") {
         CAPTURE(strides);
         CHECK(contains(refusal_with("strides", strides), "has unusable metadata: "));
     }
-    for (const char* const anchors : {"[]", "[[], []]", "[[16, 12, 1], [[40, 20]]]",
-                                      "[[[16, -1]], [[40, 20]]]", "[[[16, 1e300]], [[40, 20]]]", "[[null], [[40, 20]]]",
-                                      "[[[[16, 12]]], [[40, 20]]]", "[16, 12]", "\"16,12\"", "{}"}) {
+    for (const char* const anchors :
+         {"[]", "[[], []]", "[[16, 12, 1], [[40, 20]]]", "[[[16, -1]], [[40, 20]]]", "[[[16, 1e300]], [[40, 20]]]",
+          "[[null], [[40, 20]]]", "[[[[16, 12]]], [[40, 20]]]", "[16, 12]", "\"16,12\"", "{}"}) {
         CAPTURE(anchors);
         CHECK(contains(refusal_with("anchors", anchors), "has unusable metadata: "));
     }
-    for (const char* const imgsz : {"64", "[64]", "[64, 64, 64]", "[64, 60]", "[0, 64]", "[64, 81920]", "[\"64\", 64]"}) {
+    for (const char* const imgsz :
+         {"64", "[64]", "[64, 64, 64]", "[64, 60]", "[0, 64]", "[64, 81920]", "[\"64\", 64]"}) {
         CAPTURE(imgsz);
         CHECK(contains(refusal_with("imgsz", imgsz), "has unusable metadata: "));
     }
-    CHECK(contains(refusal_with("task", "\"segment\""), "the task is 'segment', and only 'detect' is supported"));
+    CHECK(contains(refusal_with("task", "\"levitate\""), "the task is 'levitate', and only 'detect' is supported"));
+    for (const char* const multiple : {"0", "-32", "24", "1.5", "\"32\"", "null", "128"}) {
+        CAPTURE(multiple);
+        CHECK(contains(refusal_with("size_multiple", multiple), "size_multiple"));
+    }
     CHECK(contains(refusal_with("task", "1"), "has unusable metadata: "));
     CHECK(contains(refusal_with("dynamic", "1"), "dynamic must be true or false"));
     CHECK(contains(refusal_with("fold", "0"), "fold must be whole numbers"));

@@ -101,7 +101,8 @@ TEST_CASE("random boxes give what the definition gives") {
     std::mt19937 random(3);
     for (int round = 0; round < 200; ++round) {
         const std::size_t count = random() % 120;
-        const Candidates candidates = random_candidates(random, count, 1 + static_cast<int>(random() % 4), round % 2 == 0);
+        const Candidates candidates =
+            random_candidates(random, count, 1 + static_cast<int>(random() % 4), round % 2 == 0);
         const double iou_thres = std::array<double, 5>{0, 0.2, 0.45, 0.9, 1}[random() % 5];
         const int max_det = round % 5 ? 1000 : 7;
         for (const bool agnostic : {false, true})
@@ -122,7 +123,7 @@ TEST_CASE("only the best 30000 candidates are looked at") {
     REQUIRE(kept.size() == 1000);
     CHECK(kept[0] == 30001);
     CHECK(kept[999] == 29002);
-    candidates.xyxy.assign(30002, {0, 0, 10, 10});  // all fall to the best
+    candidates.xyxy.assign(30002, {0, 0, 10, 10});               // all fall to the best
     candidates.xyxy[0] = candidates.xyxy[1] = {50, 50, 60, 60};  // but for the two worst, out of sight
     candidates.class_ids.assign(30002, 0);
     CHECK(kept_of(candidates, 0.5) == std::vector<int>{30001});

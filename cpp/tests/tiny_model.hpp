@@ -49,12 +49,8 @@ struct Model {
     int fold = 1;        // the input holds squares of so many pixels as channels, as to_blob makes it
     bool swish = false;  // lets each head pass through a Swish node of a domain of its own first
     std::map<std::string, std::string> metadata = {
-        {"names", R"(["red", "blue"])"},
-        {"strides", "[8, 16]"},
-        {"anchors", "[[[16, 12]], [[40, 20]]]"},
-        {"imgsz", "[64, 64]"},
-        {"task", R"("detect")"},
-        {"dynamic", "true"},
+        {"names", R"(["red", "blue"])"}, {"strides", "[8, 16]"},  {"anchors", "[[[16, 12]], [[40, 20]]]"},
+        {"imgsz", "[64, 64]"},           {"task", R"("detect")"}, {"dynamic", "true"},
     };
 };
 
@@ -118,7 +114,8 @@ inline std::string bytes(const Model& model = {}) {
         graph.message(5, tensor("b" + number, {channels}, biases));
         outputs.push_back(value_info("out" + number, {1, channels, 64 / stride, 64 / stride}));
     }
-    graph.bytes(2, "tiny").message(11, value_info("images", {1, 3 * model.fold * model.fold, 64 / model.fold, 64 / model.fold}));
+    graph.bytes(2, "tiny").message(
+        11, value_info("images", {1, 3 * model.fold * model.fold, 64 / model.fold, 64 / model.fold}));
     for (const Message& output : outputs) graph.message(12, output);
 
     Message file;

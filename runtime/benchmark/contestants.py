@@ -1,20 +1,27 @@
-"""Other programs that can run the same network, put into the Detector in the place of `cv2.dnn`.
+"""Other programs that can run the same network, loaded by the Detector in the place of `cv2.dnn`.
 
-Letterbox, decoding and NMS stay the same for all; only the forward pass differs.
+Letterbox, decoding and NMS stay the same for all; only the forward pass differs. A contestant is a loader, as
+the Detector takes it. One that needs more than the model file and a package of its own lives elsewhere and is
+handed in by name, as MODULE:NAME.
 """
 
 from __future__ import annotations
 
-import hashlib
+import importlib
+import importlib.metadata
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from ..detector import Detector
+from ..detector import Detector, Load
 from ..errors import DetectorError
+from ..model_file import ModelInfo
+from ..network import Network
 
 Forward = Callable[[np.ndarray], list[np.ndarray]]
 
@@ -23,152 +30,131 @@ class AbsentError(DetectorError):
     """A contestant cannot take part; the text says why."""
 
 
-def _model(detector: Detector) -> bytes:
-    """Give a model file's bytes, with a free input size if the detector makes use of it.
+@dataclass(frozen=True)
+class Contestant:
+    """A program that runs networks.
+
+    load: see Detector; it may raise ImportError, or whatever the program raises.
+    package: the name of its distribution, to tell its version.
+    busy: whether it keeps the processor occupied after a run, so that it gets a run of its own.
+    """
+
+    load: Load
+    package: str = ""
+    busy: bool = False
+
+
+def _model(path: Path, info: ModelInfo) -> bytes:
+    """Give a model file's bytes that declare the input size in use: free, or exactly `info.imgsz`.
 
     The file declares the size it was made for; OpenCV takes others all the same, most programs don't.
     """
-    if detector._stride is None:
-        return detector.path.read_bytes()
     import onnx
 
-    model = onnx.load(str(detector.path))
+    model = onnx.load(str(path))
     del model.graph.value_info[:]
     for value in (*model.graph.input, *model.graph.output):
-        for axis in (2, 3):
-            value.type.tensor_type.shape.dim[axis].dim_param = f"{value.name}{axis}"
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if axis >= 2:
+                dim.dim_param = f"{value.name}{axis}"
+    if not info.dynamic:
+        for axis, side in zip((2, 3), info.imgsz, strict=True):
+            model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = side // info.fold
     return bytes(model.SerializeToString())
 
 
-class OnnxRuntime(Detector):
-    """onnxruntime on the CPU, its threads asleep between runs, so as not to slow the next contestant."""
+def load_onnxruntime(
+    buffer: np.ndarray, info: ModelInfo, device: str, path: Path, spinning: bool = False
+) -> Forward:
+    """onnxruntime on the CPU; unless `spinning`, its threads sleep between runs, so as not to slow others."""
+    import onnxruntime
 
-    spinning = False
-
-    def _load(self, buffer: np.ndarray, device: str) -> Forward:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = cv2.getNumThreads()
-        options.log_severity_level = 3
-        if not self.spinning:
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(_model(self), options, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-        return lambda blob: [output[0] for output in session.run(None, {name: blob})]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cv2.getNumThreads()
+    options.log_severity_level = 3
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(_model(path, info), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda blob: [output[0] for output in session.run(None, {name: blob})]
 
 
-class OnnxRuntimeSpinning(OnnxRuntime):
-    """onnxruntime as it comes: between runs its threads wait busily for a while."""
-
-    spinning = True
-    busy = True
-
-
-class OpenVino(Detector):
+def load_openvino(buffer: np.ndarray, info: ModelInfo, device: str, path: Path) -> Forward:
     """OpenVINO on the CPU, for lowest latency, and in 32 bits as all others: it would choose 16 itself."""
+    import openvino
 
-    def _load(self, buffer: np.ndarray, device: str) -> Forward:
-        import openvino
+    config = {
+        "INFERENCE_NUM_THREADS": cv2.getNumThreads(),
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    core = openvino.Core()
+    model = core.compile_model(core.read_model(_model(path, info)), "CPU", config)
+    request = model.create_infer_request()
 
-        config = {
-            "INFERENCE_NUM_THREADS": cv2.getNumThreads(),
-            "INFERENCE_PRECISION_HINT": "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        core = openvino.Core()
-        model = core.compile_model(core.read_model(_model(self)), "CPU", config)
-        request = model.create_infer_request()
+    def forward(blob: np.ndarray) -> list[np.ndarray]:
+        request.infer([blob])
+        return [request.get_output_tensor(i).data[0] for i in range(len(info.head.outputs))]
 
-        def forward(blob: np.ndarray) -> list[np.ndarray]:
-            request.infer([blob])
-            return [request.get_output_tensor(i).data[0] for i in range(len(self.info.strides))]
-
-        return forward
+    return forward
 
 
-class Torch(Detector):
-    """PyTorch on the CPU, with the checkpoint that the model file was made from, which must lie beside it."""
-
-    busy = True
-
-    def _load(self, buffer: np.ndarray, device: str) -> Forward:
-        import torch
-
-        from convert.checkpoint import load_checkpoint
-
-        source = self.info.source or {}
-        name = source.get("file")
-        if not name:
-            raise AbsentError("the model file does not name its checkpoint")
-        path = self.path.parent / Path(name).name
-        if not path.is_file():
-            raise AbsentError(f"the checkpoint {path} is not there")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != source.get("sha256"):
-            raise AbsentError(f"{path} is another checkpoint than the one the model file was made from")
-        if self.info.fold != 1:
-            raise AbsentError("the model file takes a folded input, the checkpoint does not")
-        torch.set_num_threads(cv2.getNumThreads())
-        network = load_checkpoint(path).model
-
-        def forward(blob: np.ndarray) -> list[np.ndarray]:
-            with torch.inference_mode():
-                return [output[0].numpy() for output in network(torch.from_numpy(blob))]
-
-        return forward
-
-
-class Ncnn(Detector):
+def load_ncnn(buffer: np.ndarray, info: ModelInfo, device: str, path: Path) -> Forward:
     """ncnn on the CPU, with the files that its converter, `pnnx MODEL.onnx`, puts beside the model file."""
+    import ncnn
 
-    busy = True
+    param, weights = (path.with_suffix(suffix) for suffix in (".ncnn.param", ".ncnn.bin"))
+    if not param.is_file() or not weights.is_file():
+        raise AbsentError(f"{param.name} and {weights.name} are not beside the model file: make them by pnnx")
+    network = ncnn.Net()
+    network.opt.num_threads = cv2.getNumThreads()
+    network.load_param(str(param))
+    network.load_model(str(weights))
 
-    def _load(self, buffer: np.ndarray, device: str) -> Forward:
-        import ncnn
+    def forward(blob: np.ndarray) -> list[np.ndarray]:
+        extractor = network.create_extractor()
+        extractor.input("in0", ncnn.Mat(blob[0]))
+        return [np.array(extractor.extract(f"out{i}")[1]) for i in range(len(info.head.outputs))]
 
-        param, weights = (self.path.with_suffix(suffix) for suffix in (".ncnn.param", ".ncnn.bin"))
-        if not param.is_file() or not weights.is_file():
-            raise AbsentError(
-                f"{param.name} and {weights.name} are not beside the model file: make them by pnnx"
-            )
-        network = ncnn.Net()
-        network.opt.num_threads = cv2.getNumThreads()
-        network.load_param(str(param))
-        network.load_model(str(weights))
-
-        def forward(blob: np.ndarray) -> list[np.ndarray]:
-            extractor = network.create_extractor()
-            extractor.input("in0", ncnn.Mat(blob[0]))
-            return [np.array(extractor.extract(f"out{i}")[1]) for i in range(len(self.info.strides))]
-
-        return forward
+    return forward
 
 
-# Contestants that are `busy` keep the processor occupied after a run, so they get a run of their own.
-CONTESTANTS: dict[str, type[Detector]] = {
-    "cv2.dnn": Detector,
-    "onnxruntime": OnnxRuntime,
-    "onnxruntime-spinning": OnnxRuntimeSpinning,
-    "openvino": OpenVino,
-    "torch": Torch,
-    "ncnn": Ncnn,
+# A text stands for a Contestant of another room, or another project: it is imported when it is asked for.
+CONTESTANTS: dict[str, Contestant | str] = {
+    "cv2.dnn": Contestant(Network),
+    "onnxruntime": Contestant(load_onnxruntime, "onnxruntime"),
+    "onnxruntime-spinning": Contestant(partial(load_onnxruntime, spinning=True), "onnxruntime", busy=True),
+    "openvino": Contestant(load_openvino, "openvino"),
+    "torch": "convert.contestant:TORCH",  # with the checkpoint
+    "ncnn": Contestant(load_ncnn, "ncnn", busy=True),
 }
 
 
-def is_busy(name: str) -> bool:
-    """Tell whether a contestant would slow down whoever comes after it."""
-    return getattr(kind_of(name), "busy", False)
+def is_contestant(name: str) -> bool:
+    """Say whether a name is one: in the table, a model file for OpenCV, or MODULE:NAME of a Contestant."""
+    return name in CONTESTANTS or name.endswith(".onnx") or ":" in name
 
 
-def kind_of(name: str) -> type[Detector]:
-    """Find a contestant's class; the name of a model file stands for OpenCV with that file."""
-    return Detector if name.endswith(".onnx") else CONTESTANTS[name]
+def find(name: str) -> Contestant:
+    """Look a contestant up; the name of a model file stands for OpenCV with that file.
+
+    Raises ImportError if the module that it is in is not there, AbsentError if it is no Contestant.
+    """
+    entry = CONTESTANTS["cv2.dnn"] if name.endswith(".onnx") else CONTESTANTS.get(name, name)
+    if isinstance(entry, Contestant):
+        return entry
+    module, _, attribute = entry.partition(":")
+    found = getattr(importlib.import_module(module), attribute, None)
+    if not isinstance(found, Contestant):
+        raise AbsentError(f"{entry} is not the MODULE:NAME of a Contestant")
+    return found
 
 
 def enter(name: str, weights: str | Path | None, **options: Any) -> Detector:
-    """Make a contestant. Raises AbsentError if its package is not installed or it cannot run the model."""
+    """Make a contestant's Detector. Raises AbsentError if it is not installed or cannot run the model."""
     try:
-        contestant = kind_of(name)(name if name.endswith(".onnx") else weights, **options)
+        path = name if name.endswith(".onnx") else weights
+        contestant = Detector(path, load=find(name).load, **options)
         if name != "cv2.dnn":
             contestant.warmup()
         return contestant
@@ -182,15 +168,11 @@ def enter(name: str, weights: str | Path | None, **options: Any) -> Detector:
 
 
 def version(name: str) -> str:
-    """Tell a contestant's version."""
+    """Tell a contestant's version, or nothing if it has none."""
+    package = find(name).package
     if name == "cv2.dnn":
         return cv2.__version__
-    if name.endswith(".onnx"):
-        return ""
-    import importlib.metadata
-
-    package = name.removesuffix("-spinning")
     try:
-        return importlib.metadata.version(package)
+        return importlib.metadata.version(package) if package else ""
     except importlib.metadata.PackageNotFoundError:
         return ""

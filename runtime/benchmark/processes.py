@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..detector import Detector
+from ..detector import STAGES, Detector
 from ..errors import InputError
 
 REPEATS = 5
@@ -23,12 +22,13 @@ IMPORTS = 'python -c "import cv2, numpy"'
 
 
 def time_processes(
-    contestants: Mapping[str, Detector], images: Sequence[Path], options: argparse.Namespace
+    contestants: Mapping[str, Detector], images: Sequence[Path], threads: int, cpp: Path | None
 ) -> dict[str, dict[str, Any]]:
     """Run every contestant several times in a process of its own, in turns.
 
-    OpenCV's run once more as the command `runtime.detect`, which divides many images among threads. Others of
-    free input size run once more with square input, as they are commonly used. Returns by contestant the
+    OpenCV's run once more as the command `runtime.detect`, which divides many images among threads. Others
+    that make use of rectangles run once more with square input, as they are commonly used. `cpp` is the C++
+    program, if it takes part. Returns by contestant the
     medians: `first`, seconds from the process's start to the first boxes; `all`, seconds for the whole
     process; `boxes`, how many it found in all; `peak_memory`, bytes. For IMPORTS there is only `all`.
     """
@@ -36,15 +36,15 @@ def time_processes(
     commands = {}
     for name, detector in contestants.items():
         kind = "cv2.dnn" if name.endswith(".onnx") else name
-        commands[name] = [*worker, kind, *_arguments(detector, images, options)]
+        commands[name] = [*worker, kind, *_arguments(detector, images, threads)]
         if kind == "cv2.dnn":
-            command = [sys.executable, "-m", "runtime.detect", *_arguments(detector, images, options)]
+            command = [sys.executable, "-m", "runtime.detect", *_arguments(detector, images, threads)]
             commands[f"{name}, runtime.detect"] = [*command, "--no-save"]
-        elif detector.info.dynamic:
-            commands[f"{name}, square"] = [*commands[name], "--square"]
-    if options.cpp:
+        elif detector.rect:
+            commands[f"{name}, square"] = [*commands[name], "--no-rect"]
+    if cpp:
         mine = contestants["cv2.dnn"]
-        commands["C++"] = [str(options.cpp.resolve()), *_arguments(mine, images, options), "--no-save"]
+        commands["C++"] = [str(cpp.resolve()), *_arguments(mine, images, threads), "--no-save"]
     commands[IMPORTS] = [sys.executable, "-c", "import cv2, numpy"]
 
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
@@ -59,11 +59,12 @@ def time_processes(
     }
 
 
-def _arguments(detector: Detector, images: Sequence[Path], options: argparse.Namespace) -> list[str]:
+def _arguments(detector: Detector, images: Sequence[Path], threads: int) -> list[str]:
     return [
         *(str(image.resolve()) for image in images),
-        *("--weights", str(detector.path.resolve()), "--threads", str(options.threads)),
-        *("--imgsz", *map(str, detector.imgsz)),
+        *("--weights", str(detector.path.resolve()), "--threads", str(threads)),
+        *("--imgsz", *map(str, detector.imgsz), "--device", detector.device),
+        *(() if detector.rect or not detector.info.dynamic else ("--no-rect",)),
     ]
 
 
@@ -90,28 +91,27 @@ def _run(command: Sequence[str]) -> dict[str, Any]:
 
 
 def run_cpp(
-    program: Path, detector: Detector, images: Sequence[Path], options: argparse.Namespace
+    program: Path, detector: Detector, images: Sequence[Path], threads: int, rounds: int
 ) -> dict[str, list[float]]:
     """Run the C++ program on every image as often as there are rounds, and read the times that it prints.
 
     The first image of each run is left out, because the first forward pass prepares the network.
     """
     with tempfile.TemporaryDirectory() as folder:
-        copies = [images[0], *(image for _ in range(options.rounds) for image in images)]
+        copies = [images[0], *(image for _ in range(rounds) for image in images)]
         paths = [Path(folder) / f"{i:05}{image.suffix}" for i, image in enumerate(copies)]
         for image, path in zip(copies, paths, strict=True):
             shutil.copyfile(image, path)
-        command = [str(program), *_arguments(detector, paths, options), "--no-save"]
+        command = [str(program), *_arguments(detector, paths, threads), "--no-save"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
         except OSError as error:
             raise InputError(f"{program} cannot be run: {error.strerror or error}") from error
     if done.returncode:
         raise InputError(f"{program} failed with code {done.returncode}: {done.stderr.strip()[-300:]}")
-    lines = re.findall(
-        r"letterbox ([\d.]+)  forward ([\d.]+)  decode ([\d.]+)  nms ([\d.]+) ms", done.stdout + done.stderr
-    )
+    pattern = "  ".join(rf"{stage} ([\d.]+)" for stage in STAGES) + " ms"
+    lines = re.findall(pattern, done.stdout + done.stderr)
     if len(lines) != len(copies):
         raise InputError(f"{program} printed the times of {len(lines)} images instead of {len(copies)}")
     columns = zip(*[map(float, line) for line in lines[1:]], strict=True)
-    return dict(zip(("letterbox", "forward", "decode", "nms"), map(list, columns), strict=True))
+    return dict(zip(STAGES, map(list, columns), strict=True))

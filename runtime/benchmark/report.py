@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..atomic import AtomicFile
+from ..detector import STAGES
+from ..outputs.atomic import new_file
 from .processes import IMPORTS
 
-STAGES = ("read", "letterbox", "forward", "decode", "nms", "draw")
-AROUND = ("letterbox", "decode", "nms")
+MEASURED = ("read", *STAGES, "draw")
+AROUND = tuple(stage for stage in STAGES if stage != "forward")
 
 Times = Mapping[str, Mapping[str, list[float]]]
 
@@ -25,15 +26,17 @@ def print_stages(times: Times, labels: Mapping[str, str]) -> None:
         ("minimum", min),
     )
     for title, choose in columns:
-        head = "".join(f"{stage:>11}" for stage in STAGES)
+        head = "".join(f"{stage:>11}" for stage in MEASURED)
         print(f"\n{title + ', ms':{width}}{head}   images/s  around/forward  forward/cv2.dnn")
         best = {
             name: {stage: choose(values) for stage, values in stages.items()}
             for name, stages in times.items()
         }
         for name, stages in best.items():
-            cells = "".join(f"{stages[stage]:11.2f}" if stage in stages else f"{'-':>11}" for stage in STAGES)
-            detecting = sum(stages[stage] for stage in (*AROUND, "forward")) or math.nan
+            cells = "".join(
+                f"{stages[stage]:11.2f}" if stage in stages else f"{'-':>11}" for stage in MEASURED
+            )
+            detecting = sum(stages[stage] for stage in STAGES) or math.nan
             around = sum(stages[stage] for stage in AROUND)
             ratios = _ratio(around, stages["forward"]), _ratio(stages["forward"], best["cv2.dnn"]["forward"])
             print(f"{labels[name]:{width}}{cells}{1000 / detecting:11.1f}{ratios[0]:>16}{ratios[1]:>17}")
@@ -71,16 +74,14 @@ def draw_chart(times: Times, labels: Mapping[str, str], title: str, path: Path) 
     axes = figure.add_subplot()
     names = list(times)
     left = [0.0] * len(names)
-    for stage in STAGES:
+    for stage in MEASURED:
         widths = [statistics.median(times[name].get(stage) or [0]) for name in names]
         axes.barh([labels[name] for name in names], widths, left=left, label=stage)
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.invert_yaxis()
     axes.set(xlabel="milliseconds an image, median", title=title)
     axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.25 - 0.2 / len(names)), ncols=len(STAGES), frameon=False
+        loc="upper center", bbox_to_anchor=(0.5, -0.25 - 0.2 / len(names)), ncols=len(MEASURED), frameon=False
     )
-    file = AtomicFile(path)
-    with file.writing():
-        figure.savefig(file.temporary, bbox_inches="tight")
-    file.commit()
+    with new_file(path) as temporary:
+        figure.savefig(temporary, bbox_inches="tight")

@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 
 from ..detector import Detector
-from ..draw import draw
 from ..inputs.image_file import read_image
 
 WIDTH, HEIGHT, FPS = 1920, 1080, 30
@@ -84,8 +83,7 @@ def forward_rate(detector: Detector, frames: list[np.ndarray], count: int) -> fl
     """Run frames through the network and nothing beside it; returns passes per second of the pass alone."""
     total = 0.0
     for i in range(count):
-        detector(frames[i % len(frames)])
-        total += detector.timings["forward"]
+        total += detector(frames[i % len(frames)]).timings["forward"]
     return 1000 * count / total
 
 
@@ -103,11 +101,11 @@ def stages(detector: Detector, frames: list[np.ndarray], clip: Path) -> list[str
         str(clip.with_name("written.mp4")), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT)
     )
     detections = detector(frames[0])
-    drawn = [draw(frame, detections) for frame in frames]
+    drawn = [detections.draw(frame) for frame in frames]
     steps: dict[str, Callable[[int], object]] = {
         "read": lambda i: capture.read(),
         "detect": lambda i: detector(frames[i]),
-        "draw": lambda i: draw(frames[i], detections),
+        "draw": lambda i: detections.draw(frames[i]),
         "write": lambda i: writer.write(drawn[i]),
     }
     texts = []

@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from ..detector import Detector
+from ..detector import Detector, Load
 from ..inputs.image_file import read_image
+from ..network import Network
 
 
 def main() -> None:
@@ -26,35 +25,25 @@ def main() -> None:
     parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("--weights")
     parser.add_argument("--imgsz", type=int, nargs="+")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--square", action="store_true")
+    parser.add_argument("--no-rect", dest="rect", action="store_false")
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
-    kind = Detector
+    load: Load = Network
     if options.contestant != "cv2.dnn":
-        from .contestants import CONTESTANTS
+        from .contestants import find
 
-        kind = CONTESTANTS[options.contestant]
-    if options.square:
-        kind = _square(kind)
-    detector = kind(options.weights, imgsz=options.imgsz)
+        load = find(options.contestant).load
+    detector = Detector(
+        options.weights, device=options.device, imgsz=options.imgsz, rect=options.rect, load=load
+    )
     boxes = 0
     for i, path in enumerate(options.images):
         boxes += len(detector(read_image(path)))
         if i == 0:
             print("first", flush=True)
     print(json.dumps({"boxes": boxes, "peak_memory": peak_memory()}))
-
-
-def _square(kind: type[Detector]) -> type[Detector]:
-    """Make a contestant letterbox to the full input size, as if it were fixed."""
-
-    class Square(kind):  # type: ignore[valid-type, misc]
-        def _load(self, buffer: np.ndarray, device: str) -> Callable[[np.ndarray], list[np.ndarray]]:
-            self._stride = None
-            return super()._load(buffer, device)
-
-    return Square
 
 
 def peak_memory() -> int | None:

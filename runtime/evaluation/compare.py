@@ -45,7 +45,7 @@ def compare(here: Results, there: Results) -> list[Difference]:
     return differences
 
 
-def describe(difference: Difference, dataset: Dataset) -> Iterator[str]:
+def explain(difference: Difference, dataset: Dataset) -> Iterator[str]:
     """Say in a line for each box that has no partner what and where it is, and what comes nearest to it."""
     for word, boxes, others, lonely in (
         ("missing", difference.there, difference.here, difference.missing),

@@ -38,6 +38,22 @@ class Boxes:
 Results = dict[int, Boxes]  # by image id
 
 
+def coco_rows(results: Results) -> list[dict[str, Any]]:
+    """Give detections as COCO writes them: image_id, category_id, bbox (x, y, width, height) and score."""
+    return [
+        {
+            "image_id": image_id,
+            "category_id": category_id,
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "score": score,
+        }
+        for image_id, boxes in results.items()
+        for (x1, y1, x2, y2), score, category_id in zip(
+            boxes.xyxy.tolist(), boxes.scores.tolist(), boxes.category_ids.tolist(), strict=True
+        )
+    ]
+
+
 @dataclass
 class Dataset:
     """Images and their true boxes.
@@ -115,7 +131,10 @@ def read_yolo(labels: Path, images: Path, names: Sequence[str] | None) -> Datase
         if not label.is_file():
             continue
         found += 1
-        lines = label.read_text(encoding="utf-8", errors="replace").splitlines()
+        try:
+            lines = label.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            raise InputError(f"{label} cannot be read: {error.strerror or error}") from error
         if not any(line.strip() for line in lines):
             continue
         width, height = _picture_size(images / file)
@@ -166,7 +185,10 @@ def _read_label(
 
 def _picture_size(path: Path) -> tuple[int, int]:
     """Find the width and height of a picture as it is shown, if possible without decoding it."""
-    header = None if path.suffix.lower() in (".tif", ".tiff") else read_header(path.read_bytes())
+    try:
+        header = None if path.suffix.lower() in (".tif", ".tiff") else read_header(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     if header is None:
         height, width = read_image(path).shape[:2]
         return width, height

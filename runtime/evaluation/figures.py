@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .data import Boxes, Dataset, Results
+from .data import Boxes, Dataset, Results, coco_rows
 
 # in the order of pycocotools' COCOeval.stats
 NAMES = (
@@ -50,20 +50,7 @@ def coco_figures(dataset: Dataset, results: Results) -> tuple[list[float], list[
     """
     from pycocotools.cocoeval import COCOeval
 
-    found = [
-        {
-            "image_id": image_id,
-            "category_id": int(category_id),
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": (x2 - x1) * (y2 - y1),
-            "iscrowd": 0,
-            "score": score,
-        }
-        for image_id, boxes in results.items()
-        for (x1, y1, x2, y2), score, category_id in zip(
-            boxes.xyxy.tolist(), boxes.scores.tolist(), boxes.category_ids, strict=True
-        )
-    ]
+    found = [{**row, "area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0} for row in coco_rows(results)]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints as it goes
         evaluation = COCOeval(_coco(dataset, dataset.annotations), _coco(dataset, found), "bbox")
         evaluation.evaluate()

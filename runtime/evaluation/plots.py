@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..atomic import AtomicFile
+from ..outputs.atomic import new_file
 from .figures import ClassFigures
 
 
@@ -61,7 +61,5 @@ def _new_figure(width: float, height: float) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    file = AtomicFile(path)
-    with file.writing():
-        figure.savefig(file.temporary, bbox_inches="tight")
-    file.commit()
+    with new_file(path) as temporary:
+        figure.savefig(temporary, bbox_inches="tight")

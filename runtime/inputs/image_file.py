@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from .image_header import read_header
 
 # Whether .avif, .gif and .jp2 are decoded depends on the OpenCV build; where not, that is reported.
@@ -81,9 +81,3 @@ def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
     if orientation == 8:
         return cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE)
     return image
-
-
-def first_line(error: BaseException) -> str:
-    """Shorten OpenCV's exceptions, which span lines and name source files, to what they say."""
-    text = getattr(error, "err", None) or str(error) or type(error).__name__
-    return text.strip().splitlines()[0]

@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..atomic import write_atomic
-from ..errors import InputError
-from ..inputs.image_file import IMAGE_SUFFIXES, first_line
+from ..errors import InputError, first_line
+from ..inputs.image_file import IMAGE_SUFFIXES
+from .atomic import write_atomic
 
 
 def can_write(suffix: str) -> bool:

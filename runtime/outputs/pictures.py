@@ -11,10 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..atomic import AtomicFile
+from ..detections import Detections
 from ..errors import InputError
 from ..inputs.frames import is_opencv_name
 from ..inputs.sources import Kind, Source
+from .atomic import AtomicFile
 from .image_file import can_write, write_image
 from .results import Protected, Result
 
@@ -129,23 +130,32 @@ def _detour(path: Path) -> Path | None:
 
 
 class Crops:
-    """What was found, cut out of the image along its box: FOLDER/crops/CLASS/STEM_NUMBER.jpg."""
+    """What was found, cut out of the image along its box: FOLDER/crops/CLASS/STEM_NUMBER.jpg.
 
-    def __init__(self, folder: Path, protected: Protected):
+    With `masked` it is a PNG, transparent where the mask is not; without masks there is nothing to mask.
+    """
+
+    def __init__(self, folder: Path, protected: Protected, masked: bool = False):
         self._folder = folder / "crops"
         self._protected = protected
+        self._masked = masked
 
     def add(self, result: Result) -> None:
         """Write one picture for each box."""
-        image, detections = result.frame.image, result.detections
+        image, detections = result.frame.image, result.found
+        assert isinstance(detections, Detections), "only boxes can be cut out"
         height, width = image.shape[:2]
         for number, (box, class_id) in enumerate(zip(detections.xyxy, detections.class_ids, strict=True)):
             x1, y1 = np.floor(box[:2]).astype(int).tolist()
             x2, y2 = np.ceil(box[2:]).astype(int).tolist()
             x1, y1 = min(x1, width - 1), min(y1, height - 1)
-            crop = image[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
+            y2, x2 = max(y2, y1 + 1), max(x2, x1 + 1)
+            crop, suffix = image[y1:y2, x1:x2], ".jpg"
+            if self._masked and detections.masks is not None:
+                alpha = detections.masks[number][y1:y2, x1:x2].astype(np.uint8) * 255
+                crop, suffix = np.dstack((crop, alpha)), ".png"
             folder = self._folder / folder_name(detections.names[class_id], int(class_id))
-            write_image(self._protected.free(folder, f"{result.stem}_{number}", ".jpg"), crop)
+            write_image(self._protected.free(folder, f"{result.stem}_{number}", suffix), crop)
 
     def end(self, source: Source) -> None:
         """Nothing to do."""

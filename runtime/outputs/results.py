@@ -6,33 +6,34 @@ Each kind of output is a class with `add` for every frame, `end` for a video or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from ..classification import Classification
 from ..detections import Detections
-from ..draw import draw
 from ..errors import InputError
 from ..inputs.frames import Frame
 from ..inputs.sources import Source
 
+Found = Detections | Classification
+
 
 @dataclass
 class Result:
-    """A frame and what was found in it; `timings` are the detector's, milliseconds by stage."""
+    """A frame and what was found in it."""
 
     frame: Frame
-    detections: Detections
-    timings: Mapping[str, float] = field(default_factory=dict)
+    found: Found
 
     @cached_property
     def picture(self) -> np.ndarray:
         """The frame with boxes drawn on it, uint8 (h, w, 3); drawn when first asked for."""
-        return draw(self.frame.image, self.detections)
+        return self.found.draw(self.frame.image)
 
     @property
     def stem(self) -> str:

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..atomic import AtomicFile, write_atomic
 from ..inputs.sources import Source
+from .atomic import AtomicFile, write_atomic
 from .results import Protected, Result
 
 
@@ -37,7 +37,7 @@ class _TextFile:
 
 
 class JsonFile(_TextFile):
-    """All results in one array: an object per image with file, width, height and detections.
+    """All results in one array: an object per image with file, width, height and what was found.
 
     Frames of videos and streams have their number, from 0, as "frame". Boxes are x1, y1, x2, y2 in pixels.
     """
@@ -52,7 +52,7 @@ class JsonFile(_TextFile):
         entry: dict[str, Any] = {"file": result.frame.source.name}
         if result.frame.index is not None:
             entry["frame"] = result.frame.index
-        entry |= {"width": width, "height": height, "detections": _rounded(result)}
+        entry |= {"width": width, "height": height, result.found.kind: _rounded(result.found.to_dict())}
         self._write(self._separator + json.dumps(entry, ensure_ascii=False))
         self._separator = ",\n"
 
@@ -63,44 +63,51 @@ class JsonFile(_TextFile):
 
 
 class CsvFile(_TextFile):
-    """A row for each box: file, frame (empty for pictures), class_id, name, score, x1, y1, x2, y2."""
-
-    COLUMNS = ("file", "frame", "class_id", "name", "score", "x1", "y1", "x2", "y2")
+    """A row for each thing found: file, frame (empty for pictures), and the result's own columns."""
 
     def __init__(self, path: Path, protected: Protected):
         super().__init__(protected.check(path))
         self._writer = csv.writer(self, lineterminator="\n")
-        self._writer.writerow(self.COLUMNS)
+        self._columns: tuple[str, ...] | None = None
 
     write = _TextFile._write  # what csv.writer calls
 
     def add(self, result: Result) -> None:
         """Append the rows of one image."""
-        frame = result.frame
+        frame, found = result.frame, result.found
+        self._head(found.columns)
         index = "" if frame.index is None else frame.index
-        for box in _rounded(result):
-            self._writer.writerow(
-                (frame.source.name, index, box["class_id"], box["name"], box["score"], *box["box"])
-            )
+        for row in found.rows():
+            values = (_rounded(value, column) for value, column in zip(row, found.columns, strict=True))
+            self._writer.writerow((frame.source.name, index, *values))
+
+    def _head(self, columns: tuple[str, ...]) -> None:
+        if self._columns is None:
+            self._columns = columns
+            self._writer.writerow(("file", "frame", *columns))
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._head(())
+        super().close()
 
 
-def _rounded(result: Result) -> list[dict[str, Any]]:
-    """Give the detections with scores of 6 and boxes of 3 decimals: finer than any two machines agree."""
-    return [
-        {
-            **box,
-            "score": round(box["score"], 6),
-            "box": [round(edge, 3) for edge in box["box"]],
-        }
-        for box in result.detections.to_dict()
-    ]
+def _rounded(value: Any, key: str = "") -> Any:
+    """Round all numbers, to 6 decimals if they are shares, else to 3: finer than any two machines agree."""
+    if isinstance(value, float):
+        return round(value, 6 if key in ("score", "probability") else 3)
+    if isinstance(value, list):
+        return [_rounded(each, key) for each in value]
+    if isinstance(value, dict):
+        return {name: _rounded(each, name) for name, each in value.items()}
+    return value
 
 
 class Labels:
     """A YOLO label file for each image, FOLDER/labels/STEM.txt.
 
-    A line for each box: class number, centre x, centre y, width, height, in shares of the image's width and
-    height; with `scores` the score follows. An image without boxes gets an empty file, as for training.
+    A line for each thing found, as its `label_lines` gives it; with `scores` they end in the score. An image
+    in which nothing was found gets an empty file, as for training.
     """
 
     def __init__(self, folder: Path, scores: bool, protected: Protected):
@@ -111,15 +118,9 @@ class Labels:
     def add(self, result: Result) -> None:
         """Write the file of one image."""
         height, width = result.frame.image.shape[:2]
-        lines = []
-        for box in result.detections.to_dict():
-            x1, y1, x2, y2 = box["box"]
-            values = [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
-            if self._scores:
-                values.append(box["score"])
-            lines.append(" ".join([str(box["class_id"]), *(f"{value:.6f}" for value in values)]) + "\n")
+        lines = result.found.label_lines((height, width), self._scores)
         path = self._protected.check(self._folder / f"{result.stem}.txt")
-        write_atomic(path, "".join(lines).encode())
+        write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
 
     def end(self, source: Source) -> None:
         """Nothing to do."""

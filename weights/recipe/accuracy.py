@@ -13,9 +13,9 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from convert.network import DetectionModel
+from convert.layers import DetectionModel
 from runtime import Detector
-from runtime.decode import decode
+from runtime.decode import Layout, decode
 from runtime.letterbox import letterbox, to_blob, unletterbox
 from runtime.nms import nms
 
@@ -35,9 +35,9 @@ def torch_detector(model: DetectionModel, size: int) -> Detect:
         canvas, placement = letterbox(image, (size, size), 32)
         with torch.inference_mode():
             heads = [head[0].numpy() for head in model(torch.from_numpy(to_blob(canvas)))]
-        boxes, scores, ids = decode(heads, anchors, strides, conf)
-        keep = nms(boxes, scores, ids, 0.45, 300)
-        return unletterbox(boxes[keep], placement, image.shape[:2]), scores[keep], ids[keep]
+        found = decode(heads, anchors, strides, Layout(classes=slice(5, 5 + len(NAMES))), conf)
+        found = found[nms(found, 0.45, 300)]
+        return unletterbox(found.xyxy, placement, image.shape[:2]), found.scores, found.class_ids
 
     return detect
 

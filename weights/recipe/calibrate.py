@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from convert.checkpoint import load_checkpoint
-from convert.network import DetectionModel
-from convert.save import save_checkpoint
+from convert import load_checkpoint, save_checkpoint
+from convert.layers import DetectionModel
 
 from . import NAMES
 from .accuracy import Detect, box_iou, torch_detector

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from convert.layers import C3, SPPF, Concat, Conv
-from convert.network import Detect, DetectionModel
+from convert.layers import C3, SPPF, Concat, Conv, Detect, DetectionModel
 
 from . import NAMES
 

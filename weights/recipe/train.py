@@ -17,9 +17,8 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from convert.checkpoint import load_checkpoint
-from convert.network import DetectionModel
-from convert.save import save_checkpoint
+from convert import load_checkpoint, save_checkpoint
+from convert.layers import DetectionModel
 
 from .accuracy import average_precision, share_found, torch_detector
 from .curve import draw_curve

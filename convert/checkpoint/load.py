@@ -1,0 +1,191 @@
+"""Open a YOLOv5 checkpoint of any release as data: its network, ready to run, and the facts about it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import CheckpointError, first_line
+from ..layers import AutoShape, BaseModel, Detect, Ensemble, Head, KeypointDetect
+from ..layers.heads import FACE_POINTS
+from .facts import class_names, release_of, trained_size
+from .torch_file import read_torch_file
+
+MAX_PARAMETERS = 1_000_000_000
+"""Networks with more are refused; yolov5x6 has 141 million."""
+
+MAX_LAYER_SIZE = 64
+"""Kernels, paddings and factors of upsampling beyond it are refused; YOLOv5's largest is 13."""
+
+MAX_WRAPPINGS = 8
+"""How many modules there may be around the network, each in the next."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network and the facts about it.
+
+    `model.head` says what task it has. `strides` has an entry for each output that is a map of boxes, in the
+    network's own order, which is coarse to fine in v1.0; `anchors`, for each of them that has any, a float32
+    array (na, 2) of (width, height) in input pixels. `imgsz` is the size it was trained for, if the file says
+    so.
+    """
+
+    path: Path
+    sha256: str
+    model: BaseModel
+    release: str
+    names: list[str]
+    strides: list[int]
+    anchors: list[np.ndarray]
+    imgsz: int | None
+
+    @property
+    def parameters(self) -> int:
+        """Count the weights."""
+        return sum(p.numel() for p in self.model.parameters())
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Open a checkpoint without running anything of it.
+
+    The network comes in float32 and evaluation mode; the averaged weights (EMA) are preferred. Raises
+    CheckpointError with one sentence that says what is wrong with the file.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise CheckpointError(f"{path}: it is a folder, not a checkpoint")
+        content, names, legacy = read_torch_file(path)
+        sha256 = _sha256(path)
+        model = _find_model(content)
+        _check_size(model)
+        model = model.float().eval()
+        _heal(model)
+        return Checkpoint(
+            path=path,
+            sha256=sha256,
+            model=model,
+            release=release_of(model, content, names, legacy),
+            names=class_names(model),
+            strides=model.head.level_strides(),
+            anchors=model.head.level_anchors(),
+            imgsz=trained_size(content),
+        )
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: it cannot be read ({error.strerror or error})") from error
+    except RecursionError as error:
+        raise CheckpointError(f"{path}: its layers are nested too deeply") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise CheckpointError(
+            f"{path}: its network is not built like one of YOLOv5's ({first_line(error)})"
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _find_model(content: Any) -> BaseModel:
+    """Find the network in what a checkpoint holds: by itself, in a dictionary, or wrapped in this or that."""
+    if isinstance(content, dict):
+        if content and all(isinstance(value, torch.Tensor) for value in content.values()):
+            raise CheckpointError(
+                "it is a bare state_dict: weights without the network's structure; "
+                "save the model itself, as YOLOv5's train.py does"
+            )
+        ema, model = content.get("ema"), content.get("model")
+        if isinstance(ema, tuple):  # v3.0 to v4.0 kept the number of updates beside it
+            ema = ema[0] if ema else None
+        content = ema if isinstance(ema, nn.Module) else model
+        if isinstance(content, dict):
+            raise CheckpointError(
+                "its model is a state_dict: weights without the network's structure; "
+                "save the model itself, as YOLOv5's train.py does"
+            )
+    for _ in range(MAX_WRAPPINGS):
+        if not isinstance(content, Ensemble | AutoShape | nn.Sequential | nn.ModuleList):
+            break
+        inner = list(content.children())
+        if len(inner) != 1:
+            raise CheckpointError(
+                f"it is an ensemble of {len(inner)} models; convert each model's own checkpoint"
+                if isinstance(content, Ensemble)
+                else "it holds several modules, none of which is a YOLOv5 network"
+            )
+        content = inner[0]
+    if not isinstance(content, BaseModel):
+        raise CheckpointError("it is a PyTorch file, but there is no YOLOv5 network in it")
+    if not isinstance(content.model, nn.Sequential) or len(content.model) == 0:
+        raise CheckpointError("its network has no layers")
+    head = content.head
+    if not isinstance(head, Head):
+        raise CheckpointError(f"its network ends in {type(head).__name__}, not in a head of YOLOv5's")
+    if type(head) is Detect and head.no == head.nc + 5 + 2 * FACE_POINTS:
+        head.__class__ = KeypointDetect  # yolov5-face has kept the name
+    return content
+
+
+def _check_size(model: nn.Module) -> None:
+    """Refuse tensors larger than their data: a view can repeat one number a billion times."""
+    total = 0
+    for tensor in [*model.parameters(), *model.buffers()]:
+        total += tensor.numel()
+        if (
+            tensor.numel() > tensor.untyped_storage().nbytes() // tensor.element_size()
+            or total > MAX_PARAMETERS
+        ):
+            raise CheckpointError("its tensors are larger than its data")
+
+
+def _heal(model: BaseModel) -> None:
+    """Give layers the attributes that their release did not have yet, and PyTorch's code of today reads."""
+    for module in model.modules():
+        if isinstance(module, nn.Upsample):
+            module.recompute_scale_factor = None
+            if not hasattr(module, "align_corners"):
+                module.align_corners = None
+        elif isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
+            padding: Any = module.padding
+            module._reversed_padding_repeated_twice = [p for p in reversed(padding) for _ in (0, 1)]
+        elif isinstance(module, nn.MaxPool2d):
+            module.return_indices = False
+        numbers = [getattr(module, name, 0) for name in ("kernel_size", "padding", "scale_factor", "gain")]
+        if any(_largest(number) > MAX_LAYER_SIZE for number in numbers):
+            raise CheckpointError("it has layers that would need far more memory than YOLOv5's")
+    layers: list[Any] = list(model.model)
+    model.save = sorted({j % i for i, layer in enumerate(layers) for j in _sources(layer) if j != -1})
+    for i, layer in enumerate(layers):
+        layer.i = i
+
+
+def _largest(value: Any) -> float:
+    values = value if isinstance(value, tuple | list) else [value]
+    return max((v for v in values if isinstance(v, int | float)), default=0)
+
+
+def _sources(layer: Any) -> list[int]:
+    f: int | list[int] = layer.f
+    return [f] if isinstance(f, int) else list(f)

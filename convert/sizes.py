@@ -1,0 +1,88 @@
+"""Input sizes: what a network's height and width must be multiples of, and which to convert for."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.func import functional_call
+
+from .checkpoint import Checkpoint
+from .errors import ConvertError, first_line
+from .layers import BaseModel
+
+MAX_SIZE = 8192
+
+MAX_FACTOR = 16
+"""How many multiples of the largest stride are tried for the size multiple."""
+
+
+def size_multiple(checkpoint: Checkpoint) -> int:
+    """Find the smallest number whose multiples all fit the network as height and width.
+
+    It is what the network pools down to in its deepest layer, which may be more than its largest stride: one
+    with heads at strides 8 and 16 and a backbone down to 32 cannot join its maps at 48 pixels. It is found by
+    trying the multiples of the largest stride. Two neighbouring multiples of m fit only if m itself is one of
+    the right number, so that one run tells. The runs are made with shapes alone, without numbers.
+
+    Raises ConvertError if the network runs at none of them, or gives outputs of other shapes than its head
+    describes.
+    """
+    largest = max(checkpoint.strides, default=1)
+    reasons = []
+    for multiple in range(largest, MAX_FACTOR * largest + 1, largest):
+        reason = _misfit(checkpoint.model, trial_size(multiple))
+        if reason is None:
+            return multiple
+        reasons.append(reason)
+    raise ConvertError(f"{checkpoint.path}: {reasons[0]}")
+
+
+def trial_size(multiple: int) -> tuple[int, int]:
+    """Give two neighbouring multiples, 64 or more, as (height, width): a small size for trying a network."""
+    factor = max(2, -(-64 // multiple))
+    return factor * multiple, (factor + 1) * multiple
+
+
+def _misfit(network: BaseModel, size: tuple[int, int]) -> str | None:
+    """Tell what is wrong with the network at this size, if anything is."""
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    shapes_only = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
+    try:
+        with torch.no_grad():
+            outputs = functional_call(network, shapes_only, (torch.empty(1, 3, *size, device="meta"),))
+            shapes = [tuple(output.shape) for output in outputs]
+    except Exception as error:  # whatever a foreign network does wrong
+        return f"its network does not run ({first_line(error)})"
+    expected = list(network.head.output_shapes(*size).values())
+    if shapes != expected:
+        return (
+            f"its head gives outputs of shapes {shapes}, where its strides, anchors and classes make "
+            f"{expected}"
+        )
+    return None
+
+
+def choose_size(
+    imgsz: int | tuple[int, int] | None, checkpoint: Checkpoint, multiple: int
+) -> tuple[int, int]:
+    """Choose the input size (height, width). Raises ConvertError if the one asked for is impossible."""
+    if imgsz is None:
+        side = math.ceil((checkpoint.imgsz or checkpoint.model.head.default_size) / multiple) * multiple
+        return side, side
+    height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+    for side in (height, width):
+        if not 0 < side <= MAX_SIZE:
+            raise ConvertError(
+                f"an image size of {side} is out of range; it must be between {multiple} and {MAX_SIZE}"
+            )
+        if side % multiple:
+            below, above = side // multiple * multiple, math.ceil(side / multiple) * multiple
+            nearest = f"the nearest are {below} and {above}" if below else f"the nearest is {above}"
+            what = (
+                "the largest stride"
+                if multiple == max(checkpoint.strides, default=0)
+                else "the deepest downsampling"
+            )
+            raise ConvertError(f"an image size of {side} is not a multiple of {what}, {multiple}; {nearest}")
+    return height, width

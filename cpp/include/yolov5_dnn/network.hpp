@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network as OpenCV runs it. What differs between OpenCV's versions is dealt with here.
+
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <opencv2/core.hpp>
+#include <opencv2/dnn.hpp>
+
+#include "devices.hpp"
+#include "errors.hpp"
+#include "model_file.hpp"
+#include "model_info.hpp"
+#include "tasks.hpp"
+
+namespace yolov5_dnn {
+
+namespace detail {
+
+inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const std::string& name) {
+    try {
+#if CV_VERSION_MAJOR >= 5
+        // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
+        // the one that takes a vector forgets the engine.
+        const bool is_cpu = device.name == "cpu";
+        cv::dnn::Net net =
+            cv::dnn::readNetFromONNX(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size(),
+                                     is_cpu ? cv::dnn::ENGINE_AUTO : cv::dnn::ENGINE_CLASSIC);
+        if (is_cpu) return net;
+#else
+        cv::dnn::Net net = cv::dnn::readNetFromONNX(model.buffer);
+#endif
+        net.setPreferableBackend(device.backend);
+        net.setPreferableTarget(device.target);
+        return net;
+    } catch (const std::exception& error) {
+        throw ModelError("OpenCV " CV_VERSION " cannot load " + name + ": " + reason(error));
+    }
+}
+
+// The names out0, out1, … if the outputs are called so: OpenCV 4.5.4 lists them as their nodes come.
+inline std::vector<cv::String> in_order(const std::vector<cv::String>& found) {
+    std::vector<cv::String> named;
+    for (std::size_t i = 0; i < found.size(); ++i) named.push_back("out" + std::to_string(i));
+    return std::is_permutation(named.begin(), named.end(), found.begin()) ? named : found;
+}
+
+inline std::string text_of(const Shape& shape) {
+    std::string text;
+    for (const int side : shape) text += (text.empty() ? "" : ", ") + std::to_string(side);
+    return "(" + text + ")";
+}
+
+}  // namespace detail
+
+// A loaded network: call it on a blob to get its raw outputs.
+class Network {
+public:
+    // `path` is for messages only.
+    // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
+    Network(const ModelFile& model, const ModelInfo& info, const Device& device, const std::string& path)
+        : info_(info), task_(find_task(info.task)), path_(path), net_(detail::load_net(model, device, path)),
+          names_(detail::in_order(net_.getUnconnectedOutLayersNames())) {
+        const std::size_t expected = task_.output_shapes(info, info.imgsz).size();
+        if (names_.size() != expected)
+            throw ModelError(path + " has " + std::to_string(names_.size()) + " outputs, but its metadata describe " +
+                             std::to_string(expected));
+    }
+
+    // Runs forward on what `to_blob` made. The outputs are the network's own, and the next call overwrites them.
+    // Throws ModelError if OpenCV fails, or an output has another shape than the ModelInfo asks for.
+    const std::vector<cv::Mat>& operator()(const cv::Mat& blob) {
+        const cv::Size size(blob.size[3] * info_.fold, blob.size[2] * info_.fold);
+        try {
+            net_.setInput(blob);
+            net_.forward(outputs_, names_);
+        } catch (const std::exception& error) {
+            throw ModelError("OpenCV cannot run " + path_ + " at " + std::to_string(size.height) + " × " +
+                             std::to_string(size.width) + ": " + detail::reason(error));
+        }
+        check_outputs(size);
+        return outputs_;
+    }
+
+private:
+    void check_outputs(cv::Size size) {
+        if (size != size_) {
+            shapes_ = task_.output_shapes(info_, size);
+            size_ = size;
+        }
+        for (std::size_t i = 0; i < shapes_.size(); ++i) {
+            const cv::Mat& output = outputs_.at(i);
+            if (std::equal(shapes_[i].begin(), shapes_[i].end(), output.size.p, output.size.p + output.dims)) continue;
+            throw ModelError(path_ + " gives an output of shape " +
+                             detail::text_of(Shape(output.size.p, output.size.p + output.dims)) + " where " +
+                             std::to_string(info_.names.size()) + " classes and the other metadata make " +
+                             detail::text_of(shapes_[i]));
+        }
+    }
+
+    ModelInfo info_;
+    const Task& task_;
+    std::string path_;  // as UTF-8
+    cv::dnn::Net net_;
+    std::vector<cv::String> names_;
+    std::vector<cv::Mat> outputs_;
+
+    cv::Size size_;              // of the last input,
+    std::vector<Shape> shapes_;  // and what its outputs must be
+};
+
+}  // namespace yolov5_dnn

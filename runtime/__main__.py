@@ -1,0 +1,7 @@
+"""`python -m runtime`: which commands there are."""
+
+import sys
+
+from .command.cli import main
+
+sys.exit(main())
