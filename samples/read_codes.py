@@ -41,7 +41,7 @@ def find(image: np.ndarray, detectors: dict[int, Detector]) -> Detections:
 
 
 def views(image: np.ndarray, box: np.ndarray) -> Iterator[np.ndarray]:
-    """A box (x1, y1, x2, y2) cut out with its margin, as it is, clearer, enlarged: grey, for readers to try."""
+    """A box (x1, y1, x2, y2) cut out with a margin, as it is, clearer, enlarged: grey, for readers to try."""
     x1, y1, x2, y2 = (float(v) for v in box)
     for margin in (MARGIN, 0.5):
         dx, dy = margin * (x2 - x1) + 2, margin * (y2 - y1) + 2
@@ -98,7 +98,9 @@ def main() -> None:
         image = read_image(path)
         detections = find(image, detectors)
         drawn = detections.draw(image)
-        for box, score, class_id in zip(detections.xyxy, detections.scores, detections.class_ids, strict=True):
+        for box, score, class_id in zip(
+            detections.xyxy, detections.scores, detections.class_ids, strict=True
+        ):
             text = read(image, box, reader)
             print(f"{path}: {detections.names[class_id]:12}{score:.2f}  {text or '(not read)'}")
             below = (int(box[0]), int(box[3]) + 14)

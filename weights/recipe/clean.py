@@ -1,4 +1,4 @@
-"""Pictures that no camera took: a code as a file, on a page, in rows; pixel-sharp, with or without quiet zone.
+"""Pictures that no camera took: a code as a file, on a page, in rows; pixel-sharp, quiet zone or none.
 
 They cost a few calls of cv2.resize, so training draws them anew for every batch, see `dataset.py`.
 """
@@ -68,8 +68,8 @@ def tinted(grey: Image, rng: Rng, plain: float = 0.6) -> Image:
 
 
 def with_digits(grey: Image, code: Code, scale: int, rng: Rng) -> tuple[Image, int]:
-    """Text under a 1-D code, its guard bars between it. Returns the picture and how far the bars reach down."""
-    h, w = grey.shape
+    """Text under a 1-D code, guard bars between it. Returns the picture and how far the bars reach down."""
+    w = grey.shape[1]
     text = code.text if rng.random() < 0.6 else " ".join(code.text)
     tall = float(np.clip(0.9 * w / max(len(text), 4), 5, 12 * scale))
     drop = int(0.5 * tall) if code.guards else 0
@@ -99,7 +99,8 @@ def code_file(rng: Rng) -> tuple[Image, int, np.ndarray, int]:
     grey = cv2.copyMakeBorder(grey, top, under, left, right, cv2.BORDER_CONSTANT, value=255)
     if rng.random() < 0.06:
         cv2.rectangle(grey, (0, 0), (grey.shape[1] - 1, grey.shape[0] - 1), 0, max(1, scale // 2))
-    corners = np.array([[0, 0], [w, 0], [w, bottom], [0, bottom]], np.float32) + (left, top)
+    corners = np.array([[0, 0], [w, 0], [w, bottom], [0, bottom]], np.float32)
+    corners += left, top
     image = np.asarray(grey, np.uint8)
     if rng.random() < 0.1 and max(image.shape) < 900:
         image, corners = turned(image, corners, rng.uniform(-180, 180))
@@ -118,7 +119,7 @@ def turned(grey: Image, corners: np.ndarray, degrees: float) -> tuple[Image, np.
 
 
 def single(rng: Rng) -> tuple[Image, np.ndarray]:
-    """A picture that is one code: as saved, cut by the frame, or through a poor camera. BGR, labels (1, 5)."""
+    """A picture that is one code: as saved, cut by the frame, by a poor camera. BGR, labels (1, 5)."""
     image, class_id, corners, _ = code_file(rng)
     if rng.random() < 0.5:  # a quarter turn or more
         turns = int(rng.integers(1, 4))
@@ -169,12 +170,14 @@ def ground(h: int, w: int, rng: Rng) -> Image:
             if rng.random() < 0.5:
                 word, tall = str(rng.choice(printing.WORDS)), max(0.3, (down - y) / 60)
                 shade = float(rng.choice([0, 255]))
-                cv2.putText(page, word, (x + 3, down - 3), int(rng.integers(5)), tall, (shade,) * 3, 1, cv2.LINE_AA)
+                cv2.putText(
+                    page, word, (x + 3, down - 3), int(rng.integers(5)), tall, (shade,) * 3, 1, cv2.LINE_AA
+                )
     return np.asarray(page, np.uint8)
 
 
 def page(rng: Rng, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:
-    """Some codes, upright or turned by quarters, on a page that will be scaled to `shape`. BGR, labels (n, 5)."""
+    """Some codes, upright or turned by quarters, on a page to be scaled to `shape`. BGR, labels (n, 5)."""
     longer = int(rng.uniform(240, 900))
     factor = min(1.0, 1 / rng.uniform(1, 2))
     h, w = (longer, round(longer * factor)) if rng.random() < 0.4 else (round(longer * factor), longer)
@@ -183,7 +186,11 @@ def page(rng: Rng, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:
     labels: list[list[float]] = []
     taken = np.zeros((h, w), bool)
     rows = rng.random() < 0.25
-    wanted = int(rng.integers(6, 25)) if rows else int(rng.choice([0, 1, 2, 3, 6, 10], p=[0.14, 0.26, 0.2, 0.2, 0.1, 0.1]))
+    wanted = (
+        int(rng.integers(6, 25))
+        if rows
+        else int(rng.choice([0, 1, 2, 3, 6, 10], p=[0.14, 0.26, 0.2, 0.2, 0.1, 0.1]))
+    )
     for _ in range(wanted * 2):
         if len(labels) == wanted:
             break
@@ -208,7 +215,8 @@ def page(rng: Rng, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:
             continue
         image[y : y + high, x : x + wide] = patch
         taken[y : y + high, x : x + wide] = True
-        labels.append([class_id, *(corners.min(0) + (x, y)), *(corners.max(0) + (x, y))])
+        corners = corners + np.array([x, y])
+        labels.append([class_id, *corners.min(0), *corners.max(0)])
     found = np.array(labels, np.float32).reshape(-1, 5)
     if rng.random() < 0.2:
         sides = found[:, 3:] - found[:, 1:3]

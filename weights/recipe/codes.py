@@ -159,7 +159,9 @@ def barcode(rng: Rng) -> Code:
         text = "A" + random_text(rng, DIGITS, int(rng.integers(4, 14))) + "B"
     elif kind == "Code128":
         alphabet = (DIGITS, ALPHANUMERIC, PRINTABLE)[rng.integers(3)]
-        text = random_text(rng, alphabet, int(rng.choice([5, 10, 18, 34, 60], p=[0.25, 0.3, 0.25, 0.12, 0.08])))
+        text = random_text(
+            rng, alphabet, int(rng.choice([5, 10, 18, 34, 60], p=[0.25, 0.3, 0.25, 0.12, 0.08]))
+        )
     else:
         text = random_text(rng, ALPHANUMERIC, int(rng.integers(3, 14)))
     modules = write(text, getattr(formats, kind))[:1]

@@ -80,7 +80,7 @@ def generate(folder: Path, count: int, size: int, seed: int, workers: int = 2) -
 
 
 def augment(image: Image, labels: np.ndarray, shape: tuple[int, int], rng: Rng) -> tuple[Image, np.ndarray]:
-    """A view, (h, w) = `shape`, of a scene: cut or shrunk, turned, lit otherwise. Not mirrored: codes are not."""
+    """A view, (h, w) = `shape`, of a scene: cut or shrunk, turned, relit. Not mirrored: codes are not."""
     turns = int(rng.integers(4)) if rng.random() < 0.5 else 0
     height, width = shape if turns % 2 == 0 else shape[::-1]
     whole = image.shape[0]
@@ -127,16 +127,16 @@ def relit(image: Image, rng: Rng) -> Image:
     return np.asarray(image, np.uint8)
 
 
-def mosaic(
-    scenes: Scenes, indices: np.ndarray, shape: tuple[int, int], rng: Rng
-) -> tuple[Image, np.ndarray]:
+def mosaic(scenes: Scenes, indices: np.ndarray, shape: tuple[int, int], rng: Rng) -> tuple[Image, np.ndarray]:
     """Four scenes around a random centre."""
     height, width = shape
     canvas = np.empty((height, width, 3), np.uint8)
     cx, cy = (int(v) for v in rng.uniform(0.3, 0.7, 2) * (width, height))
     found = []
     for index, (x1, y1, x2, y2) in zip(
-        indices, [(0, 0, cx, cy), (cx, 0, width, cy), (0, cy, cx, height), (cx, cy, width, height)], strict=True
+        indices,
+        [(0, 0, cx, cy), (cx, 0, width, cy), (0, cy, cx, height), (cx, cy, width, height)],
+        strict=True,
     ):
         image, labels = augment(*scenes[int(index)], (y2 - y1, x2 - x1), rng)
         canvas[y1:y2, x1:x2] = image

@@ -1,4 +1,4 @@
-"""How good the model is, beside zxing-cpp and OpenCV on the same pictures: the tables of weights/README.md."""
+"""How good the model is, beside zxing-cpp and OpenCV on the same pictures: tables for weights/README.md."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from tqdm import tqdm
+
+from samples.read_codes import views
 
 from . import NAMES, contestants
 from .accuracy import Detect, average_precision, box_iou, file_detector
@@ -54,7 +56,7 @@ def photographs(folder: Path) -> list[Path]:
 
 
 def half(paths: list[Path], which: str) -> list[Path]:
-    """The pictures, in the order of their names, of a half: "first" (to choose on), "second" (to report), "all"."""
+    """The pictures, in the order of their names, of a half: "first" to choose on, "second" to report."""
     middle = len(paths) // 2
     return {"first": paths[:middle], "second": paths[middle:], "all": paths}[which]
 
@@ -90,8 +92,9 @@ def outcome(image: np.ndarray, class_id: int, detect: Detect) -> Outcome:
         any(is_found(image, truth, boxes) for truth in truths),
         any(
             found.class_id == class_id
-            for box in boxes.tolist()
-            for found in contestants.zxing(cut_out(image, tuple(box)))
+            for box in boxes
+            for view in views(image, box)
+            for found in contestants.zxing(view)
         ),
     )
 
@@ -108,7 +111,10 @@ def print_photographs(detect: Detect, root: Path, which: str) -> None:
             rows.append((folder.name, outcome(load(path), class_id, detect)))
             if rows[-1][1].zxing and not rows[-1][1].found:
                 missed.append(f"{folder.name}/{path.name}")
-    print("| photographs | count | zxing-cpp reads | of these found | recall | box, then zxing-cpp | OpenCV reads |")
+    print(
+        "| photographs | count | zxing-cpp reads | of these found | recall | box, then zxing-cpp "
+        "| OpenCV reads |"
+    )
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name in [*dict.fromkeys(name for name, _ in rows), "all"]:
         mine = np.array([each for key, each in rows if name in (key, "all")])
@@ -135,7 +141,10 @@ def print_false(detect: Detect, paths: list[Path], name: str) -> None:
         image = load(path)
         wrong += (len(detect(image, CONF)[1]), len(contestants.zxing(image)), len(contestants.opencv(image)))
     rates = wrong / max(len(paths), 1)
-    print(f"\n{len(paths)} pictures of {name}, which hold no code: false detections of the model {wrong[0]}", end="")
+    print(
+        f"\n{len(paths)} pictures of {name}, which hold no code: false detections of the model {wrong[0]}",
+        end="",
+    )
     print(f" ({rates[0]:.3f} a picture), of zxing-cpp {wrong[1]}, of OpenCV {wrong[2]}")
 
 
@@ -153,7 +162,9 @@ def print_scenes(detect: Detect, scenes: Scenes, count: int) -> None:
         for class_id, *box in labels.tolist():
             same = boxes[class_ids == class_id]
             met = [bool(len(same)) and bool(box_iou(np.array([box]), same).max() >= 0.5)]
-            met += [any(f.class_id == class_id and touch(f.box, tuple(box)) for f in found) for found in others]
+            met += [
+                any(f.class_id == class_id and touch(f.box, tuple(box)) for f in found) for found in others
+            ]
             zoom = DEFAULT_INPUT / max(image.shape[:2])
             rows.append((class_id, float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))) * zoom, *met))
     table = np.array(rows)
@@ -172,9 +183,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m weights.recipe.measure",
         description=main.__doc__,
-        epilog=f"A photograph that zxing-cpp reads is found if a detection of the right class (confidence {CONF}) "
-        "overlaps the place where it was read, and, cut out with a margin of "
-        f"{contestants.MARGIN * 100:.0f} %%, reads the same.",
+        epilog="A photograph that zxing-cpp reads is found if a detection of the right class (confidence "
+        f"{CONF}) overlaps the place where it was read, and, cut out with a margin of "
+        f"{contestants.MARGIN * 100:.0f} %%, reads the same. What is read in the views that "
+        "samples/read_codes.py takes of a box counts as read from a box, whether or not the whole reads.",
     )
     parser.add_argument("--model", type=Path, help="model file (default: the embedded one)")
     parser.add_argument("--imgsz", type=int, help="size to scale pictures to (default: the model's own)")

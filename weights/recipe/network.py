@@ -82,7 +82,9 @@ def start_from(network: DetectionModel, other: DetectionModel) -> None:
     network.load_state_dict(body, strict=False)
     ours, old = network.detect, other.detect
     with torch.no_grad():
-        for conv, old_conv, anchors, old_anchors in zip(ours.m, old.m, ours.anchors, old.anchors, strict=True):
+        for conv, old_conv, anchors, old_anchors in zip(
+            ours.m, old.m, ours.anchors, old.anchors, strict=True
+        ):
             assert isinstance(conv, nn.Conv2d)
             assert isinstance(old_conv, nn.Conv2d)
             assert conv.bias is not None

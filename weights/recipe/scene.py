@@ -175,7 +175,9 @@ def make_scene(size: int, rng: Rng) -> Scene:
         centre = np.array([[[(x1 + x2) / 2, (y1 + y2) / 2]]], np.float32)
         corners -= cv2.perspectiveTransform(centre, to_scene)[0]
         for _attempt in range(6):
-            middle = rng.normal(0.5, 0.14, 2) * size if kind in ("close", "paper") else rng.uniform(0, size, 2)
+            middle = (
+                rng.normal(0.5, 0.14, 2) * size if kind in ("close", "paper") else rng.uniform(0, size, 2)
+            )
             placed = corners + middle.astype(np.float32)
             footprint = np.concatenate([placed.min(0), placed.max(0)])
             if overlap(footprint, taken):

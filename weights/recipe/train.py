@@ -175,12 +175,19 @@ def train(rank: int, args: argparse.Namespace) -> None:
             average_over_time(model, ema, step // MEET)
             if (step + 1) % args.every == 0 or last:
                 detect = torch_detector(ema, IMGSZ)
-                row = [step + 1, before + time.time() - begun, rate, *(parts_sum / (step + 1 - logged)).tolist()]
+                row = [
+                    step + 1,
+                    before + time.time() - begun,
+                    rate,
+                    *(parts_sum / (step + 1 - logged)).tolist(),
+                ]
                 row += average_precision(detect, held_out, args.measured)[:2]
                 pace = args.processes * args.batch * (step + 1 - logged) / (time.time() - started)
                 write_log(args.run / "log.csv", [*row, share_found(detect, args.measured), pace])
                 draw_curve(args.run / "log.csv", args.run / "curve.png")
-                save_checkpoint(args.run / "codes.pt", ema.float(), epoch=step + 1, opt={"imgsz": DEFAULT_INPUT})
+                save_checkpoint(
+                    args.run / "codes.pt", ema.float(), epoch=step + 1, opt={"imgsz": DEFAULT_INPUT}
+                )
                 parts_sum, logged, started = torch.zeros(3), step + 1, time.time()
             if (step + 1) % 100 == 0 or last:
                 networks = {"model": model.state_dict(), "ema": ema.state_dict()}
@@ -231,12 +238,8 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=16, help="pictures of a process's batch")
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
-    parser.add_argument(
-        "--every", type=int, default=300, help="batches between measurements"
-    )
-    parser.add_argument(
-        "--processes", type=int, default=2, help="each has its own batches and one thread"
-    )
+    parser.add_argument("--every", type=int, default=300, help="batches between measurements")
+    parser.add_argument("--processes", type=int, default=2, help="each has its own batches and one thread")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if not args.scenes:

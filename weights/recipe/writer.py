@@ -23,11 +23,12 @@ from .contestants import Found, cut_out, opencv, texts_in, zxing
 CONF = 0.25
 SCALES, QUIET_ZONES = range(2, 13), range(5)
 F = zxingcpp.BarcodeFormat
+PROSE = "Words and numbers 0123 "
 CONTENT: tuple[tuple[tuple[str, zxingcpp.BarcodeFormat], ...], ...] = (
-    (("HELLO", F.QRCode), ("https://example.org/a/page?n=1", F.QRCode), ("Words and numbers 0123 " * 12, F.QRCode)),
-    (("A1", F.DataMatrix), ("LOT 4411 REF 2026-05", F.DataMatrix), ("Words and numbers 0123 " * 8, F.DataMatrix)),
-    (("A1", F.Aztec), ("https://example.org/tickets/12", F.Aztec), ("Words and numbers 0123 " * 12, F.Aztec)),
-    (("HELLO", F.PDF417), ("Words and numbers 0123 " * 4, F.PDF417), ("Words and numbers 0123 " * 18, F.PDF417)),
+    (("HELLO", F.QRCode), ("https://example.org/a/page?n=1", F.QRCode), (PROSE * 12, F.QRCode)),
+    (("A1", F.DataMatrix), ("LOT 4411 REF 2026-05", F.DataMatrix), (PROSE * 8, F.DataMatrix)),
+    (("A1", F.Aztec), ("https://example.org/tickets/12", F.Aztec), (PROSE * 12, F.Aztec)),
+    (("HELLO", F.PDF417), (PROSE * 4, F.PDF417), (PROSE * 18, F.PDF417)),
     (("590123412345", F.EAN13), ("Code 128 text", F.Code128), ("00123456", F.ITF), ("12345678901", F.UPCA),
      ("CODE 39", F.Code39)),
     (),
