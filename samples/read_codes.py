@@ -16,6 +16,7 @@ import numpy as np
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # a checkout that is not installed
 
 from runtime import Detections, Detector
+from runtime.errors import InputError
 from runtime.inputs.image_file import read_image
 from runtime.nms import nms
 
@@ -95,7 +96,10 @@ def main() -> None:
                 parser.error(f"{target} would be written over another picture: give another --output")
     detectors: dict[int, Detector] = {}
     for path, target in zip(args.pictures, targets, strict=True):
-        image = read_image(path)
+        try:
+            image = read_image(path)
+        except InputError as error:
+            parser.error(str(error))
         detections = find(image, detectors)
         drawn = detections.draw(image)
         for box, score, class_id in zip(

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import zxingcpp
 
 from . import NAMES, backgrounds, camera, printing
-from .codes import MAKERS, Image
+from .clean import symbol
+from .codes import MAKERS, Code, Image, Rng
 from .scene import Bend, distract, paste, quadrilateral
 
 
@@ -60,6 +62,20 @@ PICTURES = (
 )
 
 
+def readable_code(name: str, rng: Rng) -> Code:
+    """A code that zxing-cpp reads, which it cannot where the recipe took columns out; any marker."""
+    while True:
+        code = MAKERS[NAMES.index(name)](rng)
+        if name == "aruco":
+            return code
+        finest = 140 if name in ("pdf417", "barcode") else 45
+        if max(code.modules.shape) > finest or code.aspect < 0.8:
+            continue  # too fine, or too tall, for its place in the picture
+        drawn = symbol(code, 4, np.random.default_rng(0))
+        if zxingcpp.read_barcodes(np.pad(drawn, 40, constant_values=255)):
+            return code
+
+
 def compose(picture: Picture, attempt: int) -> tuple[Image, list[dict[str, object]]]:
     """Draw a picture. Returns it (uint8 BGR) and its labels: {"name": …, "box": [x1, y1, x2, y2]}.
 
@@ -77,10 +93,10 @@ def compose(picture: Picture, attempt: int) -> tuple[Image, list[dict[str, objec
     distract(image, 3, rng)
     labels: list[dict[str, object]] = []
     for name, x, y, longest in picture.codes:
-        code = MAKERS[NAMES.index(name)](rng)
+        code = readable_code(name, rng)
         printed = printing.label(code, int(longest * size), rng)
         h, w = printed.alpha.shape
-        corners = quadrilateral(w, h, rng.normal(0, 0.4), 0.5, rng) + np.array([x, y], np.float32) * size
+        corners = quadrilateral(w, h, rng.normal(0, 0.4), 0.3, rng) + np.array([x, y], np.float32) * size
         bend = Bend(rng)
         if not picture.bent:
             bend.theta = bend.wave = bend.sag = 0.0

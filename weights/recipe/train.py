@@ -151,7 +151,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
     logged, started, done = first, begun, 0.0
     steps = range(first, args.steps)
     for step in tqdm(steps, "training", args.steps, initial=first, disable=rank > 0, mininterval=30):
-        if (step - first) % MEET == 0:
+        if step % MEET == 0 or step == first:
             done = share_of_work(step, before + time.time() - begun, args)
         rng = np.random.default_rng([args.seed, step, rank])
         shape = SHAPES[rng.choice(len(SHAPES), p=[often for _, often in SHAPES])][0]
@@ -168,7 +168,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
         optimizer.zero_grad(set_to_none=True)
         parts_sum += parts
         last = done >= 1 or step + 1 == args.steps
-        if (step + 1 - first) % MEET and not last:
+        if (step + 1) % MEET and not last:
             continue
         average_processes(model, args.processes)
         if rank == 0:
