@@ -62,7 +62,7 @@ def table_of_codes(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     longest = rng.uniform(0.05, 0.13, len(places))
     codes = [(str(n), x, y, float(v)) for n, (x, y), v in zip(names, places, longest, strict=True)]
     ground = str(rng.choice(["photograph", "leaves", "text_page"]))
-    image, labels = compose(Picture("", seed, size, ground, False, codes), attempt=0)
+    image, labels = compose(Picture("", seed, size, ground, False, False, codes), attempt=0)
     return image, np.array([label["box"] for label in labels], np.float32)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from runtime.letterbox import letterbox
 
 from . import backgrounds, camera, printing
-from .codes import Code, Image, Rng, random_code
+from .codes import CLEAN_FREQUENCY, Code, Image, Rng, random_code
 
 LARGEST = 2200
 """Pictures have no longer side than this."""
@@ -86,7 +86,7 @@ def code_file(rng: Rng) -> tuple[Image, int, np.ndarray, int]:
 
     Returns BGR, class id, the symbol's corners (4, 2), pixels a module.
     """
-    code = random_code(rng)
+    code = random_code(rng, CLEAN_FREQUENCY)
     side = max(code.modules.shape[1], code.modules.shape[1] / code.aspect)
     scale = int(np.clip(np.exp(rng.uniform(0, np.log(13))), 1, max(1, LARGEST // side)))
     grey = symbol(code, scale, rng)

@@ -98,14 +98,14 @@ def is_met(file: File, found: list[Found]) -> bool:
     return False
 
 
-def print_table(detect: Detect) -> None:
-    """The shares found by class, beside the others'; then by scale and by quiet zone."""
+def print_table(detect: Detect, step: int) -> None:
+    """The shares found by class, beside the others'; then by scale and by quiet zone; of every `step`th file."""
     print("| class | files | found | | zxing-cpp reads | OpenCV finds |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     rows: list[tuple[int, int, int, bool, bool, bool]] = []
     for class_id, name in enumerate(NAMES):
         start = len(rows)
-        for file in tqdm(files(class_id), name, leave=False):
+        for file in tqdm(list(files(class_id))[::step], name, leave=False):
             others = is_met(file, zxing(file.image)), is_met(file, opencv(file.image, {class_id}))
             rows.append((class_id, file.scale, file.quiet, is_found(file, detect), *others))
         found = np.array(rows[start:])[:, 3:].sum(0)
@@ -124,8 +124,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__, prog="python -m weights.recipe.writer")
     parser.add_argument("--model", type=Path, help="model file (default: the embedded one)")
     parser.add_argument("--imgsz", type=int, help="size to scale pictures to (default: the model's own)")
+    parser.add_argument("--step", type=int, default=1, help="look at each so manieth file only (default: 1)")
     args = parser.parse_args()
-    print_table(file_detector(args.model, args.imgsz))
+    print_table(file_detector(args.model, args.imgsz), args.step)
 
 
 if __name__ == "__main__":
