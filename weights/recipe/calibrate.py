@@ -68,21 +68,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m weights.recipe.calibrate", description=main.__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("output", type=Path, help="checkpoint to write")
-    parser.add_argument("--scenes", type=Path, required=True, help="folder for its scenes, made if missing")
+    parser.add_argument("--scenes", type=Path, help="folder for its scenes, made if missing")
     parser.add_argument("--count", type=int, default=400, help="how many scenes (default: 400)")
     parser.add_argument("--precision", type=float, default=0.953, help="wanted at 0.25 (default: 0.953)")
+    parser.add_argument(
+        "--threshold", type=float, help="the score that becomes 0.25, instead of measuring it"
+    )
     args = parser.parse_args()
+    if (args.scenes is None) == (args.threshold is None):
+        parser.error("give --scenes or --threshold")
     torch.set_num_threads(2)
     model = load_checkpoint(args.checkpoint).model.float().eval()
     model.names = list(NAMES)
-    scores, right = judged_scores(
-        torch_detector(model, DEFAULT_INPUT), generate(args.scenes, args.count, IMGSZ, SEED)
-    )
-    threshold = lowest_threshold(scores, right, args.precision)
+    threshold = args.threshold
+    if threshold is None:
+        scenes = generate(args.scenes, args.count, IMGSZ, SEED)
+        scores, right = judged_scores(torch_detector(model, DEFAULT_INPUT), scenes)
+        threshold = lowest_threshold(scores, right, args.precision)
+        print(f"{right.sum()} right, {len(right) - right.sum()} wrong detections above 0.05")
     shift_logits(model, threshold)
     save_checkpoint(args.output, model, opt={"imgsz": DEFAULT_INPUT})
-    wrong = len(right) - right.sum()
-    print(f"{right.sum()} right, {wrong} wrong detections above 0.05; {threshold:.3f} becomes {CONF}")
+    print(f"{threshold:.3f} becomes {CONF}")
 
 
 if __name__ == "__main__":

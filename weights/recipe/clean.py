@@ -225,16 +225,27 @@ def page(rng: Rng, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:
 
 
 def photograph(rng: Rng) -> tuple[Image, np.ndarray]:
-    """Most of a photograph without codes. BGR, labels (0, 5)."""
+    """Most of a photograph without codes, or several side by side. BGR, labels (0, 5)."""
+    across, down = (1, 1) if rng.random() < 0.5 else (int(v) for v in rng.integers(1, 5, 2))
+    rows = []
+    for _ in range(down):
+        tiles = [part_of_photograph(rng) for _ in range(across)]
+        if across * down > 1:
+            side = int(480 / max(across, down))
+            tiles = [cv2.resize(tile, (side, side), interpolation=cv2.INTER_AREA) for tile in tiles]
+        rows.append(np.hstack(tiles))
+    return np.vstack(rows), np.zeros((0, 5), np.float32)
+
+
+def part_of_photograph(rng: Rng) -> Image:
+    """Most of a photograph, perhaps mirrored, BGR."""
     pictures = backgrounds.photographs()
     image = pictures[rng.integers(len(pictures))]
     h, w = image.shape[:2]
     high, wide = (int(v * rng.uniform(0.4, 1)) for v in (h, w))
     y, x = int(rng.integers(0, h - high + 1)), int(rng.integers(0, w - wide + 1))
     image = image[y : y + high, x : x + wide]
-    if rng.random() < 0.5:
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image), np.zeros((0, 5), np.float32)
+    return np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image)
 
 
 def fit(image: Image, labels: np.ndarray, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:

@@ -99,7 +99,7 @@ def is_met(file: File, found: list[Found]) -> bool:
 
 
 def print_table(detect: Detect, step: int) -> None:
-    """The shares found by class, beside the others'; then by scale and by quiet zone; of every `step`th file."""
+    """The shares found by class, beside the others; by scale and quiet zone; of every `step`th file."""
     print("| class | files | found | | zxing-cpp reads | OpenCV finds |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     rows: list[tuple[int, int, int, bool, bool, bool]] = []
