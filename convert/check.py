@@ -16,8 +16,7 @@ from runtime.network import Network
 from .errors import CheckError
 from .layers import BaseModel
 
-TOLERANCE = 3e-4
-"""The largest difference that passes, as a share of the largest number. Trained networks are at 1e-5."""
+TOLERANCE = 3e-4  # the largest difference that passes, by the largest number; trained networks are at 1e-5
 
 
 class Difference(NamedTuple):

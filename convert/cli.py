@@ -33,12 +33,14 @@ examples:
   python -m convert best.pt --imgsz 384 640        for input of that height and width
   python -m convert best.pt --target fast          for the quickest detection on a CPU
   python -m convert old.pt --focus conv            a v1.0 to v5.0 network with a free input size
+  python -m convert anchors data/labels --images data/images --checkpoint best.pt
+                                                   anchors for one's own labels, beside the checkpoint's
 
 exit codes: 0 converted; 1 the finished model failed its check, no file written; 2 bad usage or input.
 """
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; exits with code 2 and a message if it is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m convert",
@@ -60,7 +62,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs="+",
         metavar=("H", "W"),
         help="input height and width, or one side of a square; multiples of what the network pools down to, "
-        "usually 32 (default: what the checkpoint was trained for if it says so, else 640)",
+        "usually 32 (default: what the checkpoint was trained for if it says so, else 640; a classifier 224)",
     )
     add(
         "--target",
@@ -84,7 +86,6 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "shorter-side, as v6.2 did; no checkpoint says which one it was trained with",
     )
     add("--version", action="version", version=f"yolov5-dnn {__version__}")
-    argv = sys.argv[1:] if argv is None else argv
     if not argv:  # show what there is
         parser.print_help()
         parser.exit()
@@ -93,7 +94,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return run(parse, _work, argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["anchors"]:
+        from .anchors import main
+
+        return main(arguments[1:])
+    return run(parse, _work, arguments)
 
 
 def _work(options: argparse.Namespace) -> int:
@@ -137,11 +143,10 @@ def summary(report: Report, seconds: float) -> str:
     checkpoint = report.checkpoint
     names = ", ".join(checkpoint.names[:8]) + (", …" if len(checkpoint.names) > 8 else "")
     height, width = report.imgsz
-    size = (
-        f"{height}x{width}, or any other with multiples of {report.size_multiple}, in any batch"
-        if report.dynamic
-        else f"{height}x{width}, fixed"
-    )
+    size = f"{height}x{width}, fixed"
+    if report.dynamic:
+        multiples = f" with multiples of {report.size_multiple}" if report.size_multiple > 1 else ""
+        size = f"{height}x{width}, or any other{multiples}, in any batch"
     anchors = "; ".join(" ".join(f"{w:g},{h:g}" for w, h in level) for level in checkpoint.anchors)
     rows = {
         "checkpoint": f"{checkpoint.path}",

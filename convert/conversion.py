@@ -13,14 +13,14 @@ from typing import Literal
 import onnx
 
 from runtime.errors import InputError
-from runtime.outputs.atomic import AtomicFile
+from runtime.outputs.atomic import new_file
 
 from .check import Difference, check_model
 from .checkpoint import Checkpoint, load_checkpoint
 from .errors import ConvertError, first_line
 from .export import check_onnx, export_network, free_batch, write_metadata
 from .rewrite import fold_batchnorm, replace_layers
-from .sizes import choose_size, size_multiple, trial_size
+from .sizes import check_budget, choose_size, size_multiple, trial_size
 from .stem import Stem, rewrite_stem
 from .swish import use_swish
 
@@ -89,19 +89,16 @@ def convert(
     if target == "fast" and checkpoint.strides:  # pictures for a classifier are not folded
         stem, multiple = "fold", math.lcm(multiple, 2)
     size = choose_size(imgsz, checkpoint, multiple)
+    check_budget(checkpoint, size)
     if output.exists() and output.samefile(path):
         raise ConvertError(f"{output}: the output would overwrite the checkpoint")
     try:
-        file = AtomicFile(output)
-        try:
+        with new_file(output) as temporary:
             model, dynamic = _make_model(checkpoint, size, multiple, stem, target, crop, progress)
-            file.temporary.write_bytes(model.SerializeToString())
+            temporary.write_bytes(model.SerializeToString())
             progress("comparing OpenCV with PyTorch")
             sizes = [size, trial_size(multiple)] if dynamic else [size]
-            difference = check_model(file.temporary, checkpoint.model, sizes)
-            file.commit()
-        finally:
-            file.discard()
+            difference = check_model(temporary, checkpoint.model, sizes)
     except InputError as error:
         raise ConvertError(str(error)) from error
     except OSError as error:
@@ -130,8 +127,8 @@ def _make_model(
 ) -> tuple[onnx.ModelProto, bool]:
     """Make the ONNX model; tell, too, whether its input size is free."""
     progress("rewriting its layers")
-    network = copy.deepcopy(checkpoint.model)
     try:
+        network = copy.deepcopy(checkpoint.model)
         fold_batchnorm(network)
         replace_layers(network)
         fold = rewrite_stem(network, stem)

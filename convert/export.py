@@ -14,17 +14,17 @@ import onnxsim
 import torch
 from torch import nn
 
-from . import __version__
+from runtime import __version__
+
 from .checkpoint import Checkpoint
 from .checkpoint.facts import readable
 from .errors import ConvertError, first_line
 
 OPSET = 12
-IR_VERSION = 7
-"""What opset 12 goes with; higher ones are refused by old readers."""
+IR_VERSION = 7  # what opset 12 goes with; higher ones are refused by old readers
 
+# Operators whose constants the exporter computes from the size of the example input.
 FIXED_SIZE_OPERATORS = {"Reshape", "Expand", "Slice", "Flatten", "Gemm"}
-"""Operators whose constants the exporter computes from the size of the example input."""
 
 
 def export_network(model: nn.Module, shape: tuple[int, int, int], outputs: list[str]) -> onnx.ModelProto:
@@ -157,11 +157,10 @@ def write_metadata(
 
     `crop` replaces a classifier's own.
     """
-    head = checkpoint.model.head
     values = {
-        "task": head.task,
+        "task": checkpoint.model.head.task,
         "names": checkpoint.names,
-        **head.metadata(),
+        **checkpoint.metadata,
         "imgsz": list(imgsz),
         "dynamic": dynamic,
         "source": {"file": readable(checkpoint.path.name), "sha256": checkpoint.sha256},

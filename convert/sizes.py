@@ -7,14 +7,17 @@ import math
 import torch
 from torch.func import functional_call
 
+from runtime.letterbox import MAX_SIDE
+
+from .budget import Budget, BudgetError
 from .checkpoint import Checkpoint
 from .errors import ConvertError, first_line
 from .layers import BaseModel
 
-MAX_SIZE = 8192
+# The largest input size, a side in pixels, that is taken from a checkpoint without being asked for.
+MAX_TRAINED = 1536
 
-MAX_FACTOR = 16
-"""How many multiples of the largest stride are tried for the size multiple."""
+MAX_FACTOR = 16  # how many multiples of the largest stride are tried for the size multiple
 
 
 def size_multiple(checkpoint: Checkpoint) -> int:
@@ -46,35 +49,58 @@ def trial_size(multiple: int) -> tuple[int, int]:
 
 def _misfit(network: BaseModel, size: tuple[int, int]) -> str | None:
     """Tell what is wrong with the network at this size, if anything is."""
-    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    shapes_only = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
     try:
-        with torch.no_grad():
-            outputs = functional_call(network, shapes_only, (torch.empty(1, 3, *size, device="meta"),))
-            shapes = [tuple(output.shape) for output in outputs]
+        shapes = network_shapes(network, size)
     except Exception as error:  # whatever a foreign network does wrong
         return f"its network does not run ({first_line(error)})"
     expected = list(network.head.output_shapes(*size).values())
     if shapes != expected:
         return (
-            f"its head gives outputs of shapes {shapes}, where its strides, anchors and classes make "
-            f"{expected}"
+            f"its head gives outputs of shapes {shapes[:8]}, where its strides, anchors and classes make "
+            f"{expected[:8]}"
         )
     return None
+
+
+def network_shapes(network: BaseModel, size: tuple[int, int]) -> list[tuple[int, ...]]:
+    """Run the network at this size with shapes alone, without numbers; give those of its outputs.
+
+    Raises BudgetError if it would take too much memory or time, and whatever a foreign network raises.
+    """
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    shapes_only = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
+    with torch.no_grad(), Budget():
+        outputs = functional_call(network, shapes_only, (torch.empty(1, 3, *size, device="meta"),))
+        return [tuple(output.shape) for output in outputs]
+
+
+def check_budget(checkpoint: Checkpoint, size: tuple[int, int]) -> None:
+    """Check, with shapes alone, what the network would take at its input size. Raises ConvertError."""
+    try:
+        network_shapes(checkpoint.model, size)
+    except BudgetError as error:
+        raise ConvertError(f"{checkpoint.path}: at {size[0]} × {size[1]} {error}") from error
+    except Exception as error:  # whatever a foreign network does wrong
+        raise ConvertError(f"{checkpoint.path}: its network does not run ({first_line(error)})") from error
 
 
 def choose_size(
     imgsz: int | tuple[int, int] | None, checkpoint: Checkpoint, multiple: int
 ) -> tuple[int, int]:
     """Choose the input size (height, width). Raises ConvertError if the one asked for is impossible."""
+    if imgsz is None and (checkpoint.imgsz or 0) > MAX_TRAINED:
+        raise ConvertError(
+            f"{checkpoint.path}: it says that it was trained on images of {checkpoint.imgsz} pixels; if the "
+            f"model shall be that large, say it with --imgsz {checkpoint.imgsz}"
+        )
     if imgsz is None:
         side = math.ceil((checkpoint.imgsz or checkpoint.model.head.default_size) / multiple) * multiple
         return side, side
     height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
     for side in (height, width):
-        if not 0 < side <= MAX_SIZE:
+        if not 0 < side <= MAX_SIDE:
             raise ConvertError(
-                f"an image size of {side} is out of range; it must be between {multiple} and {MAX_SIZE}"
+                f"an image size of {side} is out of range; it must be between {multiple} and {MAX_SIDE}"
             )
         if side % multiple:
             below, above = side // multiple * multiple, math.ceil(side / multiple) * multiple

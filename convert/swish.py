@@ -6,8 +6,7 @@ import onnx
 from onnx import helper
 
 DOMAIN = "yolov5_dnn"
-FUNCTION_IR_VERSION = 8
-"""The first that has functions in a model."""
+FUNCTION_IR_VERSION = 8  # the first that has functions in a model
 
 
 def use_swish(model: onnx.ModelProto) -> None:

@@ -42,7 +42,7 @@ int run(const Arguments& arguments) {
     for (const Source& source : sources) {
         if (interrupted || !go_on) break;
         try {
-            read(source, [&](const Frame& frame) {
+            read(source, arguments.max_pixels, [&](const Frame& frame) {
                 yolov5_dnn::Timings timings;
                 const std::vector<Detection> detections = detector.detect(frame.image, &timings);
                 report.add(frame.image, detections, timings);
@@ -80,7 +80,7 @@ int main(int count, char** words) {
     try {
         return run(parse(arguments));
     } catch (const std::exception& error) {
-        std::cerr << "error: " << error.what() << '\n';
+        std::cerr << "error: " << yolov5_dnn::visible(error.what(), 4000) << '\n';
         return 2;
     }
 }

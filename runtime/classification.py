@@ -8,6 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from .visible import visible
+
 
 class Guess(NamedTuple):
     """One class of an image: its number, its name, and how probable it is, 0 to 1."""
@@ -48,7 +50,7 @@ class Classification:
 
     def summary(self) -> str:
         """Say what is shown: "ripe 0.91, unripe 0.07"."""
-        return ", ".join(f"{name} {probability:.2f}" for _, name, probability in self.top())
+        return ", ".join(f"{visible(name, 60)} {probability:.2f}" for _, name, probability in self.top())
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Give what is shown as plain values, ready for JSON: class_id, name, probability of each."""
@@ -60,7 +62,7 @@ class Classification:
 
     def label_lines(self, image_hw: tuple[int, int], scores: bool = False) -> list[str]:
         """Give the lines of YOLOv5's label files for classes: probability and name."""
-        return [f"{probability:.2f} {name}" for _, name, probability in self.top()]
+        return [f"{probability:.2f} {visible(name, None)}" for _, name, probability in self.top()]
 
     def draw(self, image: np.ndarray) -> np.ndarray:
         """Give a copy of `image` with what is shown written in its corner: uint8 (h, w, 3), BGR."""

@@ -13,10 +13,11 @@ from typing import overload
 import numpy as np
 
 from .classification import Classification
+from .crop import CROPS
 from .detector import Load
-from .errors import InputError, ModelError
+from .errors import InputError
 from .letterbox import GREY, to_bgr
-from .model_file import ModelInfo, input_size, read_info, read_model
+from .model_file import ModelInfo, check_input, input_size, read_info, read_model, wrong_user
 from .network import Network
 from .tasks import Classify
 
@@ -33,13 +34,15 @@ class Classifier:
     device: one of `runtime.devices.DEVICES`.
     imgsz: the side of the square that the image's middle is scaled to; by default the model's own. Only a
         model of free input size takes another, rounded up to a multiple of its size_multiple.
+    crop: how images are cut, one of `runtime.crop.CROPS`; by default as the model file says, which is as
+        YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
     top: how many classes a result shows, writes and draws.
     load: what loads the network, see Detector.
 
     A classifier may be called from several threads: a lock lets one call through at a time.
 
     Attributes: `path`, the model file; `info`, the ModelInfo; `names`, of the classes; `device`, its name;
-    `imgsz`, the side in use; `top`.
+    `imgsz`, the side in use; `crop`; `top`.
 
     Raises ModelError for the file, DeviceError for the device, InputError for any other argument.
     """
@@ -50,6 +53,7 @@ class Classifier:
         *,
         device: str = "cpu",
         imgsz: int | Sequence[int] | None = None,
+        crop: str | None = None,
         top: int = 5,
         load: Load = Network,
     ) -> None:
@@ -57,12 +61,16 @@ class Classifier:
         buffer, metadata = read_model(self.path)
         self.info: ModelInfo = read_info(metadata, self.path)
         if not isinstance(self.info.head, Classify):
-            raise ModelError(f"{self.path} is no classifier; it is for {self.info.head.user}")
+            raise wrong_user(self.path, "no classifier", self.info)
         self._task = self.info.head
+        if crop not in (None, *CROPS):
+            raise InputError(f"crop must be {' or '.join(CROPS)}, not {crop!r}")
+        self.crop = crop or self._task.crop
         self.names = self.info.names
         height, width = input_size(imgsz, self.info, free=self.info.dynamic)
         if height != width:
             raise InputError(f"a classifier's input is square, not {height} × {width}")
+        check_input(buffer, self.info, (height, width), self.path)
         self.imgsz = height
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise InputError(f"top must be a whole number of at least 1, not {top!r}")
@@ -96,7 +104,7 @@ class Classifier:
 
     def _classify(self, image: np.ndarray) -> Classification:
         clock = [perf_counter()]
-        blob = self._task.prepare(image, self.imgsz)
+        blob = self._task.prepare(image, self.imgsz, self.crop)
         clock.append(perf_counter())
         outputs = self._network(blob)
         clock.append(perf_counter())

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .candidates import Candidates
-from .errors import ModelError
+from .errors import NOT_FINITE, ModelError
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -111,7 +111,7 @@ def decode(
         )
     picked = _pick(heads, anchors, strides, layout, logit(conf_thres))
     if np.isnan(picked.logits[:, 4]).any():
-        raise ModelError("the network's output is not a number: on a 16-bit device, try the 32-bit one")
+        raise ModelError(NOT_FINITE)
 
     objectness, classes = sigmoid(picked.logits[:, 4]), picked.logits[:, layout.classes]
     if multi_label:

@@ -13,6 +13,10 @@ import numpy as np
 from .errors import InputError
 from .masks import Masks
 from .rle import encode
+from .visible import visible
+
+MAX_NAME = 60  # letters of a class name in a line
+MAX_CLASSES = 100
 
 
 class Detection(NamedTuple):
@@ -268,4 +272,8 @@ class Detections:
 
 def class_counts(counts: Mapping[int, int], names: Sequence[str]) -> str:
     """Say how many of each class: "4 person, 1 bus", or "nothing"."""
-    return ", ".join(f"{counts[class_id]} {names[class_id]}" for class_id in sorted(counts)) or "nothing"
+    shown = [
+        f"{counts[class_id]} {visible(names[class_id], MAX_NAME)}"
+        for class_id in sorted(counts)[:MAX_CLASSES]
+    ]
+    return ", ".join(shown) + (", …" if len(counts) > MAX_CLASSES else "") or "nothing"

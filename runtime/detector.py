@@ -14,12 +14,13 @@ from typing import Any, overload
 import numpy as np
 
 from .detections import Detections
-from .errors import InputError, ModelError
+from .errors import NOT_FINITE, InputError, ModelError
 from .letterbox import GREY, to_bgr
-from .model_file import ModelInfo, input_size, read_info, read_model
+from .model_file import ModelInfo, check_input, input_size, read_info, read_model, wrong_user
 from .network import Network
 from .nms import nms
 from .tasks import BoxTask
+from .tiles import MIN_TILE, merge_windows, tile_windows
 
 STAGES = ("letterbox", "forward", "decode", "nms")  # letterbox with the conversion to floats
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "weights" / "codes.onnx"
@@ -47,6 +48,9 @@ class Detector:
     multi_label: give a box every class that scores high enough, not just the best: what evaluations do.
     rect: letterbox to the smallest rectangle that the network takes; otherwise to the whole of `imgsz`, as a
         model of fixed input size always does.
+    tiles: look at the whole image and also at overlapping tiles of so many pixels a side: for objects that
+        would be too small for the network if a large image were scaled down to its input. The model's input
+        size is a good choice; a forward pass for each tile is the price.
     names, anchors, strides: replace the model file's; all three serve a file without metadata. Anchors are,
         for each output, (w, h) pairs in pixels.
     load: what loads the network: called with the model file's bytes, the ModelInfo (its `imgsz` and `dynamic`
@@ -56,8 +60,9 @@ class Detector:
     A detector may be called from several threads: a lock lets one call through at a time. Threads that shall
     detect at the same time need a detector each.
 
-    Attributes: `path`, the model file; `info`, the ModelInfo; `device`, its name; `imgsz`, (height, width) in
-    use; `rect`, whether rectangles are made use of; `network`, what `load` gave.
+    Attributes: `path`, the model file; `info`, the ModelInfo; `names`, of the classes; `device`, its name;
+    `imgsz`, (height, width) in use; `rect`, whether rectangles are made use of; `tiles`; `network`, what
+    `load` gave.
 
     Raises ModelError for the file, DeviceError for the device, InputError for any other argument.
     """
@@ -75,6 +80,7 @@ class Detector:
         agnostic_nms: bool = False,
         multi_label: bool = False,
         rect: bool = True,
+        tiles: int | None = None,
         names: Sequence[str] | None = None,
         anchors: Sequence[Any] | None = None,
         strides: Sequence[int] | None = None,
@@ -84,8 +90,9 @@ class Detector:
         buffer, metadata = read_model(self.path)
         self.info: ModelInfo = read_info(metadata, self.path, names, anchors, strides)
         if not isinstance(self.info.head, BoxTask):
-            raise ModelError(f"{self.path} is no model to detect with; it is for {self.info.head.user}")
+            raise wrong_user(self.path, "no model to detect with", self.info)
         self._task = self.info.head
+        self.names = self.info.names
         self.conf_thres = _share(self._task.conf_thres if conf_thres is None else conf_thres, "conf_thres")
         self.iou_thres = _share(self._task.iou_thres if iou_thres is None else iou_thres, "iou_thres")
         if isinstance(max_det, bool) or not isinstance(max_det, int) or max_det < 1:
@@ -93,10 +100,14 @@ class Detector:
         self.max_det = max_det
         self.classes = _class_ids(classes, self.info.names)
         self.agnostic_nms = agnostic_nms
+        if tiles is not None and (isinstance(tiles, bool) or not isinstance(tiles, int) or tiles < MIN_TILE):
+            raise InputError(f"tiles must be a whole number of at least {MIN_TILE} pixels, not {tiles!r}")
+        self.tiles = tiles
         self.multi_label = multi_label
 
         has_metadata = "imgsz" in metadata
         self.imgsz = input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
+        check_input(buffer, self.info, self.imgsz, self.path)
         self.rect = rect and self.info.dynamic
         multiple = self.info.size_multiple if self.rect else None
         self._prepare = self._task.prepare(self.imgsz, multiple, self.info.fold)
@@ -129,8 +140,20 @@ class Detector:
         single = not isinstance(image, list | tuple)
         images = [to_bgr(image)] if single else [to_bgr(each) for each in image]
         with self._lock:
-            results = [self._detect(each) for each in images]
+            results = [self._detect_tiles(each) if self.tiles else self._detect(each) for each in images]
         return results[0] if single else results
+
+    def _detect_tiles(self, image: np.ndarray) -> Detections:
+        """Detect in the whole of a BGR image and in its tiles; timings are the sums of all."""
+        image_hw = (image.shape[0], image.shape[1])
+        windows = tile_windows(image_hw, self.tiles or 0)
+        parts = [self._detect(image[top:bottom, left:right]) for left, top, right, bottom in windows]
+        if len(parts) == 1:
+            return parts[0]
+        start = perf_counter()
+        merged = merge_windows(parts, windows, image_hw, self.iou_thres, self.max_det, self.agnostic_nms)
+        merged.timings["nms"] += (perf_counter() - start) * 1000
+        return merged
 
     def _detect(self, image: np.ndarray) -> Detections:
         """Run the four stages on a BGR image."""
@@ -149,6 +172,8 @@ class Detector:
         clock.append(perf_counter())
 
         kept = candidates[nms(candidates, self.iou_thres, self.max_det, self.agnostic_nms)]
+        if not all(np.isfinite(column).all() for column in (kept.xyxy, kept.scores, kept.extra)):
+            raise ModelError(NOT_FINITE)
         detections = self._task.detections(kept, outputs, placement, image_hw)
         clock.append(perf_counter())
 

@@ -12,6 +12,9 @@ from .labels import place_labels
 from .letterbox import to_bgr
 from .masks import Masks
 from .text import Extent, measure, put_text
+from .visible import visible
+
+MAX_LETTERS = 100  # of a label: measuring and drawing thousands would take seconds
 
 Colour = tuple[int, int, int]  # blue, green, red, 0 to 255
 
@@ -102,7 +105,7 @@ def draw(
         for i in worst_first:
             _draw_keypoints(canvas, keypoints[i], colours[i], line)
     if not hide_labels:  # after all else, so that no line crosses a label
-        texts = [str(names[class_id]) for class_id in class_ids.tolist()]
+        texts = [visible(str(names[class_id]), MAX_LETTERS) for class_id in class_ids.tolist()]
         if not hide_conf:
             texts = [f"{text} {score:.2f}" for text, score in zip(texts, scores.tolist(), strict=True)]
         _draw_labels(canvas, texts, boxes, colours, line)
@@ -123,7 +126,7 @@ def draw_classes(image: np.ndarray, classes: Sequence[tuple[int, str]]) -> np.nd
     pad = max(2, text_size(image_hw) // 5)
     top = 0
     for class_id, text in classes:
-        fitted = _fit(text, image_hw, pad)
+        fitted = _fit(visible(text, MAX_LETTERS), image_hw, pad)
         _, height = _label_size(fitted[1], pad)
         if top + height > image_hw[0]:
             break

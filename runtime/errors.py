@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from .visible import visible
+
+MOST = 1500  # characters of a message
+
 
 class DetectorError(Exception):
-    """Anything this package refuses to do; its text is one sentence fit for a terminal."""
+    """Anything this package refuses to do; its text is one sentence fit for a terminal.
+
+    What others wrote and the sentence quotes, such as names, comes out as `visible` shows it.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(visible(text, MOST))
 
 
 class ModelError(DetectorError):
@@ -15,6 +25,9 @@ class DeviceError(DetectorError):
     """This build of OpenCV cannot run on the device that was asked for."""
 
 
+NOT_FINITE = "the network's output is not a number: on a 16-bit device, try the 32-bit one"
+
+
 class InputError(DetectorError, ValueError):
     """An image, a source or an argument cannot be used."""
 
@@ -22,4 +35,4 @@ class InputError(DetectorError, ValueError):
 def first_line(error: BaseException) -> str:
     """Shorten an exception to its first line: those of OpenCV span several and name its own source files."""
     text = str(getattr(error, "err", None) or error).strip() or type(error).__name__
-    return text.splitlines()[0]
+    return visible(text.splitlines()[0])

@@ -7,43 +7,49 @@ import importlib
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from .command.options import add_box_options, add_model_options, make_detector, new_parser
+from .classification import Classification
+from .classifier import Classifier
+from .command.options import (
+    add_box_options,
+    add_model_options,
+    add_tiles_option,
+    make_detector,
+    new_parser,
+)
 from .command.pipeline import in_order
 from .command.run import run
 from .command.team import team
 from .detections import Detections
 from .detector import STAGES, Detector
 from .errors import InputError
+from .evaluation.annotations import read_coco, read_yolo
+from .evaluation.classes import ClassAccuracy, class_accuracy, read_class_folders
 from .evaluation.compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, explain
-from .evaluation.data import (
-    Boxes,
-    Dataset,
-    Results,
-    coco_rows,
-    collect,
-    dataset_of,
-    read_coco,
-    read_rows,
-    read_yolo,
-)
-from .evaluation.figures import NAMES, coco_figures, confusion_matrix
+from .evaluation.data import Boxes, Dataset, Results, coco_rows, to_boxes
+from .evaluation.figures import NAMES, ClassFigures, coco_figures, confusion_matrix
+from .evaluation.landmarks import point_errors
+from .evaluation.results_file import collect, dataset_of, read_rows
 from .inputs.image_file import read_image
 from .outputs.atomic import write_atomic
+from .outputs.tables import rounded
+from .visible import visible
 
 EXAMPLES = """
 examples:
   python -m runtime.evaluate --weights yolov5n.onnx --images val2017 --annotations instances_val2017.json
   python -m runtime.evaluate --weights mine.onnx --images images/val --annotations labels/val
+  python -m runtime.evaluate --weights fruit.onnx --images fruit         a classifier, on fruit/val/NAME/
   python -m runtime.evaluate --results found.json --annotations instances.json   what another program found
   python -m runtime.evaluate --results found.json --against other.json           only compare
 
+Masks and keypoints are measured as well where the model finds them and the annotations have them.
 Detections are read, and compared, in COCO's results format or as `runtime.detect --json` writes them.
 
 exit codes: 0 all done; 1 some images could not be read, or less than 99.9 % of the boxes agree with those of
@@ -62,7 +68,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--annotations", type=Path, metavar="PATH", help="true boxes: COCO JSON, or folder of YOLO labels")
-    add("--images", type=Path, metavar="DIR", help="folder of the images")
+    add("--images", type=Path, metavar="DIR", help="folder of the images; of a classifier, of class folders")
     add("--results", type=Path, metavar="FILE", help="take the detections from this file, don't detect")
     add("--against", type=Path, metavar="FILE", help="compare the detections with those in this file")
     add("--json", type=Path, metavar="FILE", help="write the detections in COCO's results format")
@@ -75,12 +81,16 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     model = parser.add_argument_group("model", "The defaults are the setting in which YOLOv5 is evaluated.")
     add_model_options(model)
+    add_tiles_option(model)
     add_box_options(model, conf_thres=0.001, iou_thres=0.6, max_det=300)
 
     options = parser.parse_args(argv)
-    if not options.results and not (options.images and options.annotations):
+    if not options.results and not options.images:
         parser.error("give --images and --annotations, or --results")
-    if not options.annotations and not options.against:
+    options.classes = not options.results and not options.annotations
+    if options.classes and not options.weights:
+        parser.error("give --annotations, too, or the --weights of a classifier")
+    if not options.classes and not options.annotations and not options.against:
         parser.error("without --annotations there is nothing to do but to compare: give --against, too")
     return options
 
@@ -92,6 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Do what the options say; returns the exit code."""
+    if options.classes:
+        return evaluate_classes(options)
     if options.annotations:
         _need("pycocotools", "matplotlib", "tqdm")
     if options.threads:
@@ -106,7 +118,7 @@ def evaluate(options: argparse.Namespace) -> int:
     else:
         make = partial(make_detector, options, multi_label=True)
         detector = make()
-        dataset = read(detector.info.names)
+        dataset = read(detector.info.names, detector.info.head.k)
         with team(detector, make, len(dataset.files)) as detectors:
             results, unread = _detect(detectors, dataset, options.images)
     if options.json:
@@ -126,12 +138,14 @@ def _need(*modules: str) -> None:
             raise InputError(f'evaluating needs {module}: pip install "yolov5-dnn[eval]"') from error
 
 
-def _read_dataset(annotations: Path, images: Path | None, names: Sequence[str] | None) -> Dataset:
+def _read_dataset(
+    annotations: Path, images: Path | None, names: Sequence[str] | None, keypoints: int = 0
+) -> Dataset:
     """Read the annotations, of those images that are there if a folder of images is given."""
     if annotations.is_dir():
         if not images:
             raise InputError("label files need --images, too: they count in shares of the images' sizes")
-        return read_yolo(annotations, images, names)
+        return read_yolo(annotations, images, names, keypoints)
     dataset = read_coco(annotations)
     if not images:
         return dataset
@@ -154,7 +168,7 @@ def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tu
         annotated = ", ".join(list(dataset.categories.values())[:10])
         raise InputError(f"the model finds {', '.join(names[:10])}, but annotated are {annotated}")
     if unknown:
-        print(f"not annotated, so left out: {', '.join(unknown)}")
+        print(visible(f"not annotated, so left out: {', '.join(unknown)}", 1000))
 
     category_ids = np.array([UNKNOWN if category is None else category for category in categories])
     results, unread = {}, 0
@@ -175,9 +189,7 @@ def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tu
             continue
         mine = category_ids[found.class_ids]
         known = mine != UNKNOWN
-        results[image_id] = Boxes(
-            found.xyxy[known].astype(float), found.scores[known].astype(float), mine[known]
-        )
+        results[image_id] = to_boxes(found[known], mine[known])
         for stage, milliseconds in found.timings.items():
             spent[stage] += milliseconds
     read = len(results) - unread
@@ -189,24 +201,22 @@ def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tu
 
 def _write_json(results: Results, path: Path) -> None:
     """Write detections in COCO's results format."""
-    found = [
-        {**row, "bbox": [round(x, 3) for x in row["bbox"]], "score": round(row["score"], 6)}
-        for row in coco_rows(results)
-    ]
+    found = [rounded(row) for row in coco_rows(results)]
     write_atomic(path, json.dumps(found).encode())
 
 
 def _report(dataset: Dataset, results: Results, folder: Path) -> None:
     """Print the figures and draw the pictures."""
-    figures, classes = coco_figures(dataset, results)
-    width = max([len(each.name) for each in classes] + [9])
-    print(f"\n{'class':{width}}  boxes     AP   AP50")
-    for each in classes:
-        print(f"{each.name:{width}}  {each.boxes:5d}  {each.ap:.3f}  {each.ap50:.3f}")
-    print()
-    for (name, meaning), value in zip(NAMES, figures, strict=True):
-        shown = "-" if math.isnan(value) else f"{value:.4f}"
-        print(f"{name:{width}}  {shown:6s}  {meaning}")
+    classes = _print_figures(*coco_figures(dataset, results))
+    if _have(results, "masks") and all("segmentation" in each for each in dataset.annotations):
+        print("\nmasks")
+        _print_figures(*coco_figures(dataset, results, "segm"))
+    if _have(results, "keypoints") and any("keypoints" in each for each in dataset.annotations):
+        errors = point_errors(dataset, results)
+        print(
+            f"\nkeypoints of {errors.paired} of {errors.objects} objects; their mean distance, as a share of"
+        )
+        print(f"{'the root of the box':21}{errors.by_box:.4f}\n{'the eyes apart':21}{errors.by_eyes:.4f}")
 
     from .evaluation.plots import draw_confusion_matrix, draw_precision_recall  # matplotlib takes its time
 
@@ -214,6 +224,56 @@ def _report(dataset: Dataset, results: Results, folder: Path) -> None:
     draw_precision_recall(classes, folder / "precision-recall.png")
     draw_confusion_matrix(confusion_matrix(dataset, results), names, folder / "confusion-matrix.png")
     print(f"\npictures in {folder}")
+
+
+def _have(results: Results, column: str) -> bool:
+    """Whether all detections have it, and there are any."""
+    found = [boxes for boxes in results.values() if len(boxes)]
+    return bool(found) and all(getattr(boxes, column) is not None for boxes in found)
+
+
+def _print_figures(figures: Sequence[float], classes: list[ClassFigures]) -> list[ClassFigures]:
+    """Print a line for each class, then COCO's twelve figures. Gives the classes back."""
+    shown = [visible(each.name, 60) for each in classes]
+    width = max([len(name) for name in shown] + [9])
+    print(f"\n{'class':{width}}  boxes     AP   AP50")
+    for each, name in zip(classes, shown, strict=True):
+        print(f"{name:{width}}  {each.boxes:5d}  {each.ap:.3f}  {each.ap50:.3f}")
+    print()
+    for (name, meaning), value in zip(NAMES, figures, strict=True):
+        number = "-" if math.isnan(value) else f"{value:.4f}"
+        print(f"{name:{width}}  {number:6s}  {meaning}")
+    return classes
+
+
+def evaluate_classes(options: argparse.Namespace) -> int:
+    """Measure a classifier on a folder of class folders; returns the exit code."""
+    if options.threads:
+        cv2.setNumThreads(options.threads)
+    classifier = Classifier(options.weights, device=options.device, imgsz=options.imgsz)
+    pictures = read_class_folders(options.images, classifier.names)
+    unread = 0
+
+    def outcomes() -> Iterator[tuple[int, Classification]]:
+        nonlocal unread
+        for path, class_id in pictures:
+            try:
+                yield class_id, classifier(read_image(path))
+            except InputError as error:
+                print(f"error: {error}", file=sys.stderr)
+                unread += 1
+
+    classes = class_accuracy(outcomes(), classifier.names)
+    width = max(len(visible(each.name, 60)) for each in classes)
+    print(f"{'class':{width}}  pictures   top 1   top 5")
+    total = ClassAccuracy(
+        "all", *(sum(column) for column in zip(*(each[1:] for each in classes), strict=True))
+    )
+    for each in (*classes, total):
+        if each.pictures:
+            top1, top5 = each.top1 / each.pictures, each.top5 / each.pictures
+            print(f"{visible(each.name, 60):{width}}  {each.pictures:8d}  {top1:.4f}  {top5:.4f}")
+    return 1 if unread else 0
 
 
 def _compare(results: Results, others: Results, dataset: Dataset) -> bool:
@@ -234,9 +294,9 @@ def _compare(results: Results, others: Results, dataset: Dataset) -> bool:
     differing = [each for each in differences if each.missing or each.extra]
     differing.sort(key=lambda each: -len(each.missing) - len(each.extra))
     for each in differing[:SHOWN]:
-        print(f"{dataset.files[each.image_id]}: {each.matched} agree")
+        print(f"{visible(str(dataset.files[each.image_id]), 1000)}: {each.matched} agree")
         for line in explain(each, dataset):
-            print(f"  {line}")
+            print(f"  {visible(line, 1000)}")
     if len(differing) > SHOWN:
         print(f"and {len(differing) - SHOWN} more images")
     return matched >= ENOUGH * max(here, there)

@@ -150,6 +150,21 @@ class Masks(np.lib.mixins.NDArrayOperatorsMixin):
         grey = cv2.warpAffine(bordered, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return columns.start, rows.start, grey > 127
 
+    def union(self, groups: Sequence[Sequence[int]]) -> Masks:
+        """Make one mask of each group of them, at the image's own resolution."""
+        bitmaps = []
+        for group in groups:
+            parts = [part for part in map(self.window, group) if part[2].size]
+            left = min((x for x, _, _ in parts), default=0)
+            top = min((y for _, y, _ in parts), default=0)
+            right = max((x + part.shape[1] for x, _, part in parts), default=0)
+            bottom = max((y + part.shape[0] for _, y, part in parts), default=0)
+            whole = np.zeros((bottom - top, right - left), bool)
+            for x, y, part in parts:
+                whole[y - top : y - top + part.shape[0], x - left : x - left + part.shape[1]] |= part
+            bitmaps.append((left, top, whole))
+        return Masks(bitmaps, Placement(1.0, 0.0, 0.0), self._image_hw)
+
     def polygon(self, index: int) -> np.ndarray:
         """Give the outline of a mask's largest part: int32 (m, 2), x y in the image's pixels; m may be 0."""
         left, top, mask = self.window(index)

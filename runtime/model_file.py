@@ -1,34 +1,56 @@
 """Reading the model file: the network's bytes for OpenCV, and what the file says about itself.
 
-The file is ONNX, that is a protobuf message. Only a few of its fields matter here, so they are walked by hand
-and everything else is skipped by its length; the `onnx` package isn't needed on the device.
-Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
-Wire format: https://protobuf.dev/programming-guides/encoding/
+The file is ONNX, that is a protobuf message. The fields that matter are walked by hand (`protobuf`); the
+`onnx` package isn't needed on the device. What the walk promises stands in `model_graph`.
 """
 
 from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .errors import InputError, ModelError
+from .exports import ExportError, own_metadata
+from .form import form
 from .letterbox import MAX_SIDE, round_up
+from .model_graph import Graph, GraphError, check_function, read_graph
+from .model_shapes import check_size
+from .protobuf import BYTES, MAX_NAME, Kind, Reader, Span, WireError
 from .tasks import Task, find_task
 from .tasks.metadata import items, whole
+from .visible import visible
 
 MAX_BYTES = 2**31 - 1  # protobuf's own limit
 
-_MODEL_PRODUCER_NAME, _MODEL_PRODUCER_VERSION, _MODEL_GRAPH, _MODEL_METADATA = 2, 3, 7, 14
-_ENTRY_KEY, _ENTRY_VALUE = 1, 2
-_GRAPH_NODE = 1
-_NODE_OP_TYPE, _NODE_DOMAIN = 4, 7
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
+CHECKPOINT_SUFFIXES = (".pt", ".pth")
+OTHERS = {  # of the formats that export.py writes beside ONNX
+    ".engine": "a TensorRT engine",
+    ".tflite": "a TensorFlow Lite model",
+    ".torchscript": "a TorchScript program",
+    ".mlmodel": "a Core ML model",
+    ".mlpackage": "a Core ML model",
+    ".pb": "a TensorFlow graph",
+}
+
+MAX_METADATA = 100
+MAX_TEXT = 1 << 20  # bytes of one text of metadata
+
+_MODEL = {
+    2: Kind("producer_name", "span"),
+    3: Kind("producer_version", "span"),
+    7: Kind("graph", "span"),
+    14: Kind("metadata_props", "span", many=True),
+    20: Kind("training_info", "span", many=True),
+    25: Kind("functions", "span", many=True),
+}
+_ENTRY = {1: Kind("key", "span"), 2: Kind("value", "span")}
 
 # What every file may say, and what counts where it does not.
 _COMMON: dict[str, Any] = {
@@ -38,8 +60,6 @@ _COMMON: dict[str, Any] = {
     "fold": 1,
     "source": None,
 }
-
-_CONVERT = "convert its checkpoint with: python -m convert CHECKPOINT.pt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +115,12 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     """
     path = Path(path)
     if not path.exists():
-        raise ModelError(f"there is no model file {path}; {_CONVERT} --output {path}")
+        if path.suffix in CHECKPOINT_SUFFIXES:
+            raise ModelError(f"there is no file {path}")
+        beside = next(filter(Path.is_file, map(path.with_suffix, CHECKPOINT_SUFFIXES)), None)
+        raise ModelError(f"there is no model file {path}; {_convert(beside, path)}")
+    if path.suffix.lower() in OTHERS:
+        raise ModelError(f"{path} is {OTHERS[path.suffix.lower()]}, not an ONNX model; {_convert()}")
     if not path.is_file():
         raise ModelError(f"{path} is not a file")
     size = path.stat().st_size
@@ -106,12 +131,29 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     if buffer[:4].tobytes() == b"PK\x03\x04" or buffer[:2].tobytes() == b"\x80\x02":
-        raise ModelError(f"{path} is a PyTorch checkpoint, not an ONNX model; {_CONVERT}")
+        raise ModelError(f"{path} is a PyTorch checkpoint, not an ONNX model; {_convert(path)}")
     try:
         metadata = _walk_model(buffer.data)
-    except _WireError as error:
+    except WireError as error:
         raise ModelError(f"{path} is not an ONNX model, or a damaged one: {error}") from error
+    except GraphError as error:
+        raise ModelError(f"{path} is refused: {error}") from error
+    except ExportError as error:
+        raise ModelError(f"{path} {error}; {_convert()}") from error
     return buffer, metadata
+
+
+def wrong_user(path: Path, what: str, info: ModelInfo) -> ModelError:
+    """Make the error for a model of another kind: "it is `what`", and who runs it."""
+    kind, command = info.head.user
+    return ModelError(f"{path} is {what}; it is for {kind}, or `{form(command)}`")
+
+
+def _convert(checkpoint: Path | None = None, output: Path | None = None) -> str:
+    """Say how a model file is made."""
+    command = f"{form('convert')} {shlex.quote(str(checkpoint)) if checkpoint else 'CHECKPOINT.pt'}"
+    whose = "convert it with" if checkpoint else "convert its checkpoint with"
+    return f"{whose}: {command}" + (f" --output {shlex.quote(str(output))}" if output else "")
 
 
 def read_info(
@@ -137,7 +179,7 @@ def read_info(
         if missing:
             also = set(missing) <= set(given)
             raise ModelError(
-                f"{path} lacks the metadata {', '.join(missing)}; {_CONVERT}"
+                f"{path} lacks the metadata {', '.join(missing)}; {_convert()}"
                 + (", or give Detector the arguments names, anchors and strides" if also else "")
             )
         for key in (*task.needs, *task.optional, *_COMMON):
@@ -207,95 +249,69 @@ def input_size(imgsz: int | Sequence[int] | None, info: ModelInfo, free: bool) -
     return height, width
 
 
-class _WireError(ValueError):
-    """The bytes aren't a protobuf message, or not the one that was expected."""
+def check_input(buffer: np.ndarray, info: ModelInfo, imgsz: tuple[int, int], path: str | Path) -> None:
+    """Check that a network may run at `imgsz`, (h, w), in place of the size that its file states.
 
-
-class _Field(NamedTuple):
-    number: int
-    wire_type: int
-    tag: int  # position of the field's first byte
-    start: int  # of its value
-    end: int
+    buffer: from `read_model`, which has checked the file's own size. Raises ModelError if the values would
+    take too much memory or time, or do not fit one another.
+    """
+    if imgsz[0] <= info.imgsz[0] and imgsz[1] <= info.imgsz[1]:
+        return
+    reader = Reader(buffer.data)
+    parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
+    shape = (1, 3 * info.fold**2, imgsz[0] // info.fold, imgsz[1] // info.fold)
+    try:
+        check_size(read_graph(reader, parts["graph"]), shape)
+    except GraphError as error:
+        raise ModelError(f"{path} is refused: {error}") from error
 
 
 def _walk_model(buffer: memoryview) -> dict[str, str]:
-    """Collect a ModelProto's metadata, and free its Swish nodes from their domain."""
-    metadata: dict[str, str] = {}
-    producer = {_MODEL_PRODUCER_NAME: "", _MODEL_PRODUCER_VERSION: ""}
-    graphs = 0
-    for field in _fields(buffer, 0, len(buffer)):
-        if field.wire_type != _BYTES:
-            continue
-        if field.number == _MODEL_METADATA:
-            entry = {part.number: part for part in _fields(buffer, field.start, field.end)}
-            if entry.keys() >= {_ENTRY_KEY, _ENTRY_VALUE}:
-                metadata[_text(buffer, entry[_ENTRY_KEY])] = _text(buffer, entry[_ENTRY_VALUE])
-        elif field.number in producer:
-            producer[field.number] = _text(buffer, field)
-        elif field.number == _MODEL_GRAPH:
-            graphs += 1
-            for part in _fields(buffer, field.start, field.end):
-                if part.number == _GRAPH_NODE and part.wire_type == _BYTES:
-                    _free_swish(buffer, part)
-    if not graphs:
-        raise _WireError("it holds no graph")
-    metadata.setdefault("producer", " ".join(filter(None, producer.values())))
-    return metadata
-
-
-def _free_swish(buffer: memoryview, node: _Field) -> None:
-    """Hide the domain of a Swish node from OpenCV.
+    """Collect a ModelProto's metadata, check its graph, and free its Swish nodes from their domain.
 
     SiLU is written as a function `Swish` of the model's own domain. OpenCV looks for a layer called
     `domain.Swish`, finds none, and would refuse the file, although it has a layer `Swish`, faster than a
     Sigmoid and a Mul. Under another field number of the same length the domain is skipped as unknown.
     """
-    parts = {part.number: part for part in _fields(buffer, node.start, node.end)}
-    op_type, domain = parts.get(_NODE_OP_TYPE), parts.get(_NODE_DOMAIN)
-    if domain and op_type and buffer[op_type.start : op_type.end] == b"Swish":
-        buffer[domain.tag] = 15 << 3 | _BYTES
+    reader = Reader(buffer)
+    parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
+    if parts["graph"] is None:
+        raise WireError("it holds no graph")
+    if parts["training_info"]:
+        raise GraphError("it has a part for training")
+    if len(parts["metadata_props"]) > MAX_METADATA:
+        raise GraphError(f"it has more than {MAX_METADATA} texts of metadata")
+    metadata: dict[str, str] = {}
+    for place in parts["metadata_props"]:
+        entry = reader.message(place, _ENTRY)
+        if entry["key"] is not None and entry["value"] is not None:
+            key = reader.text(entry["key"], MAX_NAME)
+            if key in metadata:
+                raise GraphError(f"it has the metadata '{visible(key, 80)}' twice")
+            metadata[key] = reader.text(entry["value"], MAX_TEXT)
+    producer = [
+        reader.text(parts[key], MAX_NAME) for key in ("producer_name", "producer_version") if parts[key]
+    ]
+    metadata.setdefault("producer", " ".join(filter(None, producer)))
+
+    for place in parts["functions"]:
+        check_function(reader, place)
+    graph = read_graph(reader, parts["graph"])
+    for shape in sorted(_input_shapes(graph, metadata)):
+        outputs = check_size(graph, shape)
+    for place in graph.domains:
+        buffer[place.tag] = 15 << 3 | BYTES
+    return own_metadata(metadata, (shape[2], shape[3]), None in graph.input_dims[2:], outputs)
 
 
-def _fields(buffer: memoryview, position: int, end: int) -> Iterator[_Field]:
-    """Walk the fields of the message that lies from `position` to `end`. Raises _WireError."""
-    while position < end:
-        tag_position = position
-        tag, position = _varint(buffer, position, end)
-        number, wire_type = tag >> 3, tag & 7
-        if number == 0:
-            raise _WireError(f"a field number is 0 at byte {tag_position}")
-        if wire_type == _VARINT:
-            start = position
-            _, position = _varint(buffer, position, end)
-        elif wire_type == _BYTES:
-            length, start = _varint(buffer, position, end)
-            position = start + length
-        elif wire_type in (_FIXED32, _FIXED64):
-            start = position
-            position += 4 if wire_type == _FIXED32 else 8
-        else:
-            raise _WireError(f"the wire type {wire_type} at byte {tag_position} is unknown")
-        if position > end:
-            raise _WireError(f"it ends in the midst of the field at byte {tag_position}")
-        yield _Field(number, wire_type, tag_position, start, position)
-
-
-def _varint(buffer: memoryview, position: int, end: int) -> tuple[int, int]:
-    """Read a number of seven bits per byte, lowest first. Returns it and the position after it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= end:
-            raise _WireError(f"it ends in the midst of a number at byte {position}")
-        byte = buffer[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise _WireError(f"a number is longer than ten bytes at byte {position}")
-
-
-def _text(buffer: memoryview, field: _Field) -> str:
-    if field.wire_type != _BYTES:
-        raise _WireError(f"there is no text at byte {field.tag}")
-    return bytes(buffer[field.start : field.end]).decode("utf-8", errors="replace")
+def _input_shapes(graph: Graph, metadata: dict[str, str]) -> set[tuple[int, ...]]:
+    """The shape of the input that the graph states, and the one that the metadata states, if it is usable."""
+    batch, channels, height, width = graph.input_dims
+    stated = (batch or 1, channels or 3, height or 640, width or 640)
+    try:
+        fold = int(json.loads(metadata.get("fold", "1")))
+        height, width = (int(side) // fold for side in json.loads(metadata["imgsz"]))
+    except (KeyError, ValueError, TypeError, OverflowError, ZeroDivisionError, RecursionError):
+        return {stated}
+    usable = 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE  # of other ones read_info says what is wrong
+    return {stated, (1, stated[1], height, width)} if usable else {stated}

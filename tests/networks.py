@@ -79,7 +79,7 @@ def head(
     kind: Block = Detect,
 ) -> None:
     """Add a head with anchors; up to release 5 it kept them in pixels too."""
-    detect = kind(len(NAMES), [ANCHORS[s] for s in strides], channels, strides)
+    detect: Any = kind(len(NAMES), [ANCHORS[s] for s in strides], channels, strides)
     if release <= 5:
         pixels = detect.anchors * detect.stride.view(-1, 1, 1)
         del detect.anchor_grid
@@ -338,6 +338,10 @@ KINDS: dict[str, Callable[[], Layers]] = {
 FIXED = {"v1.0", "v2.0", "v3.1", "v4.0", "transformer", "rare layers", "yolo11"}
 """The kinds whose graph holds fixed sizes when Focus is written as a permute."""
 
+
+UNFOLDED = {"yolov3", "yolov3-spp", "yolov3-tiny", "yolov8"}
+UNFOLDED |= {"face", "face with Blaze blocks", "face of ordinary layers"}
+"""The kinds whose first layer has an odd kernel, and cannot be a convolution over squares of pixels."""
 
 SIZE_MULTIPLES = {
     "p34 with a deeper backbone": 32,

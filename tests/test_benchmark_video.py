@@ -19,7 +19,7 @@ from runtime.outputs.image_file import write_image
 def test_the_clip_moves_over_the_picture(tmp_path: Path) -> None:
     frames = video.make_clip(red_picture(), tmp_path / "clip.mp4", 8)
     assert len(frames) == 8
-    sources, _ = find_sources([str(tmp_path / "clip.mp4")])
+    sources, _, _ = find_sources([str(tmp_path / "clip.mp4")])
     read = [event.image for event in read_files(sources) if isinstance(event, Frame)]
     assert len(read) == 8
     assert np.abs(read[7].astype(int) - frames[7]).mean() < 3

@@ -13,14 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runtime.anchor_free import decode_anchor_free
 from runtime.candidates import Candidates
+from runtime.crop import to_classifier_blob
 from runtime.decode import Layout, decode
 from runtime.detections import Detections
 from runtime.draw import class_colour, line_width, text_colour, text_size
 from runtime.errors import ModelError
-from runtime.letterbox import letterbox, to_bgr, to_blob, unletterbox
+from runtime.labels import place_labels
+from runtime.letterbox import Placement, letterbox, to_bgr, to_blob, unletterbox
+from runtime.masks import Masks, make_bitmaps
 from runtime.model_file import read_info, read_model
 from runtime.nms import nms
+from runtime.rle import encode
+from runtime.tasks import BoxTask, find_task
 
 FOLDER = Path(__file__).resolve().parent / "cases"
 Case = dict[str, Any]
@@ -61,10 +67,16 @@ def columns(case: Case, extra: Any = None) -> Candidates:
     )
 
 
-def test_the_files_are_up_to_date() -> None:
-    done = subprocess.run(
-        [sys.executable, FOLDER / "make_cases.py", "--check"], capture_output=True, text=True
-    )
+def check_candidates(found: Candidates, expected: Case) -> None:
+    """Compare all but what is extra."""
+    assert found.class_ids.tolist() == expected["class_ids"]
+    np.testing.assert_allclose(found.scores, expected["scores"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.xyxy, float32(expected["xyxy"], len(found), 4), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("script", ["make_cases.py", "make_task_cases.py"])
+def test_the_files_are_up_to_date(script: str) -> None:
+    done = subprocess.run([sys.executable, FOLDER / script, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -98,17 +110,91 @@ def test_decode(case: Case) -> None:
         with pytest.raises(ModelError):
             run()
         return
-    found, expected = run(), case["candidates"]
-    assert found.class_ids.tolist() == expected["class_ids"]
-    np.testing.assert_allclose(found.scores, expected["scores"], rtol=0, atol=1e-6)
-    np.testing.assert_allclose(found.xyxy, float32(expected["xyxy"], len(found), 4), rtol=0, atol=1e-3)
-    assert found.extra.tolist() == expected["extra"]
+    found = run()
+    check_candidates(found, case["candidates"])
+    assert found.extra.tolist() == case["candidates"]["extra"]
+
+
+@cases("anchor_free")
+def test_anchor_free(case: Case) -> None:
+    def run() -> Candidates:
+        heads = [float32(head["data"], *head["shape"]) for head in case["heads"]]
+        return decode_anchor_free(
+            heads, case["strides"], case["reg_max"], case["conf_thres"], case["multi_label"]
+        )
+
+    if "error" in case:
+        with pytest.raises(ModelError):
+            run()
+        return
+    check_candidates(run(), case["candidates"])
+
+
+@cases("tasks")
+def test_tasks(case: Case) -> None:
+    task = find_task(case["task"], case["metadata"])(case["metadata"])
+    assert isinstance(task, BoxTask)
+    outputs = [float32(head["data"], *head["shape"]) for head in case["heads"]]
+    if case["task"] == "segment":
+        outputs.append(np.zeros((case["metadata"]["masks"], 1, 1), np.float32))
+    found = task.decode(outputs, case["conf_thres"], case["multi_label"])
+    check_candidates(found, case["candidates"])
+    np.testing.assert_allclose(found.extra, case["candidates"]["extra"], rtol=1e-5, atol=1e-4)
+
+
+def filled(counts: list[int], image_hw: list[int]) -> np.ndarray:
+    """Make a mask of its runs: bool (h, w)."""
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape(image_hw[1], image_hw[0]).T
+
+
+@cases("masks")
+def test_masks(case: Case) -> None:
+    prototypes = float32(case["prototypes"]["data"], *case["prototypes"]["shape"])
+    coefficients, xyxy = float32(case["coefficients"], 1, -1), float32(case["xyxy"], 1, 4)
+    canvas_hw, image_hw = tuple(case["canvas_hw"]), tuple(case["image_hw"])
+    bitmaps = make_bitmaps(prototypes, coefficients, xyxy, canvas_hw)
+    canvas = Masks(bitmaps, Placement(1.0, 0.0, 0.0), canvas_hw)[0]
+    assert (canvas == filled(case["canvas_counts"], case["canvas_hw"])).all()
+    mask = Masks(bitmaps, Placement(**case["placement"]), image_hw)[0]
+    different = mask != filled(case["counts"], case["image_hw"])
+    assert not (different & ~filled(case["either_counts"], case["image_hw"])).any()
+
+
+@cases("rle")
+def test_rle(case: Case) -> None:
+    window = np.array([[letter == "1" for letter in row] for row in case["window"]], bool)
+    window = window.reshape(len(case["window"]), -1) if window.size else np.zeros((0, 0), bool)
+    image_hw = tuple(case["image_hw"])
+    assert encode(window, case["left"], case["top"], image_hw) == {
+        "size": case["image_hw"],
+        "counts": case["counts"],
+    }
+
+
+@cases("crop")
+def test_crop(case: Case) -> None:
+    mean, std = np.array(case["mean"], np.float32), np.array(case["std"], np.float32)
+    blob = to_classifier_blob(picture(case["image"]), case["imgsz"], case["crop"], mean, std)
+    assert list(blob.shape) == case["blob"]["shape"]
+    if "sha256" in case["blob"]:
+        assert sha256(blob) == case["blob"]["sha256"]
+    else:
+        np.testing.assert_allclose(blob.reshape(-1), case["blob"]["data"], rtol=0, atol=1e-4)
 
 
 @cases("nms")
 def test_nms(case: Case) -> None:
     kept = nms(columns(case), case["iou_thres"], case["max_det"], case["agnostic"])
     assert kept.tolist() == case["kept"]
+
+
+@cases("labels")
+def test_labels(case: Case) -> None:
+    places = place_labels(
+        np.array(case["boxes"]), [tuple(size) for size in case["sizes"]], tuple(case["image_hw"])
+    )
+    assert [place and list(place) for place in places] == case["places"]
 
 
 @cases("draw")
@@ -123,7 +209,8 @@ def test_draw(case: Case) -> None:
     else:
         found = columns(case)
         detections = Detections(found.xyxy, found.scores, found.class_ids, tuple(case["names"]))
-        drawn = detections.draw(picture(case["image"]))
+        options = {key: case[key] for key in ("line_thickness", "hide_labels") if key in case}
+        drawn = detections.draw(picture(case["image"]), **options)
         assert case["pixels"]
         assert [[x, y, *drawn[y, x].tolist()] for x, y, *_ in case["pixels"]] == case["pixels"]
 
@@ -143,3 +230,6 @@ def test_model_file(case: Case, tmp_path: Path) -> None:
     said = {key: getattr(info, key) for key in case["info"]}
     said["anchors"] = [anchors.tolist() for anchors in info.anchors]
     assert json.loads(json.dumps(said)) == case["info"]
+    called = {"masks": "nm", "keypoints": "k"}
+    for key, value in case.get("head", {}).items():
+        assert np.array_equal(getattr(info.head, called.get(key, key)), value)

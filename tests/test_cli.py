@@ -28,15 +28,18 @@ def test_it_says_what_there_is(arguments: list[str], capsys: pytest.CaptureFixtu
         assert command.about in printed
 
 
-def test_every_command_is_there_with_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_is_there_with_its_help(capfd: pytest.CaptureFixture[str]) -> None:
     for name, command in COMMANDS.items():
         if name == "convert":
             pytest.importorskip("torch")
         assert callable(importlib.import_module(command.module).main)
-        with pytest.raises(SystemExit) as stop:
-            main([name, "--help"])
-        assert stop.value.code == 0
-        assert "usage:" in capsys.readouterr().out
+        if name == "convert":  # it runs in a process of its own
+            assert main([name, "--help"]) == 0
+        else:
+            with pytest.raises(SystemExit) as stop:
+                main([name, "--help"])
+            assert stop.value.code == 0
+        assert "usage:" in capfd.readouterr().out
 
 
 def test_arguments_and_codes_go_through(capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,63 @@ def test_transformer_block_sees_pixels_as_tokens() -> None:
     torch.testing.assert_close(block(x), tokens.permute(1, 2, 0).reshape(2, 16, 3, 5))
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_shuffled_channels_alternate(stride: int) -> None:
+    block: Any = layers.ShuffleV2Block(8, 8, stride).eval()
+    x = torch.rand(2, 8, 6, 10)
+    first, second = (x, x) if stride == 2 else (x[:, :4], x[:, 4:])
+    first, second = block.branch1(first), block.branch2(second)
+    y = block(x)
+    assert y.shape == (2, 8, 6 // stride, 10 // stride)
+    assert torch.equal(y[:, ::2], first)
+    assert torch.equal(y[:, 1::2], second)
+
+
+def test_attention_over_pixels() -> None:
+    layer = layers.Attention(16, 2).eval()
+    x = torch.rand(2, 16, 3, 5)
+    # by head: 4 channels of q, 4 of k, 8 of v, each over 15 pixels
+    q, k, v = layer.qkv(x).view(2, 2, 16, 15).split([4, 4, 8], 2)
+    mixed = nn.functional.scaled_dot_product_attention(*(part.transpose(2, 3) for part in (q, k, v)))
+    expected = mixed.transpose(2, 3).reshape(2, 16, 3, 5) + layer.pe(v.reshape(2, 16, 3, 5))
+    torch.testing.assert_close(layer(x), layer.proj(expected))
+
+
+def test_c2f_joins_what_every_block_gives() -> None:
+    block: Any = layers.C2f(8, 12, 2).eval()
+    x = torch.rand(1, 8, 4, 4)
+    first, second = block.cv1(x)[:, :6], block.cv1(x)[:, 6:]
+    third = block.m[0](second)
+    joined = torch.cat((first, second, third, block.m[1](third)), 1)
+    torch.testing.assert_close(block(x), block.cv2(joined))
+
+
+def test_sppf_of_the_package_ultralytics() -> None:
+    """It keeps the number of pools, and may add the input."""
+    sppf: Any = layers.SPPF(8, 8, 5).eval()
+    x = torch.rand(1, 8, 20, 20)
+    expected = sppf(x)
+    sppf.n, sppf.add = 3, False
+    assert torch.equal(sppf(x), expected)
+    sppf.add = True
+    assert torch.equal(sppf(x), x + expected)
+
+
+def test_anchor_free_channels_are_distances_then_classes() -> None:
+    head: Any = layers.AnchorFreeDetect(3, [8, 12], (8, 16), reg_max=4).eval()
+    features = [torch.rand(1, 8, 4, 6), torch.rand(1, 12, 2, 3)]
+    for level, output in enumerate(head(features)):
+        assert torch.equal(output[:, :16], head.cv2[level](features[level]))
+        assert torch.equal(output[:, 16:], head.cv3[level](features[level]))
+
+
+def test_classifier_takes_the_mean_over_the_map() -> None:
+    head: Any = layers.Classify(6, 4, 10).eval()
+    x = torch.rand(2, 6, 5, 7)
+    (logits,) = head([x[:, :2], x[:, 2:]])
+    torch.testing.assert_close(logits, head.linear(head.conv(x).mean((2, 3))))
+
+
 def test_weighted_sum() -> None:
     layer = layers.Sum(3, weight=True)
     a, b, c = torch.rand(3, 1, 2, 4, 4)
@@ -107,7 +164,7 @@ def test_rewriting_changes_nothing(kind: str, stem: Stem) -> None:
     replace_layers(model)
     assert not any(isinstance(module, nn.SiLU | nn.Hardswish) for module in model.modules())
     fold = rewrite_stem(model, stem)
-    assert fold == (2 if stem == "fold" and not kind.startswith("yolov3") else 1)
+    assert fold == (2 if stem == "fold" and kind not in networks.UNFOLDED else 1)
     for head, reference in zip(model(torch.from_numpy(to_blob(image, fold))), expected, strict=True):
         np.testing.assert_allclose(head, reference, atol=1e-4 * float(reference.abs().max()))
 

@@ -173,7 +173,7 @@ def test_other_networks(module: str, name: str, sentence: str, command: Command)
         (["models.common.Conv", "b.models.common.Conv"], "two copies of YOLOv5: b.models.common.Conv is"),
         (["a.models.common.C3", "b.models.yolo.Detect"], "two copies of YOLOv5: b.models.yolo.Detect is"),
         (["os.system"], "asks for os.system"),
-        (["models.common.os.system"], "asks for models.common.os.system"),
+        (["models.common.os.system"], "contains models.common.os.system, which is not part of"),
         (["yolov5.models.yolo.os"], "which is not part of any"),
         (["torch.nn.modules.conv.Conv2d", "a.torch.nn.modules.conv.Conv2d"], "asks for a.torch.nn.modules"),
     ],
@@ -293,7 +293,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "another zip": (zip_with({"a/b.txt": b"hello"}), "not one that torch.save has written"),
     "zip bomb": (
         zip_with({"a/data.pkl": b"\x80\x02N.", "a/data/0": bytes(50 << 20)}, zipfile.ZIP_DEFLATED),
-        "compressed or overlapping records",
+        "compressed records",
     ),
     "huge view": (huge_view, "its tensors are larger than its data"),
     "huge padding": (huge_padding, "far more memory"),

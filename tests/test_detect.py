@@ -20,6 +20,8 @@ import pytest
 from pictures import RED_BOX, encode, mjpeg_server, quarters, red_picture, write_video
 
 from runtime import detect
+from runtime.command.screen import USUAL, screen_size
+from runtime.command.window import window_size
 from runtime.detector import DEFAULT_MODEL, Detector
 from runtime.inputs import frames
 from runtime.inputs.image_file import read_image
@@ -117,6 +119,7 @@ def test_many_sources_with_bad_ones_among_them(
     errors = output.err.splitlines()
     assert len(errors) == 2
     assert errors[0].startswith("error: missing.jpg: no such file")
+    assert errors[1].startswith("error: [3/4] ")
     assert "torn.jpg" in errors[1]
     lines = output.out.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == ["[1/4]", "[2/4]", "[4/4]"]
@@ -323,13 +326,39 @@ def test_show_ends_with_q_and_waits_at_still_pictures(
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(cv2, "namedWindow", lambda *arguments: None)
     monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
+    sizes: list[tuple[int, ...]] = []
+    monkeypatch.setattr(cv2, "resizeWindow", lambda title, *size: sizes.append(size))
     monkeypatch.setattr(cv2, "getWindowProperty", lambda *arguments: 1.0)
     monkeypatch.setattr(cv2, "imshow", lambda title, image: shown.append(image))
     monkeypatch.setattr(cv2, "waitKey", lambda milliseconds: next(keys))
     assert run(".", "--weights", model, "--show") == 0
     assert len(shown) == 2, "the first until a key came, the second until q"
+    assert sizes == [(64, 64)], "the pictures' size, set once"
     assert np.array_equal(shown[0], read_image(tmp_path / "runs" / "detect" / "0.png"))
     assert files(tmp_path / "runs") == ["detect/0.png", "detect/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("picture", "screen", "window"),
+    [
+        ((640, 480), (1280, 800), (640, 480)),
+        ((4000, 3000), (1280, 800), (907, 680)),
+        ((300, 6000), (1280, 800), (34, 680)),
+        ((20000, 1), (1000, 1000), (850, 1)),
+    ],
+)
+def test_the_window_is_as_large_as_the_picture_where_the_screen_is(
+    picture: tuple[int, int], screen: tuple[int, int], window: tuple[int, int]
+) -> None:
+    assert window_size(picture, screen) == window
+
+
+def test_a_screen_that_tells_nothing_has_the_usual_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":no-such-screen")
+    if sys.platform == "linux":
+        assert screen_size() == USUAL
+    else:
+        assert min(screen_size()) > 0
 
 
 def test_live_sources_run_together_until_they_are_lost(
@@ -453,3 +482,97 @@ def test_the_embedded_model_is_the_default(tmp_path: Path) -> None:
     assert "qr_code" in {found["name"] for found in entry["detections"]}
     expected = Detector(DEFAULT_MODEL)(read_image(picture)).to_dict()
     assert boxes(entry) == [pytest.approx(found["box"], abs=1e-3) for found in expected]
+
+
+def test_runs_get_folders_of_their_own(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(tmp_path / "red.png", red_picture())
+
+    def saved_in(*options: str) -> str:
+        assert run("red.png", "--weights", model, *options) == 0
+        return capsys.readouterr().out.strip().rpartition("saved in ")[2].replace("\\", "/")
+
+    assert [saved_in() for _ in range(3)] == ["runs/detect", "runs/detect2", "runs/detect3"]
+    assert saved_in("--exist-ok") == "runs/detect"
+    assert [saved_in("--output", "out") for _ in range(2)] == ["out", "out"]
+    assert [saved_in("--project", "p", "--name", "n") for _ in range(2)] == ["p/n", "p/n2"]
+    assert [saved_in("--name", "n"), saved_in("--project", "p")] == ["runs/detect/n", "p/exp"]
+    assert saved_in("--nosave", "--save-csv") == "runs/detect4"
+    assert files(tmp_path / "runs" / "detect4") == ["predictions.csv"]
+
+
+def test_nothing_saved_leaves_no_folder_and_is_not_said(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torn.png").write_bytes(encode(red_picture(), ".png")[:60])
+    assert run("torn.png", "--weights", model) == 1
+    assert run("torn.png", "--weights", "missing.onnx") == 2
+    assert "saved" not in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_table_that_is_replaced_is_said(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(tmp_path / "red.png", red_picture())
+    arguments = ["red.png", "--weights", model, "--no-save", "--json", "out.json", "--csv", "out.csv"]
+    assert run(*arguments) == 0
+    assert capsys.readouterr().err == ""
+    assert run(*arguments) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: out.{kind} is there already and is replaced" for kind in ("json", "csv")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["64"], None),
+        (["65"], "--imgsz 65 is not divisible by 32: 96 is used"),
+        (["65", "128"], "--imgsz 65 128 is not divisible by 32: 96 128 is used"),
+    ],
+)
+def test_another_size_than_asked_for_is_said(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], asked: list[str], said: str | None
+) -> None:
+    write_image(tmp_path / "red.png", red_picture())
+    assert run("red.png", "--weights", model, "--no-save", "--imgsz", *asked) == 0
+    assert capsys.readouterr().err == (f"warning: {said}\n" if said else "")
+
+
+def test_drawing_is_told_what_was_asked_for(tmp_path: Path, model: str) -> None:
+    write_image(tmp_path / "red.png", red_picture())
+    assert run("red.png", "--weights", model, "--line-thickness", "5", "--hide-labels", "--hide-conf") == 0
+    saved = read_image(tmp_path / "runs" / "detect" / "red.png")
+    assert np.array_equal(
+        saved,
+        Detector(model)(red_picture()).draw(
+            red_picture(), line_thickness=5, hide_labels=True, hide_conf=True
+        ),
+    )
+    assert not np.array_equal(saved, Detector(model)(red_picture()).draw(red_picture()))
+
+
+def test_what_was_left_out_is_counted(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "in" / "red.png", red_picture())
+    write_image(tmp_path / "in" / "sub" / "red.png", red_picture())
+    (tmp_path / "in" / "notes.txt").touch()
+    assert run("in", "--weights", model, "--no-save") == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("; left out: 1 other file, 1 subfolder")
+    assert run("in", "--weights", model, "--no-save", "--recursive") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("2 images in ")
+    assert last.endswith("; left out: 1 other file")
+
+
+def test_the_default_model_that_finds_nothing_is_named(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(tmp_path / "grey.png", quarters())
+    assert run("grey.png", "--no-save") == 0
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("warning: nothing was found: without --weights it is codes.onnx that looks")
+    assert said.endswith("`python -m convert best.pt` makes a file for --weights")
+    assert run("grey.png", "--no-save", "--weights", model) == 0
+    assert capsys.readouterr().err == ""

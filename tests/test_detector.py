@@ -336,7 +336,10 @@ class TestModelAndMetadataAtOdds:
 
     def test_a_graph_that_opencv_cannot_load(self, tmp_path):
         model = onnx_models.red_network()
-        model.graph.node[0].op_type = "NoSuchOperator"
+        scales = onnx_models.numpy_helper.from_array(np.ones(4, np.float32), "scales")
+        model.graph.initializer.append(scales)
+        resize = onnx_models.helper.make_node("Resize", ["images", "", "scales"], ["x"], mode="no such mode")
+        model.graph.node.append(resize)
         with pytest.raises(ModelError, match="OpenCV"):
             Detector(onnx_models.write(tmp_path / "unknown.onnx", model))(picture())
 

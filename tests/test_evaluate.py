@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from runtime import evaluate
 from runtime.errors import InputError
+from runtime.evaluation.annotations import read_coco, read_yolo
 from runtime.evaluation.compare import compare
-from runtime.evaluation.data import Boxes, collect, dataset_of, read_coco, read_rows, read_yolo
+from runtime.evaluation.data import Boxes
 from runtime.evaluation.figures import confusion_matrix, iou, pair_up
+from runtime.evaluation.results_file import collect, dataset_of, read_rows
 
 
 def coco(boxes: list[tuple[int, int, list[float]]], **changes: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from runtime.inputs.sources import Source, find_sources
 
 
 def sources_of(*arguments: str | Path) -> list[Source]:
-    sources, problems = find_sources([str(argument) for argument in arguments])
+    sources, problems, _ = find_sources([str(argument) for argument in arguments])
     assert problems == []
     return sources
 

@@ -13,6 +13,9 @@ PACKAGES = ("runtime", "convert", "weights")
 
 # The core of the runtime and the rooms around it, each of which may import only what stands before it.
 ORDER = [
+    "runtime.visible",
+    "runtime.form",
+    "runtime.exports",
     "runtime.errors",
     "runtime.letterbox",
     "runtime.candidates",
@@ -28,7 +31,11 @@ ORDER = [
     "runtime.draw",
     "runtime.detections",
     "runtime.classification",
+    "runtime.tiles",
     "runtime.tasks",
+    "runtime.protobuf",
+    "runtime.model_graph",
+    "runtime.model_shapes",
     "runtime.model_file",
     "runtime.network",
     "runtime.detector",
@@ -39,7 +46,9 @@ ORDER = [
     "runtime.command",
     "runtime.evaluation",
     "runtime.benchmark",
+    "runtime.service",
 ]
+EXTRAS = ("runtime.service",)  # rooms that need an extra; commands enter them only when they run
 
 
 def modules() -> dict[str, Path]:
@@ -131,6 +140,8 @@ def test_packages_only_look_one_way() -> None:
 def test_the_runtime_starts_with_opencv_and_numpy_alone() -> None:
     allowed = sys.stdlib_module_names | {"cv2", "numpy", "runtime"}
     for name, path in MODULES.items():
-        if name.partition(".")[0] == "runtime":
-            found = {each.partition(".")[0] for each in imports(name, path, everywhere=False)}
+        if name.partition(".")[0] == "runtime" and room(name) not in EXTRAS:
+            targets = imports(name, path, everywhere=False)
+            assert not [target for target in targets if room(target) in EXTRAS], name
+            found = {each.partition(".")[0] for each in targets}
             assert found <= allowed, f"{name} imports {found - allowed}"

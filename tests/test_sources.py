@@ -13,7 +13,7 @@ from runtime.inputs.sources import Kind, Source, find_sources
 
 def found(*arguments: str | Path) -> list[Source]:
     """Find sources where all arguments lead to some."""
-    sources, problems = find_sources([str(argument) for argument in arguments])
+    sources, problems, _ = find_sources([str(argument) for argument in arguments])
     assert problems == []
     return sources
 
@@ -99,10 +99,10 @@ def test_what_leads_nowhere_is_told_and_the_rest_is_found(
     monkeypatch.chdir(tmp_path)
     touch(tmp_path, "good.jpg")
     (tmp_path / "empty").mkdir()
-    sources, problems = find_sources([argument, "good.jpg"])
+    sources, problems, _ = find_sources([argument, "good.jpg"])
     assert [source.name for source in sources] == ["good.jpg"]
     assert len(problems) == 1
-    assert argument in problems[0]
+    assert argument.replace("\0", "\\x00") in problems[0]
     assert reason in problems[0]
 
 
@@ -111,7 +111,7 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pyte
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    sources, problems = find_sources([str(tmp_path)])
+    sources, problems, _ = find_sources([str(tmp_path)])
     assert sources == []
     assert problems == [f"{tmp_path}: Permission denied"]
 
@@ -119,6 +119,29 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files on this system")
 def test_a_pipe_is_no_source(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
-    sources, problems = find_sources([str(tmp_path / "pipe.jpg")])
+    sources, problems, _ = find_sources([str(tmp_path / "pipe.jpg")])
     assert sources == []
     assert "neither a file nor a folder" in problems[0]
+
+
+def test_subfolders_are_looked_into_when_asked_for(tmp_path: Path) -> None:
+    touch(tmp_path / "in", "b.jpg", "a.png", "notes.txt", ".hidden.txt")
+    touch(tmp_path / "in" / "sub" / "deep", "c.jpg", "b.jpg", "labels.csv")
+    touch(tmp_path / "in" / ".git", "x.jpg")
+    plain = find_sources([str(tmp_path / "in")])
+    assert [source.stem for source in plain.found] == ["a", "b"]
+    assert plain.left_out == {"other file": 1, "subfolder": 1}
+    deep = find_sources([str(tmp_path / "in")], recursive=True)
+    assert [source.stem for source in deep.found] == ["a", "b", "b-2", "c"]
+    assert deep.left_out == {"other file": 2}
+    pattern = find_sources([str(tmp_path / "in" / "*")])
+    assert [source.stem for source in pattern.found] == ["a", "b"]
+    assert pattern.left_out == {"other file": 1}
+
+
+def test_a_folder_of_folders_names_the_option(tmp_path: Path) -> None:
+    touch(tmp_path / "in" / "sub", "c.jpg")
+    _, problems, _ = find_sources([str(tmp_path / "in")])
+    assert problems == [
+        f"{tmp_path / 'in'}: no pictures or videos in this folder; --recursive looks into its subfolders"
+    ]

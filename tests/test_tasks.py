@@ -53,7 +53,7 @@ class Whole(Task):
 
     name = "whole"
     needs = ("names",)
-    user = "Guesser"
+    user = ("Guesser", "guess")
     outputs = ("out0",)
     facts = "one output"
 

@@ -7,7 +7,12 @@ from typing import Any
 
 from torch import nn
 
+from runtime.letterbox import MAX_SIDE
+
+from ..errors import CheckpointError
 from ..layers import C3, SPPF, AnchorFreeDetect, BaseModel, Conv, Detect, KeypointDetect
+
+MAX_NAME = 5000  # letters of a class name
 
 
 def class_names(model: BaseModel) -> list[str]:
@@ -17,7 +22,16 @@ def class_names(model: BaseModel) -> list[str]:
         names = dict(enumerate(names))
     if not isinstance(names, dict):
         names = {}
-    return [readable(str(names.get(i, i))) for i in range(model.head.classes())]
+    return [_class_name(names.get(i), i) for i in range(model.head.classes())]
+
+
+def _class_name(name: Any, number: int) -> str:
+    if not isinstance(name, str | int | float):
+        return str(number)
+    text = readable(str(name))
+    if len(text) > MAX_NAME:
+        raise CheckpointError(f"the name of its class {number} has {len(text)} letters")
+    return text
 
 
 def readable(text: str) -> str:
@@ -36,7 +50,7 @@ def trained_size(content: Any) -> int | None:
     size = options.get("imgsz", options.get("img_size"))
     if isinstance(size, list | tuple) and size:
         size = size[0]
-    return size if type(size) is int and 32 <= size <= 8192 else None
+    return size if type(size) is int and 32 <= size <= MAX_SIDE else None
 
 
 def release_of(model: BaseModel, content: Any, names: set[str], legacy: bool) -> str:

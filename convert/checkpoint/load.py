@@ -17,14 +17,16 @@ from ..layers.heads import FACE_POINTS
 from .facts import class_names, release_of, trained_size
 from .torch_file import read_torch_file
 
-MAX_PARAMETERS = 1_000_000_000
-"""Networks with more are refused; yolov5x6 has 141 million."""
+MAX_PARAMETERS = 1_000_000_000  # networks with more are refused; yolov5x6 has 141 million
 
+# Kernels, paddings and factors of upsampling beyond it are refused; YOLOv5's largest is 13.
 MAX_LAYER_SIZE = 64
-"""Kernels, paddings and factors of upsampling beyond it are refused; YOLOv5's largest is 13."""
 
-MAX_WRAPPINGS = 8
-"""How many modules there may be around the network, each in the next."""
+# Ways from the network to its layers; one layer in several places is there once for each of them.
+MAX_PATHS = 20_000
+
+MAX_DEPTH = 50  # how deep layers may lie in each other
+MAX_WRAPPINGS = 8  # how many modules there may be around the network, each in the next
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Checkpoint:
     `model.head` says what task it has. `strides` has an entry for each output that is a map of boxes, in the
     network's own order, which is coarse to fine in v1.0; `anchors`, for each of them that has any, a float32
     array (na, 2) of (width, height) in input pixels. `imgsz` is the size it was trained for, if the file says
-    so.
+    so; `metadata` what its head has for the model file.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Checkpoint:
     strides: list[int]
     anchors: list[np.ndarray]
     imgsz: int | None
+    metadata: dict[str, Any]
 
     @property
     def parameters(self) -> int:
@@ -65,6 +68,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         content, names, legacy = read_torch_file(path)
         sha256 = _sha256(path)
         model = _find_model(content)
+        _check_paths(model)
         _check_size(model)
         model = model.float().eval()
         _heal(model)
@@ -77,6 +81,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             strides=model.head.level_strides(),
             anchors=model.head.level_anchors(),
             imgsz=trained_size(content),
+            metadata=model.head.metadata(),
         )
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: there is no such file") from error
@@ -143,21 +148,43 @@ def _find_model(content: Any) -> BaseModel:
     head = content.head
     if not isinstance(head, Head):
         raise CheckpointError(f"its network ends in {type(head).__name__}, not in a head of YOLOv5's")
-    if type(head) is Detect and head.no == head.nc + 5 + 2 * FACE_POINTS:
+    if type(head) is Detect and head.no == head.classes() + 5 + 2 * FACE_POINTS:
         head.__class__ = KeypointDetect  # yolov5-face has kept the name
     return content
 
 
 def _check_size(model: nn.Module) -> None:
-    """Refuse tensors larger than their data: a view can repeat one number a billion times."""
-    total = 0
+    """Refuse tensors larger than their data: a view can repeat one number a billion times.
+
+    So can many views of one storage, each of which becomes a tensor of its own.
+    """
+    numbers, stored = 0, {}
     for tensor in [*model.parameters(), *model.buffers()]:
-        total += tensor.numel()
-        if (
-            tensor.numel() > tensor.untyped_storage().nbytes() // tensor.element_size()
-            or total > MAX_PARAMETERS
-        ):
+        storage = tensor.untyped_storage()
+        stored[storage.data_ptr()] = storage.nbytes() // tensor.element_size()
+        numbers += tensor.numel()
+        if tensor.numel() > storage.nbytes() // tensor.element_size() or numbers > MAX_PARAMETERS:
             raise CheckpointError("its tensors are larger than its data")
+    if numbers > 2 * sum(stored.values()):
+        raise CheckpointError("its tensors are larger than its data")
+
+
+def _check_paths(model: nn.Module) -> None:
+    """Refuse layers that are in each other, or in so many places that walking through them never ends."""
+    paths: dict[nn.Module, int] = {}
+
+    def count(module: nn.Module, depth: int) -> int:
+        if module not in paths:
+            paths[module] = MAX_PATHS + 1  # should it come across itself
+            if depth > MAX_DEPTH:
+                raise CheckpointError("its layers are nested too deeply")
+            inner = (count(child, depth + 1) for child in module._modules.values() if child is not None)
+            paths[module] = 1 + sum(inner)
+        if paths[module] > MAX_PATHS:
+            raise CheckpointError("its layers are used in too many places, or within themselves")
+        return paths[module]
+
+    count(model, 0)
 
 
 def _heal(model: BaseModel) -> None:

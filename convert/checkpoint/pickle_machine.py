@@ -31,6 +31,9 @@ class Builder(Protocol):
         """Give the value back, if it may be a dictionary's key or a set's member."""
 
 
+MAX_OPCODES = 1_000_000  # of one pickle; the largest training checkpoints have about 200,000
+MAX_TEXT = 1 << 20  # letters of a text, or bytes: a checkpoint of v1.0 holds the source code of its classes
+
 _MARK = object()
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY = {"EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_DICT": dict, "EMPTY_SET": set}
@@ -43,8 +46,14 @@ def read_pickle(stream: BinaryIO, builder: Builder) -> Any:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     arg: Any
-    for opcode, arg, _ in pickletools.genops(stream):
+    for count, (opcode, arg, _) in enumerate(pickletools.genops(stream)):
         op = opcode.name
+        if count >= MAX_OPCODES:
+            raise ValueError(f"it has more than {MAX_OPCODES} opcodes")
+        if isinstance(arg, str | bytes | bytearray) and len(arg) > MAX_TEXT:
+            raise ValueError(f"it holds a text of {len(arg)} letters")
+        if isinstance(arg, int) and arg.bit_length() > 128:
+            raise ValueError("it holds a number of more than 128 bits")
         if op in _NOTHING:
             continue
         if op == "STOP":
@@ -68,7 +77,9 @@ def read_pickle(stream: BinaryIO, builder: Builder) -> Any:
             stack.append(builder.name(module, name))
         elif op == "STACK_GLOBAL":
             module, name = _pop(stack, 2)
-            stack.append(builder.name(str(module), str(name)))
+            if not (isinstance(module, str) and isinstance(name, str)):
+                raise ValueError("a name that is not a text")
+            stack.append(builder.name(module, name))
         elif op in ("REDUCE", "NEWOBJ"):
             function, args = _pop(stack, 2)
             stack.append(_call(builder, function, args))

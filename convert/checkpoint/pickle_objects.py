@@ -17,6 +17,20 @@ from ..errors import CheckpointError, first_line
 from .class_paths import CLASSES, split_prefix
 from .pickle_machine import read_pickle
 
+MAX_NAME = 256  # letters of a class path
+
+MAX_MODULES = 20_000
+# Of one file; the largest networks have about 1,500 modules, twice in a training checkpoint.
+MAX_TENSORS = 100_000
+
+MAX_RANGE = 10_000
+MAX_PATH = 4096  # letters
+
+# Values in one attribute of a layer, nested ones counted in: a model keeps its class names in one.
+MAX_ATTRIBUTE = 100_000
+
+MAX_DEPTH = 20  # how deep the lists in an attribute may be nested
+
 
 class Name(NamedTuple):
     """A module-level name that the pickle mentions, such as torch.HalfStorage: no more than that name."""
@@ -107,7 +121,11 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> torch
     """Make a view of a storage, all of whose elements must lie inside it."""
     if not isinstance(storage, torch.Tensor):
         raise ValueError("a tensor without a storage")
-    if len(size) != len(stride) or any(type(v) is not int or v < 0 for v in (offset, *size, *stride)):
+    if not (isinstance(size, tuple | list) and isinstance(stride, tuple | list) and len(size) <= 8):
+        raise ValueError("a tensor of an impossible shape")
+    if len(size) != len(stride) or any(
+        type(v) is not int or not 0 <= v < 1 << 40 for v in (offset, *size, *stride)
+    ):
         raise ValueError("a tensor of an impossible shape")
     if 0 in size:
         return storage.new_empty(size)
@@ -128,26 +146,49 @@ def _mapping(*args: Any) -> dict[Any, Any]:
 
 
 def _set(items: Any = ()) -> set[Any]:
+    if not isinstance(items, list | tuple | set):
+        raise ValueError("a set of something else than a list")
     return {_key(item) for item in items}
 
 
+def _range(*bounds: Any) -> range:
+    """Give a range, which is soon written and long to walk through."""
+    if not all(type(bound) is int for bound in bounds) or len(range(*bounds)) > MAX_RANGE:
+        raise ValueError("a range that is too long")
+    return range(*bounds)
+
+
+def _size(sides: Any = ()) -> tuple[Any, ...]:
+    if not isinstance(sides, list | tuple):
+        raise ValueError("a size of something else than a list")
+    return tuple(sides)
+
+
 def _key(value: Any) -> Any:
-    """Let plain values pass: hashing a nested tuple from a hostile file could take forever."""
-    if value is None or isinstance(value, str | int | float | bytes):
+    """Let plain values pass: hashing a nested tuple from a hostile file could take forever.
+
+    So could numbers that are chosen to have the same hash; those below 2^61 - 1 are their own.
+    """
+    if value is None or isinstance(value, str | bytes):
+        return value
+    if isinstance(value, int) and abs(value) < (1 << 61) - 1:
         return value
     raise ValueError("a dictionary key that is not a plain value")
 
 
 def _path(*parts: Any) -> str:
-    return "/".join(part for part in parts if isinstance(part, str))
+    texts = [part for part in parts if isinstance(part, str)]
+    if sum(map(len, texts)) > MAX_PATH:
+        raise ValueError("a path that is too long")
+    return "/".join(texts)
 
 
 CALLS: dict[str, Callable[..., Any]] = {
-    "builtins.range": range,
+    "builtins.range": _range,
     "builtins.set": _set,
     "collections.OrderedDict": _mapping,
     "collections.defaultdict": _mapping,
-    "torch.Size": tuple,
+    "torch.Size": _size,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch._utils._rebuild_tensor": _tensor,
@@ -155,14 +196,14 @@ CALLS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(PATHS, _path),
 }
 
+# Two requests for getattr are understood, and left unfulfilled; any other use of it is refused.
+#
+# YOLOv5's fuse() gives each convolution an attribute `forward`, one of the methods FUSED_FORWARDS of its; a
+# pickle asks for it as getattr(layer, name). The stand-ins see by themselves whether they are fused. And
+# v7.0's Segment keeps the function Detect.forward, which its stand-in has no use for.
 GETATTR = "builtins.getattr"
 FUSED_FORWARDS = ("forward_fuse", "fuseforward")
 DETECT_FORWARD = (Name("models.yolo.Detect"), "forward")
-"""Two requests for getattr are understood, and left unfulfilled; any other use of it is refused.
-
-YOLOv5's fuse() gives each convolution an attribute `forward`, one of the methods FUSED_FORWARDS of its; a
-pickle asks for it as getattr(layer, name). The stand-ins see by themselves whether they are fused. And v7.0's
-Segment keeps the function Detect.forward, which its stand-in has no use for."""
 
 KNOWN = CALLS.keys() | CLASSES.keys() | STORAGE_DTYPES.keys() | IGNORED
 
@@ -178,9 +219,13 @@ class Objects:
         self.prefix: str | None = None
         self.persistent = persistent
         self.key = _key
+        self._modules = 0
+        self._tensors = 0
 
     def name(self, module: str, name: str) -> Name:
         """Give the name, without prefix, if it is one that is understood; else raise CheckpointError."""
+        if len(module) + len(name) > MAX_NAME:
+            raise ValueError(f"a name of {len(module) + len(name)} letters")
         path = f"{OLD_MODULES.get(module, module)}.{name}"
         path = OLD_NAMES.get(path, path)
         prefix, own_path = split_prefix(path) or (None, path)
@@ -206,8 +251,14 @@ class Objects:
                     return Ignored()
                 raise CheckpointError(refusal(GETATTR))
             if function.path in CALLS:
+                self._tensors += function.path.startswith("torch._utils")
+                if self._tensors > MAX_TENSORS:
+                    raise ValueError(f"it has more than {MAX_TENSORS} tensors")
                 return CALLS[function.path](*args)
             if function.path in CLASSES:
+                self._modules += 1
+                if self._modules > MAX_MODULES:
+                    raise ValueError(f"it has more than {MAX_MODULES} layers")
                 return _empty_module(CLASSES[function.path])
         if isinstance(function, Ignored) or (isinstance(function, Name) and function.path in IGNORED):
             return Ignored()
@@ -247,7 +298,41 @@ def _set_state(module: nn.Module, state: Any) -> None:
                 if name not in own and not hasattr(nn.Module, name):
                     own[key][name] = content
         elif isinstance(key, str) and key not in own and not hasattr(type(module), key):
-            own[key] = value
+            own[key] = _attribute(key, value, PLAIN if type(module).__module__.startswith("torch.") else OWN)
+
+
+class Limits(NamedTuple):
+    """How many values an attribute may hold, nested ones counted in, and how long its texts may be."""
+
+    values: int
+    letters: int
+
+
+OWN = Limits(MAX_ATTRIBUTE, 10_000)
+PLAIN = Limits(32, 100)  # for PyTorch's own layers, whose code and messages write their attributes out
+
+
+def _attribute(key: str, value: Any, limits: Limits) -> Any:
+    """Give an attribute's value back if it is of a bearable size. Raises ValueError."""
+    found, level = 0, [value]
+    for _ in range(MAX_DEPTH):
+        found += len(level)
+        if found > limits.values:
+            break
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, str | bytes) and len(each) > limits.letters:
+                raise ValueError("an attribute of a layer is too long a text")
+            if isinstance(each, int) and each.bit_length() > 63:
+                raise ValueError("an attribute of a layer is too large a number")
+            if isinstance(each, dict):
+                inner += [*each.keys(), *each.values()]
+            elif isinstance(each, list | tuple | set | frozenset):
+                inner += each
+        if not inner:
+            return value
+        level = inner
+    raise ValueError("an attribute of a layer holds too many values")
 
 
 def read_objects(stream: BinaryIO, persistent: Callable[[Any], Any]) -> tuple[Any, set[str]]:
@@ -265,7 +350,7 @@ def read_objects(stream: BinaryIO, persistent: Callable[[Any], Any]) -> tuple[An
         ArithmeticError,
         AttributeError,
         LookupError,
-        RecursionError,
+        MemoryError,
         RuntimeError,
         TypeError,
         ValueError,

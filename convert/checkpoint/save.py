@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from runtime.outputs.atomic import AtomicFile
+from runtime.outputs.atomic import new_file
 
 from .class_paths import PATH_OF
 
@@ -59,16 +59,9 @@ def save_checkpoint(path: str | Path, model: nn.Module, *, legacy: bool = False,
 
 def save_pickle(path: str | Path, content: Any, *, legacy: bool = False) -> None:
     """Write any object as `torch.save` does, this project's classes under YOLOv5's paths."""
-    file = AtomicFile(Path(path))
     pickle_module = SimpleNamespace(__name__="pickle", Pickler=_YOLOv5Pickler, dump=_dump)
-    try:
-        with file.temporary.open("wb") as stream:
-            torch.save(
-                content, stream, pickle_module=pickle_module, _use_new_zipfile_serialization=not legacy
-            )
-        file.commit()
-    finally:
-        file.discard()
+    with new_file(Path(path)) as temporary, temporary.open("wb") as stream:
+        torch.save(content, stream, pickle_module=pickle_module, _use_new_zipfile_serialization=not legacy)
 
 
 def _dump(obj: Any, file: Any, protocol: int | None = None) -> None:

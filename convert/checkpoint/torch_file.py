@@ -9,19 +9,24 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 
+from runtime.visible import visible
+
 from ..errors import CheckpointError
 from .pickle_objects import STORAGE_DTYPES, Name, read_objects
 
-MAX_BYTES = 16 << 30
-"""Larger files are refused; the largest YOLOv5 training checkpoint has about 2.4 GB."""
+MAX_BYTES = 16 << 30  # larger files are refused; the largest YOLOv5 training checkpoint has about 2.4 GB
 
+# The same for the pickle in a zip archive, which has no tensors in it; 1 MB is usual.
 MAX_PICKLE_BYTES = 256 << 20
-"""The same for the pickle in a zip archive, which has no tensors in it; 1 MB is usual."""
+
+MAX_RECORD_NAME = 100  # letters of a storage's name, which is a number in digits
+MAX_RECORDS = 100_000  # in a zip archive: one for each storage, and a few others
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -66,6 +71,10 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
         )
     if len(pickles) != 1:
         raise CheckpointError("it is a zip archive, but not one that torch.save has written")
+    if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in records.values()):
+        raise CheckpointError("its zip archive holds compressed records, which torch.save never writes")
+    if len(records) > MAX_RECORDS:
+        raise CheckpointError(f"its zip archive has more than {MAX_RECORDS} records")
     folder = pickles[0].removesuffix("data.pkl")
     # torch.save stores uncompressed, so all records together are smaller than the file: no zip bombs
     if sum(info.file_size for info in records.values()) > size:
@@ -77,7 +86,7 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
         try:
             return archive.read(records[name])
         except KeyError as error:
-            raise CheckpointError(f"it is damaged: the record {name} is missing") from error
+            raise CheckpointError(f"it is damaged: the record {visible(name)} is missing") from error
         except (
             zipfile.BadZipFile,
             OSError,
@@ -85,8 +94,10 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
             ValueError,
             EOFError,
             NotImplementedError,
+            struct.error,
+            zlib.error,
         ) as error:
-            raise CheckpointError(f"it is damaged: the record {name} cannot be read") from error
+            raise CheckpointError(f"it is damaged: the record {visible(name)} cannot be read") from error
 
     if f"{folder}byteorder" in records and record(f"{folder}byteorder") != b"little":
         raise CheckpointError(
@@ -101,7 +112,7 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
         if name not in storages:
             data = record(f"{folder}data/{name}")
             if len(data) != count * dtype.itemsize:
-                raise CheckpointError(f"it is damaged: the storage {name} has the wrong size")
+                raise CheckpointError(f"it is damaged: the storage {visible(name, 40)} has the wrong size")
             # a copy, as PyTorch wants writable memory
             storages[name] = (
                 torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
@@ -118,7 +129,13 @@ def _storage(key: Any) -> tuple[torch.dtype, str, int]:
     kind, name, count = key[1], key[2], key[4]
     if not isinstance(kind, Name) or kind.path not in STORAGE_DTYPES or type(count) is not int or count < 0:
         raise ValueError("a storage of an unknown type")
-    return STORAGE_DTYPES[kind.path], str(name), count
+    return STORAGE_DTYPES[kind.path], _record_name(name), count
+
+
+def _record_name(name: Any) -> str:
+    if not isinstance(name, str) or len(name) > MAX_RECORD_NAME:
+        raise ValueError("a storage without a name")
+    return name
 
 
 def _read_legacy(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
@@ -149,10 +166,10 @@ def _read_legacy(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
 
     content, names = read_objects(file, persistent)
     keys, _ = read_objects(file, plain)
-    if not isinstance(keys, list) or any(str(key) not in storages for key in keys):
+    if not isinstance(keys, list) or not {_record_name(key) for key in keys} <= storages.keys():
         raise CheckpointError("it is damaged: its list of storages does not fit its pickle")
     for key in keys:
-        storage = storages[str(key)]
+        storage = storages[key]
         count = file.read(8)
         data = file.read(storage.numel() * storage.itemsize)
         if len(count) < 8 or len(data) < storage.numel() * storage.itemsize:
@@ -161,6 +178,6 @@ def _read_legacy(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
             raise CheckpointError("it is damaged: a storage has the wrong size")
         if data:
             storage.copy_(torch.frombuffer(bytearray(data), dtype=storage.dtype))
-    if set(map(str, keys)) != storages.keys():
+    if set(keys) != storages.keys():
         raise CheckpointError("it is damaged: the data of some weights is missing")
     return content, names

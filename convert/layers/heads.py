@@ -13,20 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from runtime.visible import brief
+
 from ..errors import CheckpointError
 from .blocks import Conv
 
-MAX_COUNT = 100_000
-"""Heads with more classes, anchors or levels are refused."""
-
+MAX_COUNT = 100_000  # heads with more classes, anchors or levels are refused
 MAX_STRIDE = 1024
+FACE_POINTS = 5  # yolov5-face's: left eye, right eye, nose, left and right corner of the mouth
 
-FACE_POINTS = 5
-"""The landmarks of yolov5-face: left eye, right eye, nose, left and right corner of the mouth."""
-
+# What every release normalises a classifier's input by: red, green, blue, each 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""What every release normalises a classifier's input by: red, green, blue, each 0 to 1."""
 
 Shapes = dict[str, tuple[int, ...]]
 """The outputs' names, in order, and the shape that each has for one image."""
@@ -81,7 +79,7 @@ class LevelHead(Head):
         """Give the stride of each level, in pixels. Raises CheckpointError if they make no sense."""
         values = torch.as_tensor(self.stride).float().flatten().tolist()
         if len(values) != self.nl or any(not 1 <= v <= MAX_STRIDE or v != int(v) for v in values):
-            raise CheckpointError(f"its head has strides {values}, which makes no sense")
+            raise CheckpointError(f"its head has strides {values[:8]!s}, which makes no sense")
         return [int(v) for v in values]
 
     def output_shapes(self, height: int, width: int) -> Shapes:
@@ -348,7 +346,7 @@ class Classify(Head):
 
 def _count(value: Any, what: str) -> int:
     if type(value) is not int or not 1 <= value <= MAX_COUNT:
-        raise CheckpointError(f"its number of {what} is {value}, which makes no sense")
+        raise CheckpointError(f"its number of {what} is {brief(value)}, which makes no sense")
     return value
 
 

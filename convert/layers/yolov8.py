@@ -58,10 +58,11 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = (int(value) for value in x.shape)
-        parts = self.qkv(x).view(n, self.num_heads, 2 * self.key_dim + self.head_dim, h * w)
-        q, k, v = parts.split([self.key_dim, self.key_dim, self.head_dim], 2)
-        share = torch.softmax((q.transpose(2, 3) @ k) * self.scale, dim=-1)
-        mixed = (v @ share.transpose(2, 3)).reshape(n, c, h, w)
+        channels = [self.key_dim, self.key_dim, self.head_dim]
+        q, k, v = self.qkv(x).view(n, self.num_heads, sum(channels), h * w).split(channels, 2)
+        # as in TransformerLayer, products of (N, heads, pixels, width), which every OpenCV gets right
+        share = torch.softmax((q.transpose(2, 3) * self.scale) @ k, dim=-1)
+        mixed = (share @ v.transpose(2, 3)).transpose(2, 3).reshape(n, c, h, w)
         return self.proj(mixed + self.pe(v.reshape(n, c, h, w)))
 
 

@@ -14,7 +14,8 @@ namespace detect {
 
 inline constexpr const char* usage = R"(usage: yolov5-detect SOURCE... [options]
 
-Find objects in pictures, videos and live streams with a YOLOv5 model and OpenCV alone.
+Find objects in pictures, videos and live streams with a YOLOv5 model and OpenCV alone: boxes, and masks or keypoints
+where the model gives some.
 
   SOURCE             a picture, video, folder, camera number or stream URL
 
@@ -23,11 +24,14 @@ Find objects in pictures, videos and live streams with a YOLOv5 model and OpenCV
   --device NAME      cpu, opencl, cuda, ...; a wrong one lists those that can be used (default: cpu)
   --threads N        processor threads to use (default: all cores)
 
-  --conf-thres X     lowest score, 0 to 1 (default: 0.25)
-  --iou-thres X      of boxes that overlap more, the best one stays, 0 to 1 (default: 0.45)
+  --conf-thres X     lowest score, 0 to 1 (default: 0.25; 0.6 for keypoints)
+  --iou-thres X      of boxes that overlap more, the best one stays, 0 to 1
+                     (default: 0.45; 0.5 for keypoints, 0.7 for models without anchors)
   --max-det N        most boxes per image (default: 1000)
   --classes CLASS... look for these only, by name or number
   --multi-label      give a box every class that scores high enough, not just the best: what evaluations do
+
+  --max-pixels N     refuse pictures of more, which a small file may unpack to (default: 100000000)
 
   --output DIR       folder for annotated pictures and videos (default: runs/detect)
   --no-save          save none
@@ -43,7 +47,7 @@ nothing can be written; 130 interrupted (Ctrl-C; videos and JSON are complete up
 struct Arguments {
     std::vector<std::string> sources;
     std::filesystem::path weights, output = std::filesystem::path("runs") / "detect", json;
-    int threads = 0;
+    int threads = 0, max_pixels = 100'000'000;
     bool save = true, show = false;
     yolov5_dnn::Options detector;
 };
@@ -114,6 +118,8 @@ inline Arguments parse(const std::vector<std::string>& words) {
             } while (has_value());
         } else if (option == "--multi-label") {
             arguments.detector.multi_label = true;
+        } else if (option == "--max-pixels") {
+            arguments.max_pixels = positive();
         } else if (option == "--output") {
             arguments.output = value();
         } else if (option == "--no-save") {

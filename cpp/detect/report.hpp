@@ -16,11 +16,14 @@
 
 namespace detect {
 
+using yolov5_dnn::visible;
+
 // How many of each class: "4 person, 1 bus".
 inline std::string describe(const std::map<int, int>& counts, const std::vector<std::string>& names) {
     std::string text;
     for (const auto& [class_id, count] : counts)
-        text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + names[static_cast<std::size_t>(class_id)];
+        text += (text.empty() ? "" : ", ") + std::to_string(count) + " " +
+                visible(names[static_cast<std::size_t>(class_id)], 60);
     return text.empty() ? "nothing" : text;
 }
 
@@ -59,7 +62,7 @@ public:
         ++number_;
         if (looked_at_ == 0) return;
         if (sources_ > 1) std::cout << '[' << number_ << '/' << sources_ << "] ";
-        std::cout << source.name << "  " << size_.width << 'x' << size_.height << "  ";
+        std::cout << visible(source.name, 1000) << "  " << size_.width << 'x' << size_.height << "  ";
         if (source.kind != Kind::image) std::cout << plural(looked_at_, "frame") << "  ";
         std::cout << describe(counts_, names) << "   " << stages(sum_, looked_at_) << std::endl;
         (source.kind == Kind::image ? images_ : frames_) += looked_at_;
@@ -69,7 +72,7 @@ public:
     }
 
     void problem(const std::string& text) {
-        std::cerr << "error: " << text << '\n';
+        std::cerr << "error: " << visible(text, 4000) << '\n';
         ++failed_;
     }
 
@@ -81,7 +84,7 @@ public:
         if (failed_) std::cout << ", " << failed_ << " failed";
         std::cout << std::fixed << std::setprecision(1) << " in " << seconds.count() << " s ("
                   << (images_ + frames_) / std::max(seconds.count(), 1e-6) << " per second)";
-        if (!saved_in.empty()) std::cout << "; saved in " << saved_in;
+        if (!saved_in.empty()) std::cout << "; saved in " << visible(saved_in, 1000);
         std::cout << std::endl;
     }
 

@@ -18,6 +18,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/videoio.hpp>
 
+#include "image_header.hpp"
 #include "options.hpp"
 
 namespace detect {
@@ -132,16 +133,27 @@ struct Frame {
 };
 
 // Calls `use` on each picture of a source until it returns false. Throws InputError if the source cannot be read.
-inline void read(const Source& source, const std::function<bool(const Frame&)>& use) {
+inline void read(const Source& source, int max_pixels, const std::function<bool(const Frame&)>& use) {
     Frame frame;
     if (source.kind == Kind::image) {
         // Not by imread, because that takes no Chinese names on Windows.
         std::ifstream file(source.path, std::ios::binary);
         const std::string data((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+        const auto check = [&](std::uint64_t width, std::uint64_t height) {
+            if (height && width > static_cast<std::uint64_t>(max_pixels) / height)
+                throw InputError(source.name + ": its " + std::to_string(width) + "x" + std::to_string(height) +
+                                 " pixels are more than the " + std::to_string(max_pixels) + " that are decoded");
+        };
+        if (const auto size = image_size(data)) check(size->width, size->height);
         if (!data.empty()) {
             const cv::Mat bytes(1, static_cast<int>(std::min<std::size_t>(data.size(), 1U << 29)), CV_8U,
                                 const_cast<char*>(data.data()));
-            cv::imdecode(bytes, cv::IMREAD_COLOR, &frame.image);
+            try {
+                cv::imdecode(bytes, cv::IMREAD_COLOR, &frame.image);
+            } catch (const cv::Exception& error) {  // OpenCV's own limits, and damaged files
+                throw InputError(source.name + ": OpenCV does not decode it: " + yolov5_dnn::detail::reason(error));
+            }
+            check(static_cast<std::uint64_t>(frame.image.cols), static_cast<std::uint64_t>(frame.image.rows));
         }
         if (frame.image.empty())
             throw InputError(source.name + ": not a picture, or one that this OpenCV does not decode");

@@ -24,10 +24,12 @@
 
 // What a Detector is asked for; the fields are called as the arguments of Python's.
 struct Options {
-    std::string device = "cpu";        // one of `available_devices()`
-    cv::Size imgsz;                    // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
-    double conf_thres = 0.25;          // boxes must score above it, 0 to 1
-    double iou_thres = 0.45;           // boxes of one class that overlap more lose the worse one, 0 to 1
+    std::string device = "cpu";  // one of `available_devices()`
+    cv::Size imgsz;              // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
+    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the worse
+    // ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and 0.7 for
+    // the overlap of models without anchors.
+    std::optional<double> conf_thres, iou_thres;
     int max_det = 1000;                // the most boxes an image may have
     std::vector<std::string> classes;  // names or numbers of the only classes to look for; empty = all
     bool agnostic_nms = false;         // let boxes of different classes suppress each other, too
@@ -48,7 +50,8 @@ struct Timings {
     double nms = 0;
 };
 
-// A YOLOv5 network, ready to be called on images: letterbox → network → decode → NMS.
+// A YOLOv5 network that finds boxes, ready to be called on images: letterbox → network → decode → NMS. Models for
+// segmentation give each Detection a mask, those for faces keypoints.
 //
 // A detector may be called from several threads: a lock lets one call through at a time. To use several
 // processor cores better than OpenCV does alone, give each thread its own detector.
@@ -69,7 +72,8 @@ public:
 
     // Finds what is in an image: BGR, 8 bits; also grey or BGRA, and 16 bits. Best first. `timings`, if given, is
     // told where the time of this call went.
-    // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata.
+    // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata, or what
+    // it says is not a number.
     std::vector<Detection> detect(const cv::Mat& image, Timings* timings = nullptr);
 
     std::vector<Detection> operator()(const cv::Mat& image, Timings* timings = nullptr);
@@ -78,14 +82,120 @@ public:
     std::vector<std::vector<Detection>> detect(const std::vector<cv::Mat>& images, Timings* timings = nullptr);
 };
 
+// ----------------------------------------------------------------------------------------------------------- segmenter
+
+// A Detector whose model gives masks: each Detection has one. It differs in one respect: it refuses every other model.
+class Segmenter : public Detector {
+public:
+    // Throws what Detector's throws, and ModelError for a model that gives no masks.
+    explicit Segmenter(const std::filesystem::path& model, const Options& options = {});
+};
+
+// ---------------------------------------------------------------------------------------------------------- classifier
+
+// What a Classifier is asked for; the fields are called as the arguments of Python's.
+struct ClassifierOptions {
+    std::string device = "cpu";  // one of `available_devices()`
+    // Side of the square that the image's middle is scaled to, 0 for the model's own. Only a model of free input size
+    // takes another, rounded up to a multiple of its size_multiple.
+    int imgsz = 0;
+    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is as
+    // YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
+    std::string crop;
+};
+
+// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call through
+// at a time.
+class Classifier {
+public:
+    // `model` is a file made by `python -m convert`.
+    // Throws ModelError for the file, DeviceError for the device, InputError for any other option.
+    explicit Classifier(const std::filesystem::path& model, const ClassifierOptions& options = {});
+
+    // What the model file says.
+    const ModelInfo& info() const;
+
+    // How images are cut.
+    const std::string& crop() const;
+
+    // Side of the square in use.
+    int imgsz() const;
+
+    // Runs once on a grey image: the first forward pass prepares the network, which can take long.
+    void warmup();
+
+    // Tells how probable each class is for an image: BGR, 8 bits; also grey or BGRA, and 16 bits.
+    // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata or its
+    // output is not a number.
+    Classification classify(const cv::Mat& picture);
+
+    Classification operator()(const cv::Mat& image);
+};
+
 // ---------------------------------------------------------------------------------------------------------- detections
 
 // One object that was found.
 struct Detection {
     int class_id = 0;
-    float score = 0;  // objectness × class probability, 0 to 1
-    cv::Rect2f box;   // in the image's pixels, within the image
+    float score = 0;                          // objectness × class probability, 0 to 1
+    cv::Rect2f box;                           // in the image's pixels, within the image
+    Mask mask = {};                           // empty where the model gives none
+    std::vector<cv::Point2f> keypoints = {};  // in the image's pixels, within it; none where the model gives none
 };
+
+// --------------------------------------------------------------------------------------------------------------- masks
+
+// Where a mask may be: `pixels`, 8 bits, from `corner` on, 255 for what belongs to it and 0 for the rest. Everything
+// else is outside it.
+struct Bitmap {
+    cv::Point corner;
+    cv::Mat pixels;
+};
+
+// Computes the mask of a box on the canvas. `prototypes` are float (nm, mh, mw); there are nm `coefficients`; `xyxy` is
+// in pixels of the canvas, neither clipped nor rounded.
+Bitmap make_bitmap(const Head& prototypes, const float* coefficients, const cv::Vec4f& xyxy, cv::Size canvas);
+
+// The mask of one object: what of the image belongs to it.
+struct Mask {
+    Bitmap bitmap;        // on the canvas
+    Placement placement;  // of the image there
+    cv::Size image;       // its size; empty where the model gives no masks
+
+    // Whether there is none, because the model gives none.
+    bool empty() const;
+
+    // The part of the image that holds the mask; the rest is outside it. It has no pixels if the mask has none.
+    Bitmap window() const;
+
+    // All of the image's pixels: 8 bits, 255 for those that belong to it and 0 for the rest.
+    cv::Mat pixels() const;
+};
+
+// ----------------------------------------------------------------------------------------------------------------- rle
+
+// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part of
+// an image of this size; all else is 0.
+std::string encode_rle(const Bitmap& window, cv::Size image);
+
+// ------------------------------------------------------------------------------------------------------ classification
+
+// One class of an image, and how probable it is, 0 to 1.
+struct Guess {
+    int class_id = 0;
+    float probability = 0;
+};
+
+// The probabilities of one image's classes, by class id; they add up to 1.
+struct Classification {
+    std::vector<float> probabilities;
+
+    // The k most probable classes, best first; of equals, the lower number first.
+    std::vector<Guess> top(std::size_t k = 5) const;
+};
+
+// Computes probabilities from logits, of which there is at least one: eˣ / Σ eˣ, without overflow.
+std::vector<float> softmax(std::vector<float> logits);
 
 // ---------------------------------------------------------------------------------------------------------------- draw
 
@@ -103,18 +213,50 @@ int line_width(cv::Size image);
 // Height of the labels' letters in pixels: a 50th of the mean of height and width, at least 12.
 int text_size(cv::Size image);
 
-// Draws boxes and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. A label sits on
-// top of its box, or inside where there is no room, and never leaves the image: it is made smaller, and at last
-// cut, to fit. The best detections are drawn last, over the others. OpenCV 4 has letters for ASCII only.
+constexpr double mask_opacity = 0.4;
+
+// Five points, as yolov5-face orders them: eyes, nose, corners of the mouth. Left is blue, right orange.
+const std::array<cv::Scalar, 5>& five_points();
+
+// What is drawn, and how.
+struct DrawOptions {
+    int line_thickness = 0;    // of the boxes, in pixels; 0: `line_width` of the image
+    bool hide_labels = false;  // draw no labels
+    bool hide_conf = false;    // write no scores on them
+};
+
+// Draws masks, boxes, keypoints and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The
+// first detections, which should be the best, are drawn last, over the others. Boxes, contours and points have a rim in
+// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
+// the image, and where there is no room left, the box alone tells the class, by its colour. OpenCV 4 has letters for
+// ASCII only.
 // Returns 8 bits, BGR.
 cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
-             const std::vector<std::string>& names);
+             const std::vector<std::string>& names, const DrawOptions& options = {});
+
+// Writes classes and how probable they are, one below the other, into the upper left corner of a copy of an image, the
+// most probable first; those for which there is no room are left out. Returns 8 bits, BGR.
+cv::Mat draw_classes(const cv::Mat& image, const std::vector<Guess>& guesses,
+                     const std::vector<std::string>& names);
+
+// -------------------------------------------------------------------------------------------------------------- labels
+
+// Finds a place for the label of each box. `boxes` are x1 y1 x2 y2 in whole pixels, in the order in which labels
+// choose; `sizes` those of each one's label. A label is tried above its box, below it, within its upper and its lower
+// edge, at the box's left, its right and its middle, and beside it, moved into the image where its box reaches out of
+// it. Of the places that lie in the image and meet no label placed before, it takes the one that hides least of all
+// boxes, counted in shares of each box; of equals, the first.
+// Gives the upper left corner of each label, or nothing where every place is taken.
+std::vector<std::optional<cv::Point>> place_labels(const std::vector<cv::Vec4i>& boxes,
+                                                   const std::vector<cv::Size>& sizes, cv::Size image);
 
 // -------------------------------------------------------------------------------------------------------------- errors
 
-// Anything this header refuses to do; what() is one sentence fit for a terminal.
+// Anything this header refuses to do; what() is one sentence fit for a terminal. What others wrote and the sentence
+// quotes, such as names, comes out as `visible` shows it.
 class DetectorError : public std::runtime_error {
-    using std::runtime_error::runtime_error;
+public:
+    explicit DetectorError(const std::string& text);
 };
 
 // The model file is missing, damaged, without metadata, or at odds with what its network gives.
@@ -131,6 +273,12 @@ class DeviceError : public DetectorError {
 class InputError : public DetectorError {
     using DetectorError::DetectorError;
 };
+
+// ------------------------------------------------------------------------------------------------------------- visible
+
+// Writes control characters, line breaks and invisible letters as escapes such as \x1b, and broken UTF-8 as �. Of a
+// longer text than `most` characters the first ones stay, and "…" says so.
+std::string visible(std::string_view text, std::size_t most = detail::most_visible);
 
 // ------------------------------------------------------------------------------------------------------------- devices
 
@@ -150,16 +298,26 @@ Device find_device(const std::string& name);
 
 // ---------------------------------------------------------------------------------------------------------- model_info
 
+struct Task;  // see tasks.hpp
+
 struct ModelInfo {
     std::vector<std::string> names;  // of the classes, by class id, UTF-8
-    std::vector<int> strides;        // by output, in pixels
-    std::vector<Anchors> anchors;    // by output
+    std::vector<int> strides;        // by head map, in pixels
+    std::vector<Anchors> anchors;    // by head map
     cv::Size imgsz{640, 640};        // size the network was converted for
-    std::string task = "detect";     // one of `tasks()`
+    std::string task = "detect";     // the name of one of `tasks()`
+    const Task* head = nullptr;      // that one, once `read_info` has looked it up
     bool dynamic = false;            // may the input have another size, divisible by `size_multiple`?
     int size_multiple = 0;           // what height and width of the input must be divisible by
     int fold = 1;                    // side of the squares of pixels that the input holds as channels, see `to_blob`
     std::string producer;            // the program that wrote the file, and its version
+
+    // What only some tasks have.
+    int reg_max = 0;                              // bins of each distance, of a network without anchors
+    int masks = 0;                                // mask coefficients of each box
+    int keypoints = 0;                            // of each box
+    std::string crop;                             // what a classifier is shown, see `to_classifier_blob`,
+    cv::Vec3f mean{0, 0, 0}, deviation{1, 1, 1};  // and how its colours are normalised: R, G, B
 };
 
 // ---------------------------------------------------------------------------------------------------------- model_file
@@ -174,6 +332,10 @@ struct ModelFile {
 // that OpenCV takes them for its own layer of that name.
 // Throws ModelError if there is no such file or it isn't an ONNX model.
 ModelFile read_model(const std::filesystem::path& path);
+
+// Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
+// messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
+void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path);
 
 // Makes the ModelInfo of a file from its metadata, checking every value. What `given` has of names, anchors
 // and strides replaces the file's. With all three, the file needs no metadata: its network then counts as one
@@ -216,12 +378,26 @@ cv::Vec4f unletterbox(const cv::Vec4f& xyxy, const Placement& placement, cv::Siz
 // 3(f · dx + dy) to 3(f · dx + dy) + 2. That is the order of YOLOv5's Focus layer. f must divide H and W.
 void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob);
 
+// ---------------------------------------------------------------------------------------------------------------- crop
+
+// Cuts the largest square from the middle of a BGR image, 8 bits, and scales it to size × size.
+cv::Mat crop_square(const cv::Mat& image, int size);
+
+// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because v6.2
+// scales floats, which are not rounded afterwards.
+cv::Mat crop_shorter_side(const cv::Mat& image, int size);
+
+// Turns a BGR image, 8 bits, into a classifier's input: float (1, 3, size, size), RGB. `crop` is "square" or
+// "shorter-side"; each colour, 0 to 1, is normalised by its mean and standard deviation, in the order R, G, B.
+void to_classifier_blob(const cv::Mat& image, int size, const std::string& crop, const cv::Vec3f& mean,
+                        const cv::Vec3f& deviation, cv::Mat& blob);
+
 // ------------------------------------------------------------------------------------------------------------- network
 
 // A loaded network: call it on a blob to get its raw outputs.
 class Network {
 public:
-    // `path` is for messages only.
+    // `info` comes from `read_info`; `path` is for messages only.
     // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
     Network(const ModelFile& model, const ModelInfo& info, const Device& device, const std::string& path);
 
@@ -286,14 +462,45 @@ Head head_of(const cv::Mat& blob, int image = 0);
 // the column and row of its cell, its anchor and its head's stride. (Python's `decode_boxes` takes many at once.)
 cv::Vec4f decode_boxes(const cv::Vec4f& logits, cv::Point2f cell, cv::Size2f anchor, float stride);
 
+// One anchor of one cell that is worth decoding.
+struct Picked {
+    const float* first;    // of its outputs, as a Layout names them
+    std::ptrdiff_t plane;  // so many floats further lies the next one
+    cv::Point2f cell;      // column and row
+    cv::Size2f anchor;     // in pixels
+    float stride;          // of its head
+
+    float operator[](int k) const;
+};
+
 // Finds the candidates of one image whose score is above `conf_thres`, in the order head, anchor, row, column,
 // class. `anchors` and `strides` go by head. A candidate counts if its objectness and its score both are above
 // `conf_thres`; it is given its best class (the first of equals), or with `multi_label` every class that is above.
-// Its extra values are the outputs as they come.
+// decode_extra(picked, extra) writes its extra values, as many as the layout has.
 // Throws ModelError if the heads don't fit the anchors or the layout, or an objectness is not a number, as when 16-bit
 // arithmetic overflowed.
+template <typename DecodeExtra>
+void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors, const std::vector<int>& strides,
+            const Layout& layout, double conf_thres, bool multi_label, Candidates& found,
+            const DecodeExtra& decode_extra);
+
+// The same; the extra values are the outputs as they come.
 void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors, const std::vector<int>& strides,
             const Layout& layout, double conf_thres, bool multi_label, Candidates& found);
+
+// --------------------------------------------------------------------------------------------------------- anchor_free
+
+// The box of one candidate, x1 y1 x2 y2 in pixels of the network's input. `bins` are the logits of the left, top, right
+// and bottom distance, `reg_max` each; one lies `plane` floats behind the other.
+cv::Vec4f decode_distances(const float* bins, std::ptrdiff_t plane, int reg_max, cv::Point2f cell,
+                           float stride);
+
+// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head has
+// 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best class
+// (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
+// Throws ModelError if a head has no classes, or a class logit is not a number, as when 16-bit arithmetic overflowed.
+void decode_anchor_free(const std::vector<Head>& heads, const std::vector<int>& strides, int reg_max,
+                        double conf_thres, bool multi_label, Candidates& found);
 
 // ----------------------------------------------------------------------------------------------------------------- nms
 
@@ -311,23 +518,39 @@ void nms(const Candidates& candidates, double iou_thres, int max_det, bool agnos
 
 // --------------------------------------------------------------------------------------------------------------- tasks
 
-using Shape = std::vector<int>;  // of an array, the slowest dimension first
+using Shape = std::vector<int>;  // of an array, the slowest dimension first; −1 is a side of the network's own choice
+
+struct Output {
+    std::string name;
+    Shape shape;
+};
 
 struct Task {
     std::string name;                   // as the metadata say it
     std::vector<std::string> required;  // keys that the metadata must have
+    std::string user;                   // what runs such a model, for messages
+    // Where such networks are usually cut off, if nobody says other.
+    double conf_thres;
+    double iou_thres;
     // Looks at the values of those keys together. Throws detail::Invalid.
     void (*check)(const ModelInfo& info);
-    // The network's outputs, in order, for an input of this size.
-    std::vector<Shape> (*output_shapes)(const ModelInfo& info, cv::Size size);
-    // Which outputs of an anchor mean what.
-    Layout (*layout)(const ModelInfo& info);
+    // The network's outputs, in order, for an input of this size: a head map for each stride, then what else there is.
+    std::vector<Output> (*outputs)(const ModelInfo& info, cv::Size size);
+    // Finds the candidates in the head maps. A task that finds none, but answers for the whole image, has no `decode`.
+    void (*decode)(const ModelInfo& info, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+                   Candidates& found);
+    // Brings what is extra of the candidates that were kept to the image, and adds it to their detections. A task that
+    // has nothing extra has no `complete`.
+    void (*complete)(const ModelInfo& info, const Candidates& kept, const std::vector<cv::Mat>& outputs,
+                     const Placement& placement, cv::Size image, std::vector<Detection>& found);
 };
 
+// Several kinds of network may share a name: of these the first one whose metadata is there is taken.
 const std::vector<Task>& tasks();
 
+// Looks a task up by the metadata's `task`; has(key) tells which metadata there is.
 // Throws detail::Invalid for a task that is not in the table.
-const Task& find_task(const std::string& name);
+const Task& find_task(const std::string& name, const std::function<bool(const std::string&)>& has);
 */
 
 #ifndef YOLOV5_DNN_HPP
@@ -339,14 +562,20 @@ const Task& find_task(const std::string& name);
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <initializer_list>
 #include <limits>
 #include <locale>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -360,13 +589,98 @@ const Task& find_task(const std::string& name);
 
 namespace yolov5_dnn {
 
+// ------------------------------------------------------------------------------------------------------------- unicode
+//
+// UTF-8: the names of files, and how long a character is.
+
+namespace detail {
+
+// A file's name as UTF-8, for messages.
+inline std::string utf8(const std::filesystem::path& path) {
+    const auto text = path.u8string();  // made of char8_t from C++20 on
+    return std::string(text.begin(), text.end());
+}
+
+// Length in bytes of the UTF-8 character at text[at], or 0 if there is none, or a broken, overlong or surrogate one.
+inline std::size_t character_length(std::string_view text, std::size_t at) {
+    const auto byte = [&](std::size_t i) {
+        return at + i < text.size() ? static_cast<unsigned>(static_cast<unsigned char>(text[at + i])) : 0U;
+    };
+    const unsigned lead = byte(0), second = byte(1);
+    if (lead < 0x80) return at < text.size() ? 1 : 0;
+    const std::size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+    for (std::size_t i = 1; i < length; ++i)
+        if ((byte(i) & 0xC0) != 0x80) return 0;
+    const bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
+    const bool surrogate = lead == 0xED && second >= 0xA0, beyond = lead == 0xF4 && second >= 0x90;
+    return overlong || surrogate || beyond ? 0 : length;
+}
+
+}  // namespace detail
+
+// ------------------------------------------------------------------------------------------------------------- visible
+//
+// Text that others wrote, made fit to be shown: class names, file names, OpenCV's own messages.
+
+namespace detail {
+
+constexpr std::size_t most_visible = 200;  // characters of one text in a message
+
+// Control characters, with line breaks and the escape that starts a terminal's commands; what turns the direction of
+// writing; other invisible letters. The joiners U+200C and U+200D stay: Persian and emoji need them.
+inline bool is_hidden(unsigned code) {
+    constexpr unsigned ranges[][2] = {{0x00, 0x1F},      {0x7F, 0x9F},     {0xAD, 0xAD},     {0x61C, 0x61C},
+                                      {0x180E, 0x180E},  {0x200B, 0x200B}, {0x200E, 0x200F}, {0x2028, 0x202E},
+                                      {0x2060, 0x206F},  {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xFFFE, 0xFFFF},
+                                      {0xE0000, 0xE007F}};
+    for (const auto& range : ranges)
+        if (code >= range[0] && code <= range[1]) return true;
+    return false;
+}
+
+// The code of the UTF-8 character that text[at] begins, of which `character_length` has told the length.
+inline unsigned character_code(std::string_view text, std::size_t at, std::size_t length) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned>(static_cast<unsigned char>(text[at + i])); };
+    if (length == 1) return byte(0);
+    unsigned code = byte(0) & (0xFFU >> (length + 1));
+    for (std::size_t i = 1; i < length; ++i) code = code << 6 | (byte(i) & 0x3F);
+    return code;
+}
+
+}  // namespace detail
+
+// Writes control characters, line breaks and invisible letters as escapes such as \x1b, and broken UTF-8 as �. Of a
+// longer text than `most` characters the first ones stay, and "…" says so.
+inline std::string visible(std::string_view text, std::size_t most = detail::most_visible) {
+    std::string shown;
+    std::size_t characters = 0, before_last = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        if (++characters > most) return shown.substr(0, before_last) + "…";
+        before_last = shown.size();
+        const std::size_t length = detail::character_length(text, at);
+        const unsigned code = length ? detail::character_code(text, at, length) : 0xFFFD;
+        if (detail::is_hidden(code)) {
+            char escape[16];
+            const char* const form = code < 0x100 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x";
+            std::snprintf(escape, sizeof escape, form, code);
+            shown += code == '\t' ? "\\t" : code == '\n' ? "\\n" : code == '\r' ? "\\r" : escape;
+        } else {
+            shown += length ? std::string(text.substr(at, length)) : "�";
+        }
+        at += length ? length : 1;
+    }
+    return shown;
+}
+
 // -------------------------------------------------------------------------------------------------------------- errors
 //
 // What goes wrong, and how it is said.
 
-// Anything this header refuses to do; what() is one sentence fit for a terminal.
+// Anything this header refuses to do; what() is one sentence fit for a terminal. What others wrote and the sentence
+// quotes, such as names, comes out as `visible` shows it.
 class DetectorError : public std::runtime_error {
-    using std::runtime_error::runtime_error;
+public:
+    explicit DetectorError(const std::string& text) : std::runtime_error(visible(text, 1500)) {}
 };
 
 // The model file is missing, damaged, without metadata, or at odds with what its network gives.
@@ -386,6 +700,8 @@ class InputError : public DetectorError {
 
 namespace detail {
 
+constexpr const char* not_finite = "the network's output is not a number: on a 16-bit device, try the 32-bit one";
+
 // What is wrong with some bytes or values; becomes a ModelError where the file's name is known.
 class Invalid : public std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -395,7 +711,7 @@ class Invalid : public std::runtime_error {
 inline std::string reason(const std::exception& error) {
     const auto* const from_opencv = dynamic_cast<const cv::Exception*>(&error);
     const std::string text = from_opencv && !from_opencv->err.empty() ? from_opencv->err : error.what();
-    return text.substr(0, text.find('\n'));
+    return visible(text.substr(0, text.find('\n')));
 }
 
 }  // namespace detail
@@ -506,33 +822,36 @@ inline cv::Vec4f decode_boxes(const cv::Vec4f& logits, cv::Point2f cell, cv::Siz
     return {x - half_w, y - half_h, x + half_w, y + half_h};
 }
 
-namespace detail {
-
-// The outputs of one anchor in one cell of a head.
-struct Outputs {
-    const float* first;
+// One anchor of one cell that is worth decoding.
+struct Picked {
+    const float* first;    // of its outputs, as a Layout names them
     std::ptrdiff_t plane;  // so many floats further lies the next one
+    cv::Point2f cell;      // column and row
+    cv::Size2f anchor;     // in pixels
+    float stride;          // of its head
 
     float operator[](int k) const { return first[k * plane]; }
 };
 
-// Calls visit(outputs, anchor, cell), with the numbers of both, for each anchor and cell of a head whose objectness logit
-// is above a threshold. Only the objectness planes are read in full.
+namespace detail {
+
+// Calls visit(picked) for each anchor and cell of a head whose objectness logit is above a threshold. Only the
+// objectness planes are read in full.
 // Throws ModelError if the head doesn't have `size` channels for each anchor, or an objectness is not a number.
 template <typename Visit>
-void above(const Head& head, std::size_t anchors, int size, float threshold, const Visit& visit) {
-    if (anchors == 0 || head.channels != static_cast<int>(anchors) * size)
+void above(const Head& head, const Anchors& anchors, float stride, int size, float threshold, const Visit& visit) {
+    if (anchors.empty() || head.channels != static_cast<int>(anchors.size()) * size)
         throw ModelError("a head of " + std::to_string(head.channels) + " channels does not fit " +
-                         std::to_string(anchors) + " anchors with " + std::to_string(size) + " channels each");
+                         std::to_string(anchors.size()) + " anchors with " + std::to_string(size) + " channels each");
     const auto plane = static_cast<std::ptrdiff_t>(head.ny) * head.nx;
-    for (std::size_t anchor = 0; anchor < anchors; ++anchor) {
+    for (std::size_t anchor = 0; anchor < anchors.size(); ++anchor) {
         const float* const planes = head.data + static_cast<std::ptrdiff_t>(anchor) * size * plane;
         const float* const objectness = planes + 4 * plane;
         for (std::ptrdiff_t i = 0; i < plane; ++i) {
             if (objectness[i] <= threshold) continue;
-            if (std::isnan(objectness[i]))
-                throw ModelError("the network's output is not a number: on a 16-bit device, try the 32-bit one");
-            visit(Outputs{planes + i, plane}, anchor, i);
+            if (std::isnan(objectness[i])) throw ModelError(not_finite);
+            const cv::Point2f cell(static_cast<float>(i % head.nx), static_cast<float>(i / head.nx));
+            visit(Picked{planes + i, plane, cell, anchors[anchor], stride});
         }
     }
 }
@@ -549,11 +868,13 @@ inline float likely(float objectness, double conf_thres) {
 // Finds the candidates of one image whose score is above `conf_thres`, in the order head, anchor, row, column,
 // class. `anchors` and `strides` go by head. A candidate counts if its objectness and its score both are above
 // `conf_thres`; it is given its best class (the first of equals), or with `multi_label` every class that is above.
-// Its extra values are the outputs as they come.
+// decode_extra(picked, extra) writes its extra values, as many as the layout has.
 // Throws ModelError if the heads don't fit the anchors or the layout, or an objectness is not a number, as when 16-bit
 // arithmetic overflowed.
-inline void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors, const std::vector<int>& strides,
-                   const Layout& layout, double conf_thres, bool multi_label, Candidates& found) {
+template <typename DecodeExtra>
+void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors, const std::vector<int>& strides,
+            const Layout& layout, double conf_thres, bool multi_label, Candidates& found,
+            const DecodeExtra& decode_extra) {
     if (heads.size() != anchors.size() || heads.size() != strides.size())
         throw ModelError("the network has " + std::to_string(heads.size()) + " heads, but there are anchors for " +
                          std::to_string(anchors.size()) + " and strides for " + std::to_string(strides.size()));
@@ -565,23 +886,19 @@ inline void decode(const std::vector<Head>& heads, const std::vector<Anchors>& a
     found.resize(0);
 
     for (std::size_t i = 0; i < heads.size(); ++i) {
-        const auto stride = static_cast<float>(strides[i]);
-        const std::ptrdiff_t nx = heads[i].nx;
-        const auto visit = [&](const detail::Outputs& t, std::size_t anchor, std::ptrdiff_t cell) {
+        const auto visit = [&](const Picked& t) {
             const float objectness = sigmoid(t[4]);
             cv::Vec4f box;  // decoded once, if at all
             bool decoded = false;
             const auto keep = [&](int output, float score) {
                 if (!(score > score_thres)) return;
-                if (!decoded) {
-                    const cv::Point2f place(static_cast<float>(cell % nx), static_cast<float>(cell / nx));
-                    box = decode_boxes({t[0], t[1], t[2], t[3]}, place, anchors[i][anchor], stride);
-                    decoded = true;
-                }
+                if (!decoded) box = decode_boxes({t[0], t[1], t[2], t[3]}, t.cell, t.anchor, t.stride);
+                decoded = true;
                 found.xyxy.push_back(box);
                 found.scores.push_back(score);
                 found.class_ids.push_back(output - layout.classes.start);
-                for (int k = layout.extra.start; k < layout.extra.end; ++k) found.extra.push_back(t[k]);
+                found.extra.resize(found.extra.size() + found.extra_width);
+                if (found.extra_width) decode_extra(t, &found.extra[found.extra.size() - found.extra_width]);
             };
             if (multi_label) {
                 const float least = detail::likely(objectness, conf_thres);
@@ -594,83 +911,16 @@ inline void decode(const std::vector<Head>& heads, const std::vector<Anchors>& a
                 keep(best, objectness * sigmoid(t[best]));
             }
         };
-        detail::above(heads[i], anchors[i].size(), size, objectness_thres, visit);
+        detail::above(heads[i], anchors[i], static_cast<float>(strides[i]), size, objectness_thres, visit);
     }
 }
 
-// ---------------------------------------------------------------------------------------------------------- detections
-//
-// What was found.
-
-// One object that was found.
-struct Detection {
-    int class_id = 0;
-    float score = 0;  // objectness × class probability, 0 to 1
-    cv::Rect2f box;   // in the image's pixels, within the image
-};
-
-// ------------------------------------------------------------------------------------------------------------- devices
-//
-// The devices that OpenCV's networks may run on, by name.
-
-// A device's name, and its backend and target as OpenCV numbers them.
-struct Device {
-    std::string name;
-    cv::dnn::Backend backend;
-    cv::dnn::Target target;
-};
-
-namespace detail {
-
-inline const std::vector<Device>& devices() {
-    using namespace cv::dnn;
-    static const std::vector<Device> all = {
-        {"cpu", DNN_BACKEND_OPENCV, DNN_TARGET_CPU},
-        {"opencl", DNN_BACKEND_OPENCV, DNN_TARGET_OPENCL},
-        {"opencl-fp16", DNN_BACKEND_OPENCV, DNN_TARGET_OPENCL_FP16},
-        {"cuda", DNN_BACKEND_CUDA, DNN_TARGET_CUDA},
-        {"cuda-fp16", DNN_BACKEND_CUDA, DNN_TARGET_CUDA_FP16},
-        {"openvino", DNN_BACKEND_INFERENCE_ENGINE, DNN_TARGET_CPU},
-        {"openvino-gpu", DNN_BACKEND_INFERENCE_ENGINE, DNN_TARGET_OPENCL},
-        {"openvino-gpu-fp16", DNN_BACKEND_INFERENCE_ENGINE, DNN_TARGET_OPENCL_FP16},
-        {"vulkan", DNN_BACKEND_VKCOM, DNN_TARGET_VULKAN},
-#if CV_VERSION_MAJOR * 100 + CV_VERSION_MINOR >= 406
-        {"timvx", DNN_BACKEND_TIMVX, DNN_TARGET_NPU},
-#endif
-#if CV_VERSION_MAJOR * 100 + CV_VERSION_MINOR >= 408
-        {"cpu-fp16", DNN_BACKEND_OPENCV, DNN_TARGET_CPU_FP16},
-        {"cann", DNN_BACKEND_CANN, DNN_TARGET_NPU},
-#endif
-    };
-    return all;
-}
-
-inline bool is_available(const Device& device) {
-    const auto targets = cv::dnn::getAvailableTargets(device.backend);
-    return std::find(targets.begin(), targets.end(), device.target) != targets.end();
-}
-
-}  // namespace detail
-
-// Names the devices that this OpenCV, on this machine, can use.
-inline std::vector<std::string> available_devices() {
-    std::vector<std::string> names;
-    for (const Device& device : detail::devices())
-        if (detail::is_available(device)) names.push_back(device.name);
-    return names;
-}
-
-// Looks a device up and makes sure that it can be used: OpenCV itself would fall back to the CPU.
-// Throws DeviceError, naming the devices that can be used.
-inline Device find_device(const std::string& name) {
-    std::string usable;
-    for (const std::string& each : available_devices()) usable += (usable.empty() ? "" : ", ") + each;
-    for (const Device& device : detail::devices()) {
-        if (device.name != name) continue;
-        if (detail::is_available(device)) return device;
-        throw DeviceError("this OpenCV (" CV_VERSION ") cannot use the device '" + name + "'; it can use " + usable);
-    }
-    throw DeviceError("there is no device '" + name + "'; this OpenCV can use " + usable);
+// The same; the extra values are the outputs as they come.
+inline void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors, const std::vector<int>& strides,
+                   const Layout& layout, double conf_thres, bool multi_label, Candidates& found) {
+    decode(heads, anchors, strides, layout, conf_thres, multi_label, found, [&](const Picked& picked, float* extra) {
+        for (int k = layout.extra.start; k < layout.extra.end; ++k) *extra++ = picked[k];
+    });
 }
 
 // ----------------------------------------------------------------------------------------------------------- letterbox
@@ -720,7 +970,11 @@ inline cv::Mat to_bgr(const cv::Mat& image, std::array<cv::Mat, 2>& buffers) {
 namespace detail {
 
 // Rounds halves to the even neighbour, as Python does.
-inline int round(double value) { return static_cast<int>(std::nearbyint(value)); }
+// To the nearest whole number, of halves the even one; within ±2^30, and 0 for what is not a number.
+inline int round(double value) {
+    constexpr double most = 1 << 30;
+    return std::isnan(value) ? 0 : static_cast<int>(std::nearbyint(std::min(std::max(value, -most), most)));
+}
 
 inline int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
@@ -813,34 +1067,199 @@ inline void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob) {
     }
 }
 
-// ------------------------------------------------------------------------------------------------------------- unicode
+// --------------------------------------------------------------------------------------------------------------- masks
 //
-// UTF-8: the names of files, and how long a character is.
+// From prototypes and mask coefficients to the mask of what was found, and from the canvas to the image.
+//
+// A mask is σ(coefficients · prototypes), cut to its box, scaled up to the canvas and compared with a half:
+// https://github.com/ultralytics/yolov5/blob/v7.0/utils/segment/general.py (process_mask).
+//
+// Only what lies within a mask's box is ever computed, and kept at the resolution of the canvas, a byte a pixel: n masks
+// take at most n · H · W bytes for a network input of H × W, whatever the image's size. The image's own pixels are made
+// when they are asked for.
+
+// Where a mask may be: `pixels`, 8 bits, from `corner` on, 255 for what belongs to it and 0 for the rest. Everything
+// else is outside it.
+struct Bitmap {
+    cv::Point corner;
+    cv::Mat pixels;
+};
+
+// Computes the mask of a box on the canvas. `prototypes` are float (nm, mh, mw); there are nm `coefficients`; `xyxy` is
+// in pixels of the canvas, neither clipped nor rounded.
+inline Bitmap make_bitmap(const Head& prototypes, const float* coefficients, const cv::Vec4f& xyxy, cv::Size canvas) {
+    const double scale_x = static_cast<double>(canvas.width) / prototypes.nx;
+    const double scale_y = static_cast<double>(canvas.height) / prototypes.ny;
+    // A cell belongs to the box if its index does: the first one is the first not below the edge.
+    const auto first = [](float edge, double scale, int cells) {
+        const float place = edge * static_cast<float>(1 / scale);
+        return std::ceil(std::min(std::max(place, 0.0F), static_cast<float>(cells)));
+    };
+    const float x1 = first(xyxy[0], scale_x, prototypes.nx), y1 = first(xyxy[1], scale_y, prototypes.ny);
+    const float x2 = first(xyxy[2], scale_x, prototypes.nx), y2 = first(xyxy[3], scale_y, prototypes.ny);
+    if (!(x1 < x2 && y1 < y2)) return {};
+    const cv::Rect box(cv::Point(static_cast<int>(x1), static_cast<int>(y1)),
+                       cv::Point(static_cast<int>(x2), static_cast<int>(y2)));
+    // One cell more on each side: scaling up mixes neighbours, and those outside the box count as 0.
+    const cv::Rect reach =
+        cv::Rect(box.x - 1, box.y - 1, box.width + 2, box.height + 2) & cv::Rect(0, 0, prototypes.nx, prototypes.ny);
+    cv::Mat inside = cv::Mat::zeros(reach.size(), CV_32F);
+    for (int y = box.y; y < box.br().y; ++y) {
+        float* const row = inside.ptr<float>(y - reach.y) + (box.x - reach.x);
+        const float* cells = prototypes.data + static_cast<std::ptrdiff_t>(y) * prototypes.nx + box.x;
+        for (int k = 0; k < prototypes.channels; ++k) {
+            for (int x = 0; x < box.width; ++x) row[x] += coefficients[k] * cells[x];
+            cells += static_cast<std::ptrdiff_t>(prototypes.ny) * prototypes.nx;
+        }
+        for (int x = 0; x < box.width; ++x) row[x] = sigmoid(row[x]);
+    }
+    const auto on_canvas = [&](cv::Point cell) {
+        return cv::Point(detail::round(cell.x * scale_x), detail::round(cell.y * scale_y));
+    };
+    const cv::Rect place(on_canvas(reach.tl()), on_canvas(reach.br()));
+    if (place.empty()) return {};
+    cv::Mat scaled;
+    cv::resize(inside, scaled, place.size(), 0, 0, cv::INTER_LINEAR);
+    return {place.tl(), scaled > 0.5};
+}
 
 namespace detail {
 
-// A file's name as UTF-8, for messages.
-inline std::string utf8(const std::filesystem::path& path) {
-    const auto text = path.u8string();  // made of char8_t from C++20 on
-    return std::string(text.begin(), text.end());
+// What of an image a bitmap of the canvas reaches, along one axis. canvas = image · scale + pad holds for edges; a
+// pixel's centre is half a pixel further. The picture on the canvas was rounded to whole pixels there, so its edge is
+// meant within one of them.
+struct Reach {
+    int start = 0;       // the pixels of the image from here …
+    int end = 0;         // … to here
+    bool first = false;  // whether the bitmap touches the image's first pixel
+    bool last = false;   // and its last
+    double offset = 0;   // where the centre of the pixel `start` lies in the bitmap, with a border of one
+
+    Reach(int bitmap_start, int length, double scale, double pad, int side)
+        : first(bitmap_start < pad + 1), last(bitmap_start + length > side * scale + pad - 1) {
+        if (!first) start = std::max(static_cast<int>(std::floor((bitmap_start - pad) / scale)), 0);
+        end = last ? side : std::min(static_cast<int>(std::ceil((bitmap_start + length - pad) / scale)), side);
+        offset = (start + 0.5) * scale + pad - 0.5 - (bitmap_start - 1);
+    }
+};
+
+}  // namespace detail
+
+// The mask of one object: what of the image belongs to it.
+struct Mask {
+    Bitmap bitmap;        // on the canvas
+    Placement placement;  // of the image there
+    cv::Size image;       // its size; empty where the model gives no masks
+
+    // Whether there is none, because the model gives none.
+    bool empty() const { return image.empty(); }
+
+    // The part of the image that holds the mask; the rest is outside it. It has no pixels if the mask has none.
+    Bitmap window() const {
+        const cv::Mat& pixels = bitmap.pixels;
+        if (pixels.empty()) return {};
+        const detail::Reach x(bitmap.corner.x, pixels.cols, placement.scale, placement.pad_x, image.width);
+        const detail::Reach y(bitmap.corner.y, pixels.rows, placement.scale, placement.pad_y, image.height);
+        if (x.end <= x.start || y.end <= y.start) return {};
+        // Around the bitmap it is 0, but past the image's own edge it goes on as it is there.
+        cv::Mat bordered;
+        cv::copyMakeBorder(pixels, bordered, 1, 1, 1, 1, cv::BORDER_CONSTANT, cv::Scalar(0));
+        if (x.first) bordered.col(1).copyTo(bordered.col(0));
+        if (x.last) bordered.col(pixels.cols).copyTo(bordered.col(pixels.cols + 1));
+        if (y.first) bordered.row(1).copyTo(bordered.row(0));
+        if (y.last) bordered.row(pixels.rows).copyTo(bordered.row(pixels.rows + 1));
+        const cv::Matx23d matrix(placement.scale, 0, x.offset, 0, placement.scale, y.offset);
+        cv::Mat grey_pixels;
+        cv::warpAffine(bordered, grey_pixels, matrix, {x.end - x.start, y.end - y.start},
+                       cv::INTER_LINEAR | cv::WARP_INVERSE_MAP, cv::BORDER_REPLICATE);
+        return {{x.start, y.start}, grey_pixels > 127};
+    }
+
+    // All of the image's pixels: 8 bits, 255 for those that belong to it and 0 for the rest.
+    cv::Mat pixels() const {
+        cv::Mat all(image, CV_8U, cv::Scalar(0));
+        const Bitmap part = window();
+        if (!part.pixels.empty()) part.pixels.copyTo(all(cv::Rect(part.corner, part.pixels.size())));
+        return all;
+    }
+};
+
+// ---------------------------------------------------------------------------------------------------------- detections
+//
+// What was found.
+
+// One object that was found.
+struct Detection {
+    int class_id = 0;
+    float score = 0;                          // objectness × class probability, 0 to 1
+    cv::Rect2f box;                           // in the image's pixels, within the image
+    Mask mask = {};                           // empty where the model gives none
+    std::vector<cv::Point2f> keypoints = {};  // in the image's pixels, within it; none where the model gives none
+};
+
+// ------------------------------------------------------------------------------------------------------------- devices
+//
+// The devices that OpenCV's networks may run on, by name.
+
+// A device's name, and its backend and target as OpenCV numbers them.
+struct Device {
+    std::string name;
+    cv::dnn::Backend backend;
+    cv::dnn::Target target;
+};
+
+namespace detail {
+
+inline const std::vector<Device>& devices() {
+    using namespace cv::dnn;
+    static const std::vector<Device> all = {
+        {"cpu", DNN_BACKEND_OPENCV, DNN_TARGET_CPU},
+        {"opencl", DNN_BACKEND_OPENCV, DNN_TARGET_OPENCL},
+        {"opencl-fp16", DNN_BACKEND_OPENCV, DNN_TARGET_OPENCL_FP16},
+        {"cuda", DNN_BACKEND_CUDA, DNN_TARGET_CUDA},
+        {"cuda-fp16", DNN_BACKEND_CUDA, DNN_TARGET_CUDA_FP16},
+        {"openvino", DNN_BACKEND_INFERENCE_ENGINE, DNN_TARGET_CPU},
+        {"openvino-gpu", DNN_BACKEND_INFERENCE_ENGINE, DNN_TARGET_OPENCL},
+        {"openvino-gpu-fp16", DNN_BACKEND_INFERENCE_ENGINE, DNN_TARGET_OPENCL_FP16},
+        {"vulkan", DNN_BACKEND_VKCOM, DNN_TARGET_VULKAN},
+#if CV_VERSION_MAJOR * 100 + CV_VERSION_MINOR >= 406
+        {"timvx", DNN_BACKEND_TIMVX, DNN_TARGET_NPU},
+#endif
+#if CV_VERSION_MAJOR * 100 + CV_VERSION_MINOR >= 408
+        {"cpu-fp16", DNN_BACKEND_OPENCV, DNN_TARGET_CPU_FP16},
+        {"cann", DNN_BACKEND_CANN, DNN_TARGET_NPU},
+#endif
+    };
+    return all;
 }
 
-// Length in bytes of the UTF-8 character at text[at], or 0 if there is none, or a broken, overlong or surrogate one.
-inline std::size_t character_length(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t i) {
-        return at + i < text.size() ? static_cast<unsigned>(static_cast<unsigned char>(text[at + i])) : 0U;
-    };
-    const unsigned lead = byte(0), second = byte(1);
-    if (lead < 0x80) return at < text.size() ? 1 : 0;
-    const std::size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
-    for (std::size_t i = 1; i < length; ++i)
-        if ((byte(i) & 0xC0) != 0x80) return 0;
-    const bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
-    const bool surrogate = lead == 0xED && second >= 0xA0, beyond = lead == 0xF4 && second >= 0x90;
-    return overlong || surrogate || beyond ? 0 : length;
+inline bool is_available(const Device& device) {
+    const auto targets = cv::dnn::getAvailableTargets(device.backend);
+    return std::find(targets.begin(), targets.end(), device.target) != targets.end();
 }
 
 }  // namespace detail
+
+// Names the devices that this OpenCV, on this machine, can use.
+inline std::vector<std::string> available_devices() {
+    std::vector<std::string> names;
+    for (const Device& device : detail::devices())
+        if (detail::is_available(device)) names.push_back(device.name);
+    return names;
+}
+
+// Looks a device up and makes sure that it can be used: OpenCV itself would fall back to the CPU.
+// Throws DeviceError, naming the devices that can be used.
+inline Device find_device(const std::string& name) {
+    std::string usable;
+    for (const std::string& each : available_devices()) usable += (usable.empty() ? "" : ", ") + each;
+    for (const Device& device : detail::devices()) {
+        if (device.name != name) continue;
+        if (detail::is_available(device)) return device;
+        throw DeviceError("this OpenCV (" CV_VERSION ") cannot use the device '" + name + "'; it can use " + usable);
+    }
+    throw DeviceError("there is no device '" + name + "'; this OpenCV can use " + usable);
+}
 
 // ---------------------------------------------------------------------------------------------------------------- json
 //
@@ -1060,121 +1479,1514 @@ constexpr int max_side = 8192;  // of the network's input, in pixels: a wrong si
 
 }  // namespace detail
 
+struct Task;  // see tasks.hpp
+
 struct ModelInfo {
     std::vector<std::string> names;  // of the classes, by class id, UTF-8
-    std::vector<int> strides;        // by output, in pixels
-    std::vector<Anchors> anchors;    // by output
+    std::vector<int> strides;        // by head map, in pixels
+    std::vector<Anchors> anchors;    // by head map
     cv::Size imgsz{640, 640};        // size the network was converted for
-    std::string task = "detect";     // one of `tasks()`
+    std::string task = "detect";     // the name of one of `tasks()`
+    const Task* head = nullptr;      // that one, once `read_info` has looked it up
     bool dynamic = false;            // may the input have another size, divisible by `size_multiple`?
     int size_multiple = 0;           // what height and width of the input must be divisible by
     int fold = 1;                    // side of the squares of pixels that the input holds as channels, see `to_blob`
     std::string producer;            // the program that wrote the file, and its version
+
+    // What only some tasks have.
+    int reg_max = 0;                              // bins of each distance, of a network without anchors
+    int masks = 0;                                // mask coefficients of each box
+    int keypoints = 0;                            // of each box
+    std::string crop;                             // what a classifier is shown, see `to_classifier_blob`,
+    cv::Vec3f mean{0, 0, 0}, deviation{1, 1, 1};  // and how its colours are normalised: R, G, B
 };
 
 // ------------------------------------------------------------------------------------------------------------ protobuf
 //
-// The wire format of protocol buffers, which ONNX files are written in:
-// https://protobuf.dev/programming-guides/encoding
+// A bounded reader of protobuf messages: their fields, by number, out of bytes that nobody vouches for.
+// Wire format: https://protobuf.dev/programming-guides/encoding
+// Only what a model file may hold is read: no groups, no field that occurs twice although it may only once, no field of
+// another wire type than its own.
 
 namespace detail {
+
+constexpr std::size_t max_fields = 500000;  // of a whole file; the largest YOLOv5 has about 30,000
+constexpr std::size_t max_name = 1024;      // bytes
 
 // How a field's value is written.
 enum class WireType : std::uint64_t { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
 
-// One field of a message.
+// Where a field lies in the bytes: its first byte, and its value from `start` up to `end`.
+struct Span {
+    std::size_t tag = 0;
+    std::size_t start = 0;
+    std::size_t end = 0;
+
+    std::size_t size() const { return end - start; }
+};
+
 struct ProtoField {
     std::uint64_t number = 0;
     WireType type = WireType::varint;
-    std::size_t tag = 0;    // position of the field's first byte
-    std::size_t start = 0;  // of its value
-    std::size_t end = 0;
-
-    // Is it the field of this number, and its value text, bytes or a message?
-    bool is(std::uint64_t wanted) const { return number == wanted && type == WireType::bytes; }
+    Span span;
 };
 
-// Walks over the fields of the message in bytes [start, end) of a buffer, and never out of it.
+// What a field's value is (int64, float, at most `max_name` bytes, or a message or long value, which is only located),
+// and whether the field may occur many times.
+struct Kind {
+    enum class Value { integer, real, name, span };
+    std::uint64_t number = 0;
+    const char* label = "";
+    Value value = Value::span;
+    bool many = false;
+};
+
+class ProtoMessage;
+
+// Reads messages out of one buffer, and counts the fields that it has seen.
 class ProtoReader {
 public:
-    ProtoReader(const std::vector<unsigned char>& buffer, std::size_t start, std::size_t end)
-        : buffer_(buffer), at_(start), end_(end) {}
+    explicit ProtoReader(const std::vector<unsigned char>& buffer) : buffer_(buffer) {}
 
-    // Moves on to the next field; false after the last. Throws Invalid if the bytes are no message.
-    bool next(ProtoField& field) {
-        if (at_ == end_) return false;
-        field = ProtoField();
-        field.tag = at_;
-        const std::uint64_t key = varint();
+    // Reads the fields of the message in a span that `kinds` lists; others are skipped. Throws Invalid.
+    ProtoMessage message(const Span& span, const std::vector<Kind>& kinds);
+
+    // Moves on to the next field of a message, which begins at `at`; false after the last. Throws Invalid.
+    bool next(std::size_t& at, std::size_t end, ProtoField& field) {
+        if (at >= end) return false;
+        spend(1);
+        field.span.tag = at;
+        const std::uint64_t key = varint(at, end);
         field.number = key >> 3;
-        if (field.number == 0) throw Invalid("a field number is 0 at byte " + std::to_string(field.tag));
+        if (field.number == 0 || field.number >= 1U << 29)
+            throw Invalid("a field number is " + std::to_string(field.number) + " at byte " +
+                          std::to_string(field.span.tag));
         field.type = static_cast<WireType>(key & 7);
+        field.span.start = at;
         std::uint64_t length = 0;
         switch (field.type) {
-            case WireType::varint: varint(); break;
+            case WireType::varint: varint(at, end); break;
             case WireType::fixed64: length = 8; break;
-            case WireType::bytes: length = varint(); break;
+            case WireType::bytes:
+                length = varint(at, end);
+                field.span.start = at;
+                break;
             case WireType::fixed32: length = 4; break;
             default:
-                throw Invalid("the wire type " + std::to_string(key & 7) + " at byte " + std::to_string(field.tag) +
-                              " is unknown");
+                throw Invalid("the wire type " + std::to_string(key & 7) + " at byte " +
+                              std::to_string(field.span.tag) + " is unknown");
         }
-        if (length > end_ - at_)
-            throw Invalid("it ends in the midst of the field at byte " + std::to_string(field.tag));
-        field.start = at_;
-        at_ += static_cast<std::size_t>(length);
-        field.end = at_;
+        if (length > end - at)
+            throw Invalid("it ends in the midst of the field at byte " + std::to_string(field.span.tag));
+        at += static_cast<std::size_t>(length);
+        field.span.end = at;
         return true;
     }
 
-private:
-    // A number of seven bits per byte, lowest first.
-    std::uint64_t varint() {
+    // A text of at most `most` bytes. Throws Invalid.
+    std::string text(const Span& span, std::size_t most) const {
+        if (span.size() > most)
+            throw Invalid("the text at byte " + std::to_string(span.tag) + " is longer than " + std::to_string(most) +
+                          " bytes");
+        return std::string(buffer_.data() + span.start, buffer_.data() + span.end);
+    }
+
+    // The integers that are packed into one field, each a varint. Throws Invalid.
+    std::vector<std::int64_t> integers(const Span& span) {
+        spend(span.size());
+        std::vector<std::int64_t> values;
+        for (std::size_t at = span.start; at < span.end;)
+            values.push_back(static_cast<std::int64_t>(varint(at, span.end)));
+        return values;
+    }
+
+    // The floats that are packed into one field. Throws Invalid.
+    std::vector<float> reals(const Span& span) {
+        spend(span.size() / 4);
+        if (span.size() % 4)
+            throw Invalid("the numbers at byte " + std::to_string(span.tag) + " end in the midst of one");
+        std::vector<float> values(span.size() / 4);
+        if (!values.empty()) std::memcpy(values.data(), buffer_.data() + span.start, span.size());
+        return values;
+    }
+
+    // A number of seven bits per byte, lowest first. Throws Invalid.
+    std::uint64_t varint(std::size_t& at, std::size_t end) const {
         std::uint64_t value = 0;
         for (unsigned shift = 0; shift < 70; shift += 7) {
-            if (at_ == end_) throw Invalid("it ends in the midst of a number at byte " + std::to_string(at_));
-            const unsigned char byte = buffer_[at_++];
+            if (at >= end) throw Invalid("it ends in the midst of a number at byte " + std::to_string(at));
+            const unsigned char byte = buffer_[at++];
             value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
             if (byte < 0x80) return value;
         }
-        throw Invalid("a number is longer than ten bytes at byte " + std::to_string(at_));
+        throw Invalid("a number is longer than ten bytes at byte " + std::to_string(at));
+    }
+
+    const std::vector<unsigned char>& buffer() const { return buffer_; }
+
+private:
+    void spend(std::size_t fields) {
+        if (fields > left_) throw Invalid("it has more than " + std::to_string(max_fields) + " fields");
+        left_ -= fields;
     }
 
     const std::vector<unsigned char>& buffer_;
-    std::size_t at_;
-    std::size_t end_;
+    std::size_t left_ = max_fields;
 };
+
+// The fields of one message, by label.
+class ProtoMessage {
+public:
+    ProtoMessage(ProtoReader& reader, const std::vector<Kind>& kinds) : reader_(reader), kinds_(kinds) {}
+
+    void add(const ProtoField& field) {
+        for (const Kind& kind : kinds_) {
+            if (kind.number != field.number) continue;
+            const bool number = kind.value == Kind::Value::integer || kind.value == Kind::Value::real;
+            const WireType own = kind.value == Kind::Value::integer ? WireType::varint
+                                 : kind.value == Kind::Value::real  ? WireType::fixed32
+                                                                    : WireType::bytes;
+            const std::string where = " at byte " + std::to_string(field.span.tag);
+            if (field.type != own && !(kind.many && number && field.type == WireType::bytes))
+                throw Invalid("the field " + std::string(kind.label) + where + " has the wire type " +
+                              std::to_string(static_cast<std::uint64_t>(field.type)));
+            std::vector<ProtoField>& found = found_[kind.label];
+            if (!kind.many && !found.empty())
+                throw Invalid("the field " + std::string(kind.label) + " occurs twice, again" + where);
+            if (kind.value == Kind::Value::name && field.span.size() > max_name)
+                throw Invalid("the name" + where + " is longer than " + std::to_string(max_name) + " bytes");
+            found.push_back(field);
+        }
+    }
+
+    bool has(const std::string& label) const { return found_.count(label) > 0; }
+
+    // Fields that are messages or long values.
+    std::vector<Span> spans(const std::string& label) const {
+        std::vector<Span> spans;
+        for (const ProtoField& field : fields(label)) spans.push_back(field.span);
+        return spans;
+    }
+
+    // The only one, which `has` has told to be there.
+    Span span(const std::string& label) const { return fields(label).at(0).span; }
+
+    std::vector<std::string> names(const std::string& label) const {
+        std::vector<std::string> names;
+        for (const ProtoField& field : fields(label)) names.push_back(reader_.text(field.span, max_name));
+        return names;
+    }
+
+    std::string name(const std::string& label) const { return has(label) ? names(label).at(0) : std::string(); }
+
+    std::vector<std::int64_t> integers(const std::string& label) const {
+        std::vector<std::int64_t> values;
+        for (const ProtoField& field : fields(label)) {
+            if (field.type == WireType::bytes) {
+                const std::vector<std::int64_t> more = reader_.integers(field.span);
+                values.insert(values.end(), more.begin(), more.end());
+            } else {
+                std::size_t at = field.span.start;
+                values.push_back(static_cast<std::int64_t>(reader_.varint(at, field.span.end)));
+            }
+        }
+        return values;
+    }
+
+    std::int64_t integer(const std::string& label) const { return has(label) ? integers(label).at(0) : 0; }
+
+    std::vector<float> reals(const std::string& label) const {
+        std::vector<float> values;
+        for (const ProtoField& field : fields(label)) {
+            const std::vector<float> more = reader_.reals(field.span);
+            values.insert(values.end(), more.begin(), more.end());
+        }
+        return values;
+    }
+
+private:
+    const std::vector<ProtoField>& fields(const std::string& label) const {
+        static const std::vector<ProtoField> none;
+        const auto entry = found_.find(label);
+        return entry == found_.end() ? none : entry->second;
+    }
+
+    ProtoReader& reader_;
+    const std::vector<Kind>& kinds_;
+    std::map<std::string, std::vector<ProtoField>> found_;
+};
+
+inline ProtoMessage ProtoReader::message(const Span& span, const std::vector<Kind>& kinds) {
+    ProtoMessage found(*this, kinds);
+    ProtoField field;
+    for (std::size_t at = span.start; next(at, span.end, field);) found.add(field);
+    return found;
+}
 
 // The first byte of a field with bytes, for numbers below 16.
 constexpr unsigned char tag_of(std::uint64_t number) {
     return static_cast<unsigned char>(number << 3 | static_cast<std::uint64_t>(WireType::bytes));
 }
 
-inline std::string text_of(const std::vector<unsigned char>& buffer, const ProtoField& field) {
-    return std::string(buffer.data() + field.start, buffer.data() + field.end);
+}  // namespace detail
+
+// --------------------------------------------------------------------------------------------------------- model_graph
+//
+// The walk through a model file's graph, before OpenCV sees a byte of it. What it promises stands, numbered, in
+// runtime/model_graph.py, whose twin this is; both are held to tests/cases/hostile_models.json.
+// Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
+
+namespace detail {
+
+constexpr std::size_t max_nodes = 10000;  // the largest YOLOv5 has about 900
+constexpr std::size_t max_tensors = 10000;
+constexpr std::size_t max_outputs = 100;
+constexpr std::size_t max_dimensions = 8;
+constexpr std::size_t max_values = 4096;  // of a list among the attributes
+constexpr const char* swish_domain = "yolov5_dnn";
+
+using Sides = std::vector<std::int64_t>;  // the shape of a value
+
+// The graph is one that no converter writes; the text says what is wrong with it.
+class GraphError : public Invalid {
+    using Invalid::Invalid;
+};
+
+// The product, or 2^62 if it is larger.
+inline std::int64_t product(std::int64_t a, std::int64_t b) {
+    constexpr std::int64_t most = std::int64_t{1} << 62;
+    return a == 0 || b == 0 ? 0 : a > most / b ? most : a * b;
+}
+
+// How many numbers a value of this shape has.
+inline std::int64_t count_of(const Sides& sides) {
+    std::int64_t count = std::count(sides.begin(), sides.end(), 0) ? 0 : 1;
+    for (const std::int64_t side : sides) count = product(count, side);
+    return count;
+}
+
+// Numbers that stand in the file: their shape, and the numbers themselves, flat, unless there are more than
+// `max_values`, which are weights.
+struct Tensor {
+    Sides dims;
+    bool whole = false;  // are they of a type without fractions?
+    std::vector<double> values;
+};
+
+struct Attribute {
+    enum class Kind { integer, real, text, tensor, reals, integers, texts };
+    Kind kind = Kind::integer;
+    std::vector<std::int64_t> integers;
+    std::vector<float> reals;
+    std::string text;
+    Tensor tensor;
+};
+
+// One operator: `title` says in messages which it is; inputs may be "", which stands for "left out".
+struct Node {
+    std::string title;
+    std::string op_type;
+    std::vector<std::string> inputs;
+    std::vector<std::string> outputs;
+    std::map<std::string, Attribute> attributes;
+};
+
+// What was read. input_dims: 0 where the file leaves a side free. domains: where those of Swish nodes stand.
+struct Graph {
+    std::string input;
+    Sides input_dims;
+    std::vector<std::string> outputs;
+    std::vector<Node> nodes;
+    std::map<std::string, Tensor> tensors;
+    std::vector<Span> domains;
+};
+
+// A name within a message.
+inline std::string show(const std::string& name) { return "'" + visible(name, 80) + "'"; }
+
+namespace onnx {
+using Value = Kind::Value;
+inline const std::vector<Kind> value = {{1, "name", Value::name}, {2, "type", Value::span}};
+inline const std::vector<Kind> type = {{1, "tensor_type", Value::span}};
+inline const std::vector<Kind> tensor_type = {{1, "elem_type", Value::integer}, {2, "shape", Value::span}};
+inline const std::vector<Kind> shape = {{1, "dim", Value::span, true}};
+inline const std::vector<Kind> dim = {{1, "dim_value", Value::integer}, {2, "dim_param", Value::name}};
+inline const std::vector<Kind> graph = {
+    {1, "node", Value::span, true},   {2, "name", Value::name},          {5, "initializer", Value::span, true},
+    {11, "input", Value::span, true}, {12, "output", Value::span, true}, {15, "sparse_initializer", Value::span, true},
+};
+inline const std::vector<Kind> node = {
+    {1, "input", Value::name, true}, {2, "output", Value::name, true},    {3, "name", Value::name},
+    {4, "op_type", Value::name},     {5, "attribute", Value::span, true}, {7, "domain", Value::span},
+};
+inline const std::vector<Kind> attribute = {
+    {1, "name", Value::name},
+    {2, "f", Value::real},
+    {3, "i", Value::integer},
+    {4, "s", Value::name},
+    {5, "t", Value::span},
+    {6, "g", Value::span},
+    {7, "floats", Value::real, true},
+    {8, "ints", Value::integer, true},
+    {9, "strings", Value::name, true},
+    {10, "tensors", Value::span, true},
+    {11, "graphs", Value::span, true},
+    {14, "tp", Value::span},
+    {15, "type_protos", Value::span, true},
+    {20, "type", Value::integer},
+    {21, "ref_attr_name", Value::name},
+    {22, "sparse_tensor", Value::span},
+    {23, "sparse_tensors", Value::span, true},
+};
+inline const std::vector<Kind> tensor = {
+    {1, "dims", Value::integer, true},     {2, "data_type", Value::integer}, {3, "segment", Value::span},
+    {4, "float_data", Value::span},        {5, "int32_data", Value::span},   {6, "string_data", Value::span, true},
+    {7, "int64_data", Value::span},        {8, "name", Value::name},         {9, "raw_data", Value::span},
+    {10, "double_data", Value::span},      {11, "uint64_data", Value::span}, {13, "external_data", Value::span, true},
+    {14, "data_location", Value::integer},
+};
+inline const std::vector<Kind> function = {
+    {1, "name", Value::name},       {4, "input", Value::name, true}, {5, "output", Value::name, true},
+    {7, "node", Value::span, true}, {10, "domain", Value::name},
+};
+}  // namespace onnx
+
+// A type of numbers: its data_type, its name, the bytes of one in raw_data, whether it has no fractions, and the other
+// field that may hold it.
+struct NumberType {
+    std::int64_t data_type = 0;
+    const char* name = "";
+    std::size_t size = 0;
+    bool whole = false;
+    const char* other = "";
+};
+
+inline const NumberType* find_number_type(std::int64_t data_type) {
+    static const NumberType types[] = {
+        {1, "float32", 4, false, "float_data"}, {2, "uint8", 1, true, "int32_data"},
+        {3, "int8", 1, true, "int32_data"},     {6, "int32", 4, true, "int32_data"},
+        {7, "int64", 8, true, "int64_data"},    {9, "bool", 1, true, "int32_data"},
+        {10, "float16", 2, false, ""},          {11, "float64", 8, false, "double_data"},
+    };
+    const auto* const found =
+        std::find_if(std::begin(types), std::end(types), [&](const NumberType& t) { return t.data_type == data_type; });
+    return found == std::end(types) ? nullptr : found;
+}
+
+// The number of type T at these bytes, which need not be aligned.
+template <typename T>
+T number_at(const unsigned char* bytes) {
+    T value;
+    std::memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+// Are all these floating-point numbers finite? Their bits say: an exponent of nothing but ones is not.
+template <typename Bits>
+bool all_finite(const unsigned char* bytes, std::size_t count, Bits exponent) {
+    Bits found = 0;
+    for (std::size_t i = 0; i < count; ++i)
+        found = static_cast<Bits>(found | ((number_at<Bits>(bytes + i * sizeof(Bits)) & exponent) == exponent));
+    return found == 0;
+}
+
+inline double half_to_double(std::uint16_t half) {
+    const int exponent = half >> 10 & 0x1F, fraction = half & 0x3FF;
+    const double size = exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24);
+    return half & 0x8000 ? -size : size;
+}
+
+inline double to_double(const unsigned char* bytes, const NumberType& type) {
+    switch (type.data_type) {
+        case 1: return number_at<float>(bytes);
+        case 3: return number_at<std::int8_t>(bytes);
+        case 6: return number_at<std::int32_t>(bytes);
+        case 7: return static_cast<double>(number_at<std::int64_t>(bytes));
+        case 10: return half_to_double(number_at<std::uint16_t>(bytes));
+        case 11: return number_at<double>(bytes);
+        default: return *bytes;
+    }
+}
+
+// Reads a TensorProto: its name, its shape, and its numbers if they are few. Throws GraphError or Invalid.
+inline std::pair<std::string, Tensor> read_tensor(ProtoReader& reader, const Span& span) {
+    const ProtoMessage parts = reader.message(span, onnx::tensor);
+    const std::string name = parts.name("name"), title = "the tensor " + show(name);
+    if (parts.has("external_data") || parts.integer("data_location"))
+        throw GraphError(title + " keeps its numbers in another file");
+    const NumberType* const type = find_number_type(parts.integer("data_type"));
+    if (!type || parts.has("segment") || parts.has("string_data") || parts.has("uint64_data"))
+        throw GraphError(title + " is of the type " + std::to_string(parts.integer("data_type")) +
+                         ", which no network needs");
+    Tensor tensor;
+    tensor.whole = type->whole;
+    tensor.dims = parts.integers("dims");
+    const bool usable = std::all_of(tensor.dims.begin(), tensor.dims.end(),
+                                    [](std::int64_t side) { return side >= 0 && side < std::int64_t{1} << 31; });
+    if (!usable || tensor.dims.size() > max_dimensions) throw GraphError(title + " has unusable dimensions");
+    const std::int64_t count = count_of(tensor.dims);
+    std::vector<std::string> payloads;
+    for (const char* label : {"raw_data", "float_data", "int32_data", "int64_data", "double_data"})
+        if (parts.has(label)) payloads.push_back(label);
+    if (payloads.empty() && count == 0) return {name, tensor};
+    if (payloads.size() != 1 || (payloads[0] != "raw_data" && payloads[0] != type->other))
+        throw GraphError(title + " does not keep its numbers where the type " + type->name + " has them");
+
+    const Span place = parts.span(payloads[0]);
+    const unsigned char* const bytes = reader.buffer().data() + place.start;
+    const bool varints = payloads[0] == "int32_data" || payloads[0] == "int64_data";
+    std::size_t found = place.size() / type->size;
+    bool complete = place.size() % type->size == 0;
+    if (varints) {  // each ends with the one byte that is below 0x80
+        found = static_cast<std::size_t>(
+            std::count_if(bytes, bytes + place.size(), [](unsigned char byte) { return byte < 0x80; }));
+        complete = place.size() == 0 || bytes[place.size() - 1] < 0x80;
+    }
+    if (!complete || static_cast<std::int64_t>(found) != count)
+        throw GraphError(title + " has " + std::to_string(place.size()) + " bytes, not the " + std::to_string(count) +
+                         " numbers of type " + type->name + " that it states");
+    if (varints) {
+        if (found <= max_values)
+            for (const std::int64_t value : reader.integers(place)) tensor.values.push_back(static_cast<double>(value));
+        return {name, tensor};
+    }
+    const bool finite = type->data_type == 1    ? all_finite<std::uint32_t>(bytes, found, 0x7F800000)
+                        : type->data_type == 10 ? all_finite<std::uint16_t>(bytes, found, 0x7C00)
+                        : type->data_type == 11 ? all_finite<std::uint64_t>(bytes, found, 0x7FF0000000000000)
+                                                : true;
+    if (!finite) throw GraphError(title + " holds numbers that are not finite");
+    if (found <= max_values)
+        for (std::size_t i = 0; i < found; ++i) tensor.values.push_back(to_double(bytes + i * type->size, *type));
+    return {name, tensor};
+}
+
+inline std::pair<std::string, Attribute> read_attribute(ProtoReader& reader, const Span& span,
+                                                        const std::string& title) {
+    const ProtoMessage parts = reader.message(span, onnx::attribute);
+    const std::string name = visible(parts.name("name"), 80), which = "the attribute " + name + " of " + title;
+    static const std::map<std::int64_t, std::pair<Attribute::Kind, std::string>> kinds = {
+        {1, {Attribute::Kind::real, "f"}},       {2, {Attribute::Kind::integer, "i"}},
+        {3, {Attribute::Kind::text, "s"}},       {4, {Attribute::Kind::tensor, "t"}},
+        {6, {Attribute::Kind::reals, "floats"}}, {7, {Attribute::Kind::integers, "ints"}},
+        {8, {Attribute::Kind::texts, "strings"}}};
+    const auto kind = kinds.find(parts.integer("type"));
+    bool usable = kind != kinds.end();
+    for (const auto& field : onnx::attribute)
+        if (usable && parts.has(field.label) && std::string(field.label) != "name" &&
+            std::string(field.label) != "type" && field.label != kind->second.second)
+            usable = false;
+    if (usable && (kind->second.first == Attribute::Kind::text || kind->second.first == Attribute::Kind::tensor))
+        usable = parts.has(kind->second.second);
+    if (!usable) throw GraphError(which + " is of a kind that no network needs");
+    Attribute attribute;
+    attribute.kind = kind->second.first;
+    if (parts.has("t")) attribute.tensor = read_tensor(reader, parts.span("t")).second;
+    attribute.text = parts.name("s");
+    attribute.integers =
+        attribute.kind == Attribute::Kind::integer ? Sides{parts.integer("i")} : parts.integers("ints");
+    attribute.reals = parts.reals(attribute.kind == Attribute::Kind::real ? "f" : "floats");
+    if (attribute.kind == Attribute::Kind::real && attribute.reals.empty()) attribute.reals.push_back(0);
+    for (const float value : attribute.reals)
+        if (!std::isfinite(value)) throw GraphError(which + " is not finite");
+    if (std::max({attribute.integers.size(), attribute.reals.size(), parts.spans("strings").size()}) > max_values)
+        throw GraphError(which + " has more than " + std::to_string(max_values) + " values");
+    return {name, attribute};
+}
+
+// Name and shape of one of the graph's inputs or outputs; 0 is a free side.
+inline std::pair<std::string, Sides> stated_shape(ProtoReader& reader, const Span& span) {
+    const ProtoMessage parts = reader.message(span, onnx::value);
+    const std::string name = parts.name("name"), title = "its value " + show(name);
+    if (!parts.has("type")) throw GraphError(title + " is not a tensor");
+    const ProtoMessage type = reader.message(parts.span("type"), onnx::type);
+    if (!type.has("tensor_type")) throw GraphError(title + " is not a tensor");
+    const ProtoMessage stated = reader.message(type.span("tensor_type"), onnx::tensor_type);
+    std::vector<Span> dims;
+    if (stated.has("shape")) dims = reader.message(stated.span("shape"), onnx::shape).spans("dim");
+    if (dims.size() > max_dimensions || !find_number_type(stated.integer("elem_type")))
+        throw GraphError(title + " has " + std::to_string(dims.size()) + " dimensions of the type " +
+                         std::to_string(stated.integer("elem_type")));
+    Sides shape;
+    for (const Span& dim : dims) {
+        shape.push_back(reader.message(dim, onnx::dim).integer("dim_value"));
+        if (shape.back() < 0 || shape.back() >= std::int64_t{1} << 31)
+            throw GraphError(title + " has a dimension below 0 or too large");
+    }
+    return {name, shape};
+}
+
+inline Node read_node(ProtoReader& reader, const Span& span, Graph& graph) {
+    const ProtoMessage parts = reader.message(span, onnx::node);
+    Node node;
+    node.op_type = parts.name("op_type");
+    node.title = "the node " + show(parts.name("name")) + " (" + visible(node.op_type, 40) + ")";
+    std::string domain;
+    if (parts.has("domain")) {
+        Span start = parts.span("domain");
+        start.end = std::min(start.end, start.start + max_name);
+        domain = reader.text(start, max_name);
+    }
+    if (domain == swish_domain && node.op_type == "Swish") {
+        graph.domains.push_back(parts.span("domain"));
+    } else if (!domain.empty() && domain != "ai.onnx") {
+        throw GraphError(node.title + " is an operator of the unknown domain " + show(domain));
+    }
+    node.inputs = parts.names("input");
+    node.outputs = parts.names("output");
+    const bool writes = std::any_of(node.outputs.begin(), node.outputs.end(), [](const auto& o) { return !o.empty(); });
+    if (!writes || node.inputs.size() > max_values || node.outputs.size() > max_values)
+        throw GraphError(node.title + " has " + std::to_string(node.inputs.size()) + " inputs and " +
+                         std::to_string(node.outputs.size()) + " outputs");
+    for (const Span& place : parts.spans("attribute")) {
+        const auto attribute = read_attribute(reader, place, node.title);
+        if (!node.attributes.insert(attribute).second)
+            throw GraphError(node.title + " has the attribute " + attribute.first + " twice");
+    }
+    return node;
+}
+
+// Reads the GraphProto in a span and checks all that holds for any input size. Throws GraphError or Invalid.
+inline Graph read_graph(ProtoReader& reader, const Span& span) {
+    const ProtoMessage parts = reader.message(span, onnx::graph);
+    if (parts.has("sparse_initializer")) throw GraphError("it has sparse tensors");
+    const std::pair<const char*, std::size_t> caps[] = {
+        {"node", max_nodes}, {"initializer", max_tensors}, {"input", max_tensors}, {"output", max_outputs}};
+    for (const auto& cap : caps)
+        if (parts.spans(cap.first).size() > cap.second)
+            throw GraphError("it has more than " + std::to_string(cap.second) + " " + cap.first + "s");
+    Graph graph;
+    for (const Span& place : parts.spans("initializer")) {
+        const auto tensor = read_tensor(reader, place);
+        if (tensor.first.empty()) throw GraphError("a tensor has no name");
+        if (!graph.tensors.insert(tensor).second) throw GraphError("it has two tensors called " + show(tensor.first));
+    }
+    std::map<std::string, Sides> free;
+    for (const Span& place : parts.spans("input")) {
+        const auto input = stated_shape(reader, place);
+        if (!graph.tensors.count(input.first)) free[input.first] = input.second;
+    }
+    if (free.size() != 1 || free.begin()->second.size() != 4)
+        throw GraphError("it has not one input of the shape (N, C, H, W)");
+    graph.input = free.begin()->first;
+    graph.input_dims = free.begin()->second;
+
+    std::set<std::string> written{graph.input};
+    for (const auto& tensor : graph.tensors) written.insert(tensor.first);
+    for (const Span& place : parts.spans("node")) {
+        const Node node = read_node(reader, place, graph);
+        for (const std::string& name : node.inputs)
+            if (!name.empty() && !written.count(name))
+                throw GraphError(node.title + " reads " + show(name) + ", which nothing before it writes");
+        for (const std::string& name : node.outputs)
+            if (!name.empty() && !written.insert(name).second)
+                throw GraphError(node.title + " writes " + show(name) + ", which is there already");
+        graph.nodes.push_back(node);
+    }
+    for (const Span& place : parts.spans("output")) {
+        graph.outputs.push_back(stated_shape(reader, place).first);
+        if (!written.count(graph.outputs.back()))
+            throw GraphError("its output " + show(graph.outputs.back()) + " is written by nothing");
+    }
+    if (graph.outputs.empty()) throw GraphError("it has no outputs");
+    return graph;
+}
+
+// Checks that a FunctionProto is `yolov5_dnn.Swish`: x·sigmoid(x). Throws GraphError or Invalid.
+inline void check_function(ProtoReader& reader, const Span& span) {
+    const ProtoMessage parts = reader.message(span, onnx::function);
+    const std::vector<Span> nodes = parts.spans("node");
+    const std::vector<std::string> inputs = parts.names("input"), outputs = parts.names("output");
+    bool swish = parts.name("name") == "Swish" && parts.name("domain") == swish_domain && inputs.size() == 1 &&
+                 outputs.size() == 1 && nodes.size() == 2;
+    if (swish) {
+        const ProtoMessage gate = reader.message(nodes[0], onnx::node), mul = reader.message(nodes[1], onnx::node);
+        std::vector<std::string> factors = mul.names("input"), wanted = gate.names("output");
+        wanted.push_back(inputs[0]);
+        std::sort(factors.begin(), factors.end());
+        std::sort(wanted.begin(), wanted.end());
+        swish = gate.name("op_type") == "Sigmoid" && gate.names("input") == inputs && mul.name("op_type") == "Mul" &&
+                mul.names("output") == outputs && factors == wanted && !gate.has("attribute") && !mul.has("attribute");
+    }
+    if (!swish)
+        throw GraphError("it defines a function " + show(parts.name("name")) + ", and Swish is the only one known");
 }
 
 }  // namespace detail
 
+// -------------------------------------------------------------------------------------------------------- model_shapes
+//
+// How much a network computes and holds at an input size: the shapes of all its values, from its graph alone. One rule
+// for each operator, from the shapes of its inputs to those of its outputs. A graph with any other operator or attribute
+// is refused: OpenCV would take it for any layer or option of its own, from whatever framework.
+// Operators: https://github.com/onnx/onnx/blob/v1.16.0/docs/Operators.md
+
+namespace detail {
+
+constexpr std::int64_t max_alive = std::int64_t{1} << 30;  // numbers a forward pass may hold at one time: 4 GiB
+constexpr std::int64_t max_work = 10000000000000;  // its multiplications; the largest YOLOv5 at 1280 has 4 · 10¹¹
+constexpr std::int64_t max_dim = (std::int64_t{1} << 31) - 1;
+
+// The inputs are not what the operator can take.
+class Misfit : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+inline void need(bool condition, const std::string& reason) {
+    if (!condition) throw Misfit(reason);
+}
+
+// What one rule sees of a node: the shapes of its inputs, its attributes, its constants.
+class Operands {
+public:
+    Operands(const Node& its_node, const std::map<std::string, Sides>& shapes, std::map<std::string, Tensor>& constants)
+        : node(its_node), shapes_(shapes), constants_(constants) {}
+
+    const Node& node;
+    std::int64_t work = 0;  // multiplications, told by the rule
+
+    bool has(std::size_t index) const { return index < node.inputs.size() && !node.inputs[index].empty(); }
+
+    // Of an input that has to be there.
+    const Sides& shape(std::size_t index) const {
+        need(index < node.inputs.size(), "an input or output is missing");
+        need(has(index), "input " + std::to_string(index) + " is left out");
+        return shapes_.at(node.inputs[index]);
+    }
+
+    // The attribute of this name and kind, or nullptr if there is none.
+    const Attribute* attribute(const std::string& name, Attribute::Kind kind, const std::string& what) const {
+        const auto entry = node.attributes.find(name);
+        if (entry == node.attributes.end()) return nullptr;
+        need(entry->second.kind == kind, name + " is not a " + what);
+        return &entry->second;
+    }
+
+    Sides integers(const std::string& name, const Sides& otherwise) const {
+        const Attribute* const found = attribute(name, Attribute::Kind::integers, "list");
+        return found ? found->integers : otherwise;
+    }
+
+    std::int64_t integer(const std::string& name, std::int64_t otherwise) const {
+        const Attribute* const found = attribute(name, Attribute::Kind::integer, "whole number");
+        return found ? found->integers.at(0) : otherwise;
+    }
+
+    std::string text(const std::string& name, const std::string& otherwise) const {
+        const Attribute* const found = attribute(name, Attribute::Kind::text, "text");
+        return found ? found->text : otherwise;
+    }
+
+    // The numbers of an input that has to stand in the file.
+    const std::vector<double>& constant(std::size_t index) const {
+        need(index < node.inputs.size(), "an input or output is missing");
+        const auto entry = constants_.find(node.inputs[index]);
+        need(entry != constants_.end() &&
+                 static_cast<std::int64_t>(entry->second.values.size()) == count_of(entry->second.dims),
+             "input " + std::to_string(index) + " is not a constant of few numbers");
+        return entry->second.values;
+    }
+
+    // The same, of whole numbers; those beyond 2^62 count as that.
+    Sides whole_constant(std::size_t index) const {
+        constexpr double most = 4611686018427387904.0;
+        Sides values;
+        for (const double value : constant(index)) {
+            need(value == std::floor(value), "input " + std::to_string(index) + " is not of whole numbers");
+            values.push_back(static_cast<std::int64_t>(std::clamp(value, -most, most)));
+        }
+        return values;
+    }
+
+    // What opsets up to 12 have as an attribute, and later ones as an input; nothing if it is left out.
+    std::optional<Sides> listed(const std::string& name, std::size_t index) const {
+        if (node.attributes.count(name)) return integers(name, {});
+        if (has(index)) return whole_constant(index);
+        return std::nullopt;
+    }
+
+    // Notes that the output is a constant.
+    void remember(const Tensor& tensor) { constants_[node.outputs.at(0)] = tensor; }
+
+private:
+    const std::map<std::string, Sides>& shapes_;
+    std::map<std::string, Tensor>& constants_;
+};
+
+using Made = std::vector<Sides>;
+
+inline std::size_t axis_of(std::int64_t axis, std::size_t rank) {
+    const auto n = static_cast<std::int64_t>(rank);
+    need(-n <= axis && axis < n, "there is no axis " + std::to_string(axis));
+    return static_cast<std::size_t>((axis + n) % n);
+}
+
+inline std::string text_of(const Sides& values) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min<std::size_t>(values.size(), 8); ++i)
+        text += (i ? ", " : "") + std::to_string(values[i]);
+    return "[" + text + "]";
+}
+
+inline bool all_within(const Sides& values, std::int64_t least, std::int64_t most) {
+    return std::all_of(values.begin(), values.end(), [&](std::int64_t v) { return least <= v && v <= most; });
+}
+
+inline Sides part_of(const Sides& sides, std::size_t first, std::size_t last) {
+    return Sides(sides.begin() + static_cast<std::ptrdiff_t>(first), sides.begin() + static_cast<std::ptrdiff_t>(last));
+}
+
+// Every number by itself.
+inline Made same(Operands& o) { return {o.shape(0)}; }
+
+// The shape that two values spread to.
+inline Sides wider(Sides a, Sides b) {
+    const std::size_t rank = std::max(a.size(), b.size());
+    a.insert(a.begin(), rank - a.size(), 1);
+    b.insert(b.begin(), rank - b.size(), 1);
+    for (std::size_t i = 0; i < rank; ++i) {
+        need(a[i] == b[i] || a[i] == 1 || b[i] == 1, "their sides differ");
+        if (a[i] == 1) a[i] = b[i];
+    }
+    return a;
+}
+
+inline Made broadcast(Operands& o) {
+    Sides shape = o.shape(0);
+    for (std::size_t i = 1; i < o.node.inputs.size(); ++i) shape = wider(shape, o.shape(i));
+    return {shape};
+}
+
+// Kernel, strides, dilations and pads of a convolution or pooling, each checked.
+class Window {
+public:
+    Window(const Operands& o, const Sides& its_kernel, std::size_t rank) {
+        need(rank >= 1 && rank <= 3, "it has not one to three sides to slide along");
+        kernel = o.integers("kernel_shape", its_kernel);
+        strides = o.integers("strides", Sides(rank, 1));
+        const Sides dilations = o.integers("dilations", Sides(rank, 1));
+        pads = o.integers("pads", Sides(2 * rank, 0));
+        const auto check = [&](const char* name, const Sides& values) {
+            need(values.size() == rank && all_within(values, 1, max_side), name + (" is " + text_of(values)));
+        };
+        check("kernel_shape", kernel);
+        check("strides", strides);
+        check("dilations", dilations);
+        need(pads.size() == 2 * rank && all_within(pads, 0, max_side), "pads is " + text_of(pads));
+        for (std::size_t i = 0; i < rank; ++i) reach.push_back((kernel[i] - 1) * dilations[i] + 1);
+        area = count_of(kernel);
+        auto_pad = o.text("auto_pad", "NOTSET");
+        need(auto_pad == "NOTSET" || auto_pad == "VALID" || auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER",
+             "its auto_pad is unknown");
+        ceil_mode = o.integer("ceil_mode", 0) != 0;
+    }
+
+    // The sides of what it makes of a value's sides from the third on.
+    Sides slid(const Sides& x) const {
+        Sides made;
+        const std::size_t rank = kernel.size();
+        for (std::size_t i = 0; i < rank; ++i) {
+            const std::int64_t side = x[i + 2], stride = strides[i];
+            if (auto_pad.substr(0, 4) == "SAME") {
+                made.push_back((side + stride - 1) / stride);
+                continue;
+            }
+            const std::int64_t padded = side + (auto_pad == "VALID" ? 0 : pads[i] + pads[i + rank]);
+            const std::int64_t room = padded - reach[i];
+            need(room >= 0, "its window of " + std::to_string(reach[i]) + " is larger than the " +
+                                std::to_string(padded) + " it slides along");
+            made.push_back((room + (ceil_mode ? stride - 1 : 0)) / stride + 1);
+        }
+        return made;
+    }
+
+    Sides kernel, strides, pads, reach;
+    std::int64_t area = 0;
+    std::string auto_pad;
+    bool ceil_mode = false;
+};
+
+inline Sides joined(Sides first, const Sides& rest) {
+    first.insert(first.end(), rest.begin(), rest.end());
+    return first;
+}
+
+inline Made conv(Operands& o) {
+    const Sides &x = o.shape(0), &weight = o.shape(1);
+    need(x.size() >= 3 && weight.size() == x.size() && count_of(weight), "its weight has another number of sides");
+    const std::int64_t group = o.integer("group", 1);
+    need(group >= 1 && x[1] == product(weight[1], group) && weight[0] % group == 0,
+         std::to_string(group) + " groups do not fit the channels");
+    need(!o.has(2) || o.shape(2) == Sides{weight[0]}, "its bias has another length");
+    const Window window(o, part_of(weight, 2, weight.size()), x.size() - 2);
+    need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
+    const Sides made = joined({x[0], weight[0]}, window.slid(x));
+    o.work = product(product(count_of(made), weight[1]), window.area);
+    return {made};
+}
+
+inline Made conv_transpose(Operands& o) {
+    const Sides &x = o.shape(0), &weight = o.shape(1);
+    need(x.size() >= 3 && weight.size() == x.size() && count_of(weight), "its weight has another number of sides");
+    const std::int64_t group = o.integer("group", 1);
+    need(group >= 1 && x[1] == weight[0] && weight[0] % group == 0,
+         std::to_string(group) + " groups do not fit the channels");
+    need(!o.has(2) || o.shape(2) == Sides{product(weight[1], group)}, "its bias has another length");
+    const std::size_t rank = x.size() - 2;
+    const Window window(o, part_of(weight, 2, weight.size()), rank);
+    need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
+    need(window.auto_pad == "NOTSET", "its size is not stated by pads");
+    const Sides extra = o.integers("output_padding", Sides(rank, 0));
+    const std::int64_t least_stride = *std::min_element(window.strides.begin(), window.strides.end());
+    need(extra.size() == rank && all_within(extra, 0, least_stride - 1), "output_padding is " + text_of(extra));
+    Sides made{x[0], product(weight[1], group)};
+    for (std::size_t i = 0; i < rank; ++i) {
+        made.push_back((x[2 + i] - 1) * window.strides[i] + window.reach[i] + extra[i] - window.pads[i] -
+                       window.pads[i + rank]);
+        need(made.back() > 0, "its pads leave nothing");
+    }
+    o.work = product(product(count_of(x), weight[1]), window.area);
+    return {made};
+}
+
+inline Made pool(Operands& o) {
+    const Sides& x = o.shape(0);
+    need(x.size() >= 3, "it has not one to three sides to slide along");
+    const Window window(o, {}, x.size() - 2);
+    for (std::size_t i = 0; i < window.pads.size(); ++i)
+        need(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
+    const Sides made = joined({x[0], x[1]}, window.slid(x));
+    o.work = product(count_of(made), window.area);
+    return {made};
+}
+
+inline Made global_pool(Operands& o) {
+    const Sides& x = o.shape(0);
+    need(x.size() >= 3, "it has no sides to pool");
+    return {joined({x[0], x[1]}, Sides(x.size() - 2, 1))};
+}
+
+inline Made concat(Operands& o) {
+    Sides made = o.shape(0);
+    const std::size_t axis = axis_of(o.integer("axis", 1), made.size());
+    for (std::size_t i = 1; i < o.node.inputs.size(); ++i) {
+        Sides shape = o.shape(i);
+        const std::int64_t more = axis < shape.size() ? shape[axis] : 0;
+        if (axis < shape.size()) shape[axis] = made[axis];
+        need(shape == made, "their sides differ");
+        made[axis] += more;
+    }
+    return {made};
+}
+
+inline Made split(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::size_t axis = axis_of(o.integer("axis", 0), x.size());
+    const auto count = static_cast<std::int64_t>(o.node.outputs.size());
+    std::optional<Sides> parts = o.listed("split", 1);
+    if (!parts) {
+        const std::int64_t size = (x[axis] + count - 1) / count;
+        parts = Sides();
+        for (std::int64_t i = 0; i < count; ++i) parts->push_back(std::min(size, x[axis] - size * i));
+    }
+    need(static_cast<std::int64_t>(parts->size()) == count && all_within(*parts, 0, x[axis]),
+         "its parts are not the whole");
+    Made made(parts->size(), x);
+    std::int64_t total = 0;
+    for (std::size_t i = 0; i < made.size(); ++i) total += made[i][axis] = (*parts)[i];
+    need(total == x[axis], "its parts are not the whole");
+    return made;
+}
+
+// How many places a slice takes of a side, by Python's rules.
+inline std::int64_t sliced(std::int64_t side, std::int64_t start, std::int64_t end, std::int64_t step) {
+    const auto clamped = [&](std::int64_t at) {
+        if (at < 0) at += side;
+        return step > 0 ? std::clamp<std::int64_t>(at, 0, side) : std::clamp<std::int64_t>(at, -1, side - 1);
+    };
+    const std::int64_t first = clamped(start), last = clamped(end);
+    const std::int64_t distance = step > 0 ? last - first : first - last, pace = step > 0 ? step : -step;
+    return distance <= 0 ? 0 : (distance - 1) / pace + 1;
+}
+
+inline Made slice(Operands& o) {
+    Sides made = o.shape(0);
+    const Sides starts = o.listed("starts", 1).value_or(Sides()), ends = o.listed("ends", 2).value_or(Sides());
+    Sides axes = o.listed("axes", 3).value_or(Sides()), steps = o.listed("steps", 4).value_or(Sides());
+    if (axes.empty())
+        for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
+    if (steps.empty()) steps.assign(starts.size(), 1);
+    need(starts.size() == ends.size() && axes.size() == starts.size() && steps.size() == starts.size() &&
+             !std::count(steps.begin(), steps.end(), 0),
+         "its lists differ in length");
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+        const std::size_t axis = axis_of(axes[i], made.size());
+        made[axis] = sliced(o.shape(0)[axis], starts[i], ends[i], steps[i]);
+        need(made[axis] > 0, "it leaves nothing");
+    }
+    return {made};
+}
+
+inline std::int64_t scaled(std::int64_t side, double scale) {
+    need(scale > 0 && scale <= max_side, "its scale is " + std::to_string(scale));
+    return static_cast<std::int64_t>(std::floor(static_cast<double>(side) * scale));
+}
+
+inline Made resize(Operands& o) {
+    const Sides& x = o.shape(0);
+    const bool upsample = o.node.op_type == "Upsample" || o.node.inputs.size() == 2;
+    Sides sides;
+    if (o.has(3) && o.shape(3) != Sides{0}) {
+        sides = o.whole_constant(3);
+    } else {
+        std::vector<double> scales;
+        if (const Attribute* const listed = o.attribute("scales", Attribute::Kind::reals, "list of numbers"))
+            scales.assign(listed->reals.begin(), listed->reals.end());
+        else
+            scales = o.constant(upsample ? 1 : 2);
+        need(scales.size() == x.size(), "its scales are not one a side");
+        for (std::size_t i = 0; i < x.size(); ++i) sides.push_back(scaled(x[i], scales[i]));
+    }
+    need(sides.size() == x.size() && all_within(sides, 1, max_dim), "its size is not one number a side");
+    need(x.size() < 3 || (sides[0] == x[0] && sides[1] == x[1]), "it scales more than height and width");
+    return {sides};
+}
+
+inline Made reshape(Operands& o) {
+    const Sides& x = o.shape(0);
+    Sides made = o.listed("shape", 1).value_or(Sides());
+    need(made.size() <= max_dimensions && all_within(made, -1, max_dim), "its shape is unusable");
+    need(!std::count(made.begin(), made.end(), 0) || o.integer("allowzero", 0) == 0, "its shape has a 0");
+    std::int64_t known = 1, open = 0;
+    for (std::size_t i = 0; i < made.size(); ++i) {
+        if (made[i] == 0 && i < x.size()) made[i] = x[i];
+        if (made[i] == -1)
+            ++open;
+        else
+            known = product(known, made[i]);
+    }
+    if (open) {
+        need(open == 1 && known > 0 && count_of(x) % known == 0, "its shape leaves a side open");
+        *std::find(made.begin(), made.end(), -1) = count_of(x) / known;
+    }
+    need(count_of(made) == count_of(x), "its shape holds another number of values");
+    return {made};
+}
+
+inline Made flatten(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::int64_t axis = o.integer("axis", 1), rank = static_cast<std::int64_t>(x.size());
+    need(-rank <= axis && axis <= rank, "there is no axis " + std::to_string(axis));
+    const auto middle = static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
+    return {{count_of(part_of(x, 0, middle)), count_of(part_of(x, middle, x.size()))}};
+}
+
+inline Made transpose(Operands& o) {
+    const Sides& x = o.shape(0);
+    Sides straight;
+    for (std::size_t i = 0; i < x.size(); ++i) straight.push_back(static_cast<std::int64_t>(i));
+    const Sides order = o.integers("perm", Sides(straight.rbegin(), straight.rend()));
+    need(order.size() == x.size() && std::is_permutation(order.begin(), order.end(), straight.begin()),
+         "its perm is not an order of the sides");
+    Sides made;
+    for (const std::int64_t i : order) made.push_back(x[static_cast<std::size_t>(i)]);
+    return {made};
+}
+
+// The places of axes, each once.
+inline std::set<std::size_t> places(const Sides& axes, std::size_t rank) {
+    std::set<std::size_t> found;
+    for (const std::int64_t axis : axes) found.insert(axis_of(axis, rank));
+    return found;
+}
+
+inline Made squeeze(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::optional<Sides> axes = o.listed("axes", 1);
+    const std::set<std::size_t> gone = places(axes.value_or(Sides()), x.size());
+    Sides made;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const bool leaves = axes ? gone.count(i) > 0 : x[i] == 1;
+        need(!leaves || x[i] == 1, "a side it leaves out is not 1");
+        if (!leaves) made.push_back(x[i]);
+    }
+    return {made};
+}
+
+inline Made unsqueeze(Operands& o) {
+    const Sides& x = o.shape(0);
+    const Sides axes = o.listed("axes", 1).value_or(Sides());
+    const std::size_t rank = x.size() + axes.size();
+    const std::set<std::size_t> fresh = places(axes, rank);
+    need(fresh.size() == axes.size() && rank <= max_dimensions, "its axes are unusable");
+    Sides made;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < rank; ++i) made.push_back(fresh.count(i) ? 1 : x[next++]);
+    return {made};
+}
+
+inline Made matmul(Operands& o) {
+    const Sides &a = o.shape(0), &b = o.shape(1);
+    need(a.size() >= 2 && b.size() >= 2 && a.back() == b[b.size() - 2], "rows and columns differ in length");
+    const Sides outer = wider(part_of(a, 0, a.size() - 2), part_of(b, 0, b.size() - 2));
+    const Sides made = joined(outer, {a[a.size() - 2], b.back()});
+    o.work = product(count_of(made), a.back());
+    return {made};
+}
+
+inline Made gemm(Operands& o) {
+    Sides a = o.shape(0), b = o.shape(1);
+    need(a.size() == 2 && b.size() == 2, "it needs two matrices");
+    if (o.integer("transA", 0)) std::swap(a[0], a[1]);
+    if (o.integer("transB", 0)) std::swap(b[0], b[1]);
+    need(a[1] == b[0], "rows and columns differ in length");
+    const Sides made{a[0], b[1]};
+    need(!o.has(2) || wider(o.shape(2), made) == made, "its bias has another length");
+    o.work = product(count_of(made), a[1]);
+    return {made};
+}
+
+inline Made reduce(Operands& o) {
+    const Sides& x = o.shape(0);
+    const Sides axes = o.listed("axes", 1).value_or(Sides());
+    const std::set<std::size_t> gone = places(axes, x.size());
+    const bool keep = o.integer("keepdims", 1) != 0;
+    Sides made;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const bool reduced = axes.empty() || gone.count(i);
+        if (!reduced) made.push_back(x[i]);
+        if (reduced && keep) made.push_back(1);
+    }
+    return {made};
+}
+
+inline Made along_axis(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::size_t axis = axis_of(o.integer("axis", -1), x.size());
+    for (std::size_t i = 1; i < o.node.inputs.size(); ++i)
+        need(o.shape(i) == part_of(x, axis, x.size()), "its numbers are not one a place");
+    return {x};
+}
+
+// Normalisation with one number a channel.
+inline Made by_channel(Operands& o) {
+    const Sides& x = o.shape(0);
+    need(x.size() >= 2, "its numbers are not one a channel");
+    for (std::size_t i = 1; i < o.node.inputs.size(); ++i)
+        need(o.shape(i) == Sides{x[1]}, "its numbers are not one a channel");
+    return {x};
+}
+
+// To whole numbers and back, with one scale or one a channel.
+inline Made quantize(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::size_t axis = x.size() > 1 ? axis_of(o.integer("axis", 1), x.size()) : 0;
+    const Sides channel = axis < x.size() ? Sides{x[axis]} : Sides();
+    for (std::size_t i = 1; i < std::max<std::size_t>(2, o.node.inputs.size()); ++i) {
+        const Sides& shape = o.shape(i);
+        need(shape.empty() || shape == Sides{1} || shape == channel,
+             "its scale is neither one number nor one a channel");
+    }
+    return {x};
+}
+
+inline Made constant(Operands& o) {
+    need(o.node.attributes.size() == 1, "it holds no tensor");
+    const std::string& name = o.node.attributes.begin()->first;
+    const Attribute& value = o.node.attributes.begin()->second;
+    Tensor tensor;
+    if (name == "value" && value.kind == Attribute::Kind::tensor) {
+        tensor = value.tensor;
+    } else {
+        const bool many = value.kind == Attribute::Kind::integers || value.kind == Attribute::Kind::reals;
+        need((name == "value_int" || name == "value_float" || name == "value_ints" || name == "value_floats") &&
+                 (many || value.kind == Attribute::Kind::integer || value.kind == Attribute::Kind::real),
+             "it holds no tensor");
+        for (const std::int64_t v : value.integers) tensor.values.push_back(static_cast<double>(v));
+        for (const float v : value.reals) tensor.values.push_back(v);
+        if (many) tensor.dims = {static_cast<std::int64_t>(tensor.values.size())};
+    }
+    o.remember(tensor);
+    return {tensor.dims};
+}
+
+inline Made identity(Operands& o) { return Made(o.node.outputs.size(), o.shape(0)); }  // Dropout's mask, too
+
+inline Made pad(Operands& o) {
+    const Sides& x = o.shape(0);
+    const Sides pads = o.listed("pads", 1).value_or(Sides());
+    need(pads.size() == 2 * x.size() && all_within(pads, -max_side, max_side), "its pads are not two a side");
+    const bool repeats = o.text("mode", "constant") != "constant";
+    Sides made;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        made.push_back(x[i] + pads[i] + pads[i + x.size()]);
+        need(made.back() > 0, "its pads leave nothing");
+    }
+    for (std::size_t i = 0; i < pads.size(); ++i)
+        need(!repeats || pads[i] < x[i % x.size()], "its pads are wider than what they repeat");
+    return {made};
+}
+
+inline Made expand(Operands& o) {
+    const Sides sides = o.whole_constant(1);
+    need(sides.size() <= max_dimensions && all_within(sides, 1, max_dim), "its shape is unusable");
+    return {wider(o.shape(0), sides)};
+}
+
+inline Made tile(Operands& o) {
+    Sides made = o.shape(0);
+    const Sides repeats = o.whole_constant(1);
+    need(repeats.size() == made.size() && all_within(repeats, 1, max_dim), "its repeats are not one a side");
+    for (std::size_t i = 0; i < made.size(); ++i) made[i] = product(made[i], repeats[i]);
+    return {made};
+}
+
+inline Made cast(Operands& o) {
+    const std::int64_t to = o.integer("to", 0);
+    need(to == 1 || to == 10 || to == 11, "it casts to a type without fractions");
+    return {o.shape(0)};
+}
+
+inline Made space_to_depth(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::int64_t block = o.integer("blocksize", 0);
+    need(x.size() == 4 && block >= 1 && block <= max_side && x[2] % block == 0 && x[3] % block == 0,
+         "its blocks do not fit");
+    return {{x[0], product(x[1], block * block), x[2] / block, x[3] / block}};
+}
+
+inline Made depth_to_space(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::int64_t block = o.integer("blocksize", 0);
+    need(x.size() == 4 && block >= 1 && block <= max_side && x[1] % (block * block) == 0, "its blocks do not fit");
+    return {{x[0], x[1] / (block * block), x[2] * block, x[3] * block}};
+}
+
+using Rule = Made (*)(Operands&);
+
+// The rule of an operator, or nullptr if it is unknown here.
+inline Rule find_rule(const std::string& operator_name) {
+    struct Entry {
+        Rule rule;
+        std::vector<std::string> operators;
+    };
+    static const std::vector<Entry> entries = {
+        {same,
+         {"Abs",   "Ceil",        "Celu",           "Clip",      "Cos",  "Elu",  "Erf",      "Exp",      "Floor",
+          "Gelu",  "HardSigmoid", "HardSwish",      "LeakyRelu", "Log",  "Mish", "Neg",      "Not",      "Reciprocal",
+          "Relu",  "Round",       "Selu",           "Sigmoid",   "Sign", "Sin",  "Softplus", "Softsign", "Sqrt",
+          "Swish", "Tanh",        "ThresholdedRelu"}},
+        {broadcast,
+         {"Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Mean", "Min", "Mul", "Or", "PRelu", "Pow", "Sub",
+          "Sum", "Where"}},
+        {along_axis, {"LayerNormalization", "LogSoftmax", "Softmax"}},
+        {by_channel, {"BatchNormalization", "InstanceNormalization"}},
+        {quantize, {"DequantizeLinear", "QuantizeLinear"}},
+        {reduce, {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"}},
+        {pool, {"AveragePool", "MaxPool"}},
+        {global_pool, {"GlobalAveragePool", "GlobalMaxPool"}},
+        {identity, {"Dropout", "Identity"}},
+        {resize, {"Resize", "Upsample"}},
+        {cast, {"Cast"}},
+        {concat, {"Concat"}},
+        {constant, {"Constant"}},
+        {conv, {"Conv"}},
+        {conv_transpose, {"ConvTranspose"}},
+        {depth_to_space, {"DepthToSpace"}},
+        {expand, {"Expand"}},
+        {flatten, {"Flatten"}},
+        {gemm, {"Gemm"}},
+        {matmul, {"MatMul"}},
+        {pad, {"Pad"}},
+        {reshape, {"Reshape"}},
+        {slice, {"Slice"}},
+        {space_to_depth, {"SpaceToDepth"}},
+        {split, {"Split"}},
+        {squeeze, {"Squeeze"}},
+        {tile, {"Tile"}},
+        {transpose, {"Transpose"}},
+        {unsqueeze, {"Unsqueeze"}},
+    };
+    for (const Entry& entry : entries)
+        if (std::count(entry.operators.begin(), entry.operators.end(), operator_name)) return entry.rule;
+    return nullptr;
+}
+
+// May the operator read constants of whole numbers: sizes, axes, quantized weights?
+inline bool reads_whole_numbers(const std::string& operator_name) {
+    static const std::set<std::string> operators = {
+        "DequantizeLinear", "Expand",  "Pad",    "QuantizeLinear", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
+        "ReduceSum",        "Reshape", "Resize", "Slice",          "Split",    "Squeeze",   "Tile",       "Unsqueeze",
+        "Upsample"};
+    return operators.count(operator_name) > 0;
+}
+
+// Is it one of ONNX's own attributes of the operators here?
+inline bool is_attribute(const std::string& name) {
+    static const std::set<std::string> attributes = {"allowzero",
+                                                     "alpha",
+                                                     "antialias",
+                                                     "approximate",
+                                                     "auto_pad",
+                                                     "axes",
+                                                     "axis",
+                                                     "beta",
+                                                     "blocksize",
+                                                     "ceil_mode",
+                                                     "coordinate_transformation_mode",
+                                                     "count_include_pad",
+                                                     "cubic_coeff_a",
+                                                     "dilations",
+                                                     "ends",
+                                                     "epsilon",
+                                                     "exclude_outside",
+                                                     "extrapolation_value",
+                                                     "gamma",
+                                                     "group",
+                                                     "keepdims",
+                                                     "kernel_shape",
+                                                     "max",
+                                                     "min",
+                                                     "mode",
+                                                     "momentum",
+                                                     "nearest_mode",
+                                                     "noop_with_empty_axes",
+                                                     "num_outputs",
+                                                     "output_padding",
+                                                     "pads",
+                                                     "perm",
+                                                     "ratio",
+                                                     "scales",
+                                                     "seed",
+                                                     "shape",
+                                                     "spatial",
+                                                     "split",
+                                                     "starts",
+                                                     "steps",
+                                                     "storage_order",
+                                                     "strides",
+                                                     "to",
+                                                     "training_mode",
+                                                     "transA",
+                                                     "transB",
+                                                     "value",
+                                                     "value_float",
+                                                     "value_floats",
+                                                     "value_int",
+                                                     "value_ints"};
+    return attributes.count(name) > 0;
+}
+
+// The shapes of a node's inputs, for messages.
+inline std::string inputs_of(const Node& node, const std::map<std::string, Sides>& shapes) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min<std::size_t>(node.inputs.size(), 8); ++i) {
+        if (node.inputs[i].empty()) continue;
+        std::string sides;
+        for (const std::int64_t side : shapes.at(node.inputs[i]))
+            sides += (sides.empty() ? "" : "×") + std::to_string(side);
+        text += (text.empty() ? "" : ", ") + (sides.empty() ? std::string("1") : sides);
+    }
+    return text;
+}
+
+// Checks what the network computes for an input of this shape (N, C, H, W). Throws GraphError, which names the operator
+// that does not fit, or the budget.
+inline void check_size(const Graph& graph, const Sides& shape) {
+    std::map<std::string, Sides> shapes;
+    for (const auto& tensor : graph.tensors) shapes[tensor.first] = tensor.second.dims;
+    if (graph.input_dims[1] != 0 && graph.input_dims[1] != shape[1])
+        throw GraphError("its input has " + std::to_string(graph.input_dims[1]) + " channels, not " +
+                         std::to_string(shape[1]));
+    shapes[graph.input] = shape;
+    std::map<std::string, std::size_t> last_use;
+    for (std::size_t i = 0; i < graph.nodes.size(); ++i)
+        for (const std::string& name : graph.nodes[i].inputs) last_use[name] = i;
+    for (const std::string& name : graph.outputs) last_use[name] = graph.nodes.size();
+
+    std::map<std::string, Tensor> constants = graph.tensors;
+    std::int64_t alive = count_of(shape), work = 0;
+    for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+        const Node& node = graph.nodes[i];
+        const Rule rule = find_rule(node.op_type);
+        if (!rule) throw GraphError(node.title + " is of an operator that is unknown here");
+        for (const auto& attribute : node.attributes)
+            if (!is_attribute(attribute.first))
+                throw GraphError(node.title + " has the unknown attribute " + attribute.first);
+        for (const std::string& name : node.inputs) {
+            const auto tensor = constants.find(name);
+            if (tensor != constants.end() && tensor->second.whole && !reads_whole_numbers(node.op_type))
+                throw GraphError(node.title + " reads whole numbers, " + show(name) + ", where it needs others");
+        }
+        Operands operands(node, shapes, constants);
+        Made made;
+        try {
+            made = rule(operands);
+        } catch (const Misfit& misfit) {
+            throw GraphError(node.title + " does not fit its inputs of " + inputs_of(node, shapes) + ": " +
+                             misfit.what());
+        }
+        if (made.size() < node.outputs.size())
+            throw GraphError(node.title + " has " + std::to_string(node.outputs.size()) + " outputs");
+        work += operands.work;
+        for (std::size_t k = 0; k < node.outputs.size(); ++k) {
+            if (node.outputs[k].empty()) continue;
+            if (count_of(made[k]) == 0 && node.op_type != "Constant")
+                throw GraphError(node.title + " leaves nothing of its input");
+            shapes[node.outputs[k]] = made[k];
+            alive = std::min(alive + count_of(made[k]), max_alive + 1);
+        }
+        if (alive > max_alive || work > max_work)
+            throw GraphError("for an input of " + std::to_string(shape[2]) + " × " + std::to_string(shape[3]) +
+                             " it needs more than " + std::to_string(max_alive * 4 >> 30) +
+                             " GiB of values or 1e+13 multiplications, from " + node.title + " on");
+        std::set<std::string> names(node.inputs.begin(), node.inputs.end());
+        names.insert(node.outputs.begin(), node.outputs.end());
+        for (const std::string& name : names) {
+            const auto use = last_use.find(name);
+            if (!name.empty() && !graph.tensors.count(name) && (use == last_use.end() ? i : use->second) == i)
+                alive -= count_of(shapes.at(name));
+        }
+    }
+}
+
+}  // namespace detail
+
+// --------------------------------------------------------------------------------------------------------- anchor_free
+//
+// From the raw head maps of an anchor-free network (yolov5u, YOLOv8) to candidate boxes. With the cell (column, row) of
+// a head of stride s, and for each side the distance d = Σ k · softmax(bins)_k:
+//
+//     x1 = (column + 0.5 − d_left) · s    y1 = (row + 0.5 − d_top) · s
+//     x2 = (column + 0.5 + d_right) · s   y2 = (row + 0.5 + d_bottom) · s
+//     score = σ(t_class)
+//
+// Distribution focal loss, https://arxiv.org/abs/2006.04388 (section 3.2): bin k stands for the distance k.
+
+// The box of one candidate, x1 y1 x2 y2 in pixels of the network's input. `bins` are the logits of the left, top, right
+// and bottom distance, `reg_max` each; one lies `plane` floats behind the other.
+inline cv::Vec4f decode_distances(const float* bins, std::ptrdiff_t plane, int reg_max, cv::Point2f cell,
+                                  float stride) {
+    std::array<float, 4> distances{};
+    for (float& distance : distances) {
+        float most = bins[0];
+        for (int k = 1; k < reg_max; ++k) most = std::max(most, bins[k * plane]);
+        float weights = 0, weighted = 0;
+        for (int k = 0; k < reg_max; ++k) {
+            const float weight = std::exp(bins[k * plane] - most);
+            weights += weight;
+            weighted += weight * static_cast<float>(k);
+        }
+        distance = weighted / weights;
+        bins += reg_max * plane;
+    }
+    const float x = cell.x + 0.5F, y = cell.y + 0.5F;
+    return {(x - distances[0]) * stride, (y - distances[1]) * stride, (x + distances[2]) * stride,
+            (y + distances[3]) * stride};
+}
+
+// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head has
+// 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best class
+// (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
+// Throws ModelError if a head has no classes, or a class logit is not a number, as when 16-bit arithmetic overflowed.
+inline void decode_anchor_free(const std::vector<Head>& heads, const std::vector<int>& strides, int reg_max,
+                               double conf_thres, bool multi_label, Candidates& found) {
+    if (heads.size() != strides.size())
+        throw ModelError("the network has " + std::to_string(heads.size()) + " heads, but there are strides for " +
+                         std::to_string(strides.size()));
+    // A little lower, so that no score is lost to rounding.
+    const float threshold =
+        std::nextafter(static_cast<float>(logit(conf_thres)), -std::numeric_limits<float>::infinity());
+    const auto score_thres = static_cast<float>(conf_thres);
+    found.extra_width = 0;
+    found.resize(0);
+
+    for (std::size_t i = 0; i < heads.size(); ++i) {
+        const Head& head = heads[i];
+        const int first = 4 * reg_max;
+        if (reg_max < 1 || head.channels <= first) throw ModelError("a head without classes finds nothing");
+        const auto plane = static_cast<std::ptrdiff_t>(head.ny) * head.nx;
+        const auto visit = [&](std::ptrdiff_t cell) {
+            const float* const t = head.data + cell;
+            cv::Vec4f box;  // decoded once, if at all
+            bool decoded = false;
+            const auto keep = [&](int channel) {
+                const float score = sigmoid(t[channel * plane]);
+                if (!(score > score_thres)) return;
+                const cv::Point2f place(static_cast<float>(cell % head.nx), static_cast<float>(cell / head.nx));
+                if (!decoded) box = decode_distances(t, plane, reg_max, place, static_cast<float>(strides[i]));
+                decoded = true;
+                found.xyxy.push_back(box);
+                found.scores.push_back(score);
+                found.class_ids.push_back(channel - first);
+            };
+            if (multi_label) {
+                for (int k = first; k < head.channels; ++k)
+                    if (t[k * plane] > threshold) keep(k);
+            } else {
+                int best = first;
+                for (int k = best + 1; k < head.channels; ++k)
+                    if (t[k * plane] > t[best * plane]) best = k;
+                keep(best);
+            }
+        };
+        // Plane by plane, as the numbers lie, for some cells at a time.
+        std::array<float, 128> best{};
+        const auto block = static_cast<std::ptrdiff_t>(best.size());
+        for (std::ptrdiff_t start = 0; start < plane; start += block) {
+            const std::ptrdiff_t count = std::min(block, plane - start);
+            best.fill(-std::numeric_limits<float>::infinity());
+            bool numbers = true;
+            for (int k = first; k < head.channels; ++k) {
+                const float* const logits = head.data + k * plane + start;
+                for (std::ptrdiff_t j = 0; j < count; ++j) {
+                    float& most = best[static_cast<std::size_t>(j)];
+                    numbers &= logits[j] == logits[j];
+                    most = std::max(most, logits[j]);
+                }
+            }
+            if (!numbers) throw ModelError(detail::not_finite);
+            for (std::ptrdiff_t j = 0; j < count; ++j)
+                if (best[static_cast<std::size_t>(j)] > threshold) visit(start + j);
+        }
+    }
+}
+
 // --------------------------------------------------------------------------------------------------------------- tasks
 //
-// What a task changes, in one table. Nothing else asks which task a model file is for: a new task is an entry here, and
-// a class of its own beside Detector over the same Network and stages.
+// What a task changes, in one table: here is what to add a row to. `read_info` looks a file's task up once, and nothing
+// else asks which task it is.
 
-using Shape = std::vector<int>;  // of an array, the slowest dimension first
+using Shape = std::vector<int>;  // of an array, the slowest dimension first; −1 is a side of the network's own choice
+
+struct Output {
+    std::string name;
+    Shape shape;
+};
 
 struct Task {
     std::string name;                   // as the metadata say it
     std::vector<std::string> required;  // keys that the metadata must have
+    std::string user;                   // what runs such a model, for messages
+    // Where such networks are usually cut off, if nobody says other.
+    double conf_thres;
+    double iou_thres;
     // Looks at the values of those keys together. Throws detail::Invalid.
     void (*check)(const ModelInfo& info);
-    // The network's outputs, in order, for an input of this size.
-    std::vector<Shape> (*output_shapes)(const ModelInfo& info, cv::Size size);
-    // Which outputs of an anchor mean what.
-    Layout (*layout)(const ModelInfo& info);
+    // The network's outputs, in order, for an input of this size: a head map for each stride, then what else there is.
+    std::vector<Output> (*outputs)(const ModelInfo& info, cv::Size size);
+    // Finds the candidates in the head maps. A task that finds none, but answers for the whole image, has no `decode`.
+    void (*decode)(const ModelInfo& info, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+                   Candidates& found);
+    // Brings what is extra of the candidates that were kept to the image, and adds it to their detections. A task that
+    // has nothing extra has no `complete`.
+    void (*complete)(const ModelInfo& info, const Candidates& kept, const std::vector<cv::Mat>& outputs,
+                     const Placement& placement, cv::Size image, std::vector<Detection>& found);
 };
 
 namespace detail {
+
+constexpr const char* for_boxes = "Detector, or yolov5-detect";
+constexpr const char* for_classes = "Classifier, as in cpp/examples/classify";
 
 inline void check_heads(const ModelInfo& info) {
     if (info.strides.empty() || info.strides.size() != info.anchors.size())
@@ -1192,50 +3004,195 @@ inline void check_heads(const ModelInfo& info) {
     }
 }
 
-// A head map for each stride, with `outputs` channels for each anchor.
-inline std::vector<Shape> head_shapes(const ModelInfo& info, cv::Size size, int outputs) {
-    std::vector<Shape> shapes;
-    for (std::size_t i = 0; i < info.strides.size(); ++i) {
-        const int stride = info.strides[i], channels = static_cast<int>(info.anchors[i].size()) * outputs;
-        shapes.push_back({1, channels, size.height / stride, size.width / stride});
-    }
-    return shapes;
+inline int class_count(const ModelInfo& info) { return static_cast<int>(info.names.size()); }
+
+// What lies where in the outputs of an anchor, with so many extra ones behind the classes, or before them.
+inline Layout classes_first(const ModelInfo& info, int extra) {
+    const int end = 5 + class_count(info);
+    return {{5, end}, {end, end + extra}};
 }
 
-inline int class_count(const ModelInfo& info) { return static_cast<int>(info.names.size()); }
+inline Layout extra_first(const ModelInfo& info, int extra) {
+    return {{5 + extra, 5 + extra + class_count(info)}, {5, 5 + extra}};
+}
+
+// A head map for each stride, with the channels that `channels` says.
+inline std::vector<Output> head_maps(const ModelInfo& info, cv::Size size,
+                                     const std::function<int(std::size_t)>& channels) {
+    std::vector<Output> outputs;
+    for (std::size_t i = 0; i < info.strides.size(); ++i) {
+        const int stride = info.strides[i];
+        outputs.push_back({"out" + std::to_string(i), {1, channels(i), size.height / stride, size.width / stride}});
+    }
+    return outputs;
+}
+
+// The same with anchors, each of which has that many outputs.
+inline std::vector<Output> anchor_maps(const ModelInfo& info, cv::Size size, int outputs) {
+    return head_maps(info, size, [&](std::size_t i) { return static_cast<int>(info.anchors[i].size()) * outputs; });
+}
+
+// Boxes and classes, nothing extra.
+inline Task detect_task() {
+    return {"detect",
+            {"names", "anchors", "strides"},
+            for_boxes,
+            0.25,
+            0.45,
+            check_heads,
+            [](const ModelInfo& info, cv::Size size) { return anchor_maps(info, size, 5 + class_count(info)); },
+            [](const ModelInfo& info, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+               Candidates& found) {
+                decode(heads, info.anchors, info.strides, classes_first(info, 0), conf_thres, multi_label, found);
+            },
+            nullptr};
+}
+
+// The same without anchors, as today's `ultralytics` package trains YOLOv5 ("yolov5u"), and YOLOv8.
+inline Task anchor_free_task() {
+    return {"detect",
+            {"names", "strides", "reg_max"},
+            for_boxes,
+            0.25,
+            0.7,
+            [](const ModelInfo& info) {
+                if (info.strides.empty()) throw Invalid("there are no strides");
+            },
+            [](const ModelInfo& info, cv::Size size) {
+                return head_maps(info, size, [&](std::size_t) { return 4 * info.reg_max + class_count(info); });
+            },
+            [](const ModelInfo& info, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+               Candidates& found) {
+                decode_anchor_free(heads, info.strides, info.reg_max, conf_thres, multi_label, found);
+            },
+            nullptr};
+}
+
+// A box, and which pixels in it belong to the object: each box has `masks` coefficients for the prototypes, the further
+// output `proto`.
+inline Task segment_task() {
+    return {"segment",
+            {"names", "anchors", "strides", "masks"},
+            for_boxes,
+            0.25,
+            0.45,
+            check_heads,
+            [](const ModelInfo& info, cv::Size size) {
+                auto outputs = anchor_maps(info, size, 5 + class_count(info) + info.masks);
+                outputs.push_back({"proto", {1, info.masks, -1, -1}});
+                return outputs;
+            },
+            [](const ModelInfo& info, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+               Candidates& found) {
+                const Layout layout = classes_first(info, info.masks);
+                // YOLOv5's NMS multiplies everything after the objectness by it, the coefficients, too. That moves no
+                // pixel's sign, but some pixels of the border once the masks are scaled up.
+                const auto coefficients = [&](const Picked& picked, float* extra) {
+                    const float objectness = sigmoid(picked[4]);
+                    for (int k = layout.extra.start; k < layout.extra.end; ++k) *extra++ = picked[k] * objectness;
+                };
+                decode(heads, info.anchors, info.strides, layout, conf_thres, multi_label, found, coefficients);
+            },
+            [](const ModelInfo& info, const Candidates& kept, const std::vector<cv::Mat>& outputs,
+               const Placement& placement, cv::Size image, std::vector<Detection>& found) {
+                if (!found.empty() && !cv::checkRange(outputs.back())) throw ModelError(not_finite);
+                const Head prototypes = head_of(outputs.back()), finest = head_of(outputs.front());
+                const cv::Size canvas(finest.nx * info.strides[0], finest.ny * info.strides[0]);
+                for (std::size_t i = 0; i < kept.size(); ++i) {
+                    const float* const coefficients = kept.extra.data() + i * kept.extra_width;
+                    found[i].mask = {make_bitmap(prototypes, coefficients, kept.xyxy[i], canvas), placement, image};
+                }
+            }};
+}
+
+// Boxes with keypoints: the faces and their five landmarks of yolov5-face. A point lies at raw · anchor + cell · stride,
+// without a sigmoid and without the boxes' half cell: https://github.com/deepcam-cn/yolov5-face (models/yolo.py).
+inline Task keypoints_task() {
+    return {"keypoints",
+            {"names", "anchors", "strides", "keypoints"},
+            for_boxes,
+            0.6,
+            0.5,
+            check_heads,
+            [](const ModelInfo& info, cv::Size size) {
+                return anchor_maps(info, size, 5 + 2 * info.keypoints + class_count(info));
+            },
+            [](const ModelInfo& info, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+               Candidates& found) {
+                const Layout layout = extra_first(info, 2 * info.keypoints);
+                const auto points = [&](const Picked& picked, float* extra) {
+                    for (int k = layout.extra.start; k < layout.extra.end; k += 2) {
+                        *extra++ = picked[k] * picked.anchor.width + picked.cell.x * picked.stride;
+                        *extra++ = picked[k + 1] * picked.anchor.height + picked.cell.y * picked.stride;
+                    }
+                };
+                // Of several classes each that scores high enough counts, as in yolov5-face.
+                const bool several = multi_label || class_count(info) > 1;
+                decode(heads, info.anchors, info.strides, layout, conf_thres, several, found, points);
+            },
+            [](const ModelInfo&, const Candidates& kept, const std::vector<cv::Mat>&, const Placement& placement,
+               cv::Size image, std::vector<Detection>& found) {
+                for (std::size_t i = 0; i < kept.size(); ++i) {
+                    const float* const points = kept.extra.data() + i * kept.extra_width;
+                    for (std::size_t k = 0; k < kept.extra_width; k += 2) {
+                        const float x = points[k], y = points[k + 1];
+                        const cv::Vec4f place = unletterbox({x, y, x, y}, placement, image);
+                        found[i].keypoints.emplace_back(place[0], place[1]);  // outside it comes to the edge
+                    }
+                }
+            }};
+}
+
+// One answer for the whole image: logits of the classes, for a square cut from it, with its colours normalised.
+inline Task classify_task() {
+    return {"classify",
+            {"names", "crop", "mean", "std"},
+            for_classes,
+            0,
+            0,
+            [](const ModelInfo& info) {
+                if (info.crop != "square" && info.crop != "shorter-side")
+                    throw Invalid("crop must be square or shorter-side, not '" + info.crop + "'");
+                for (int c = 0; c < 3; ++c)
+                    if (!(info.deviation[c] > 0)) throw Invalid("std must be above 0");
+            },
+            [](const ModelInfo& info, cv::Size) {
+                return std::vector<Output>{{"out0", {1, class_count(info)}}};
+            },
+            nullptr,
+            nullptr};
+}
 
 }  // namespace detail
 
+// Several kinds of network may share a name: of these the first one whose metadata is there is taken.
 inline const std::vector<Task>& tasks() {
-    static const std::vector<Task> all = {
-        {"detect",
-         {"names", "anchors", "strides"},
-         detail::check_heads,
-         [](const ModelInfo& info, cv::Size size) {
-             return detail::head_shapes(info, size, 5 + detail::class_count(info));
-         },
-         [](const ModelInfo& info) {
-             const int end = 5 + detail::class_count(info);
-             return Layout{{5, end}, {end, end}};
-         }},
-    };
+    static const std::vector<Task> all = {detail::detect_task(), detail::anchor_free_task(), detail::segment_task(),
+                                          detail::keypoints_task(), detail::classify_task()};
     return all;
 }
 
+// Looks a task up by the metadata's `task`; has(key) tells which metadata there is.
 // Throws detail::Invalid for a task that is not in the table.
-inline const Task& find_task(const std::string& name) {
-    std::string known;
+inline const Task& find_task(const std::string& name, const std::function<bool(const std::string&)>& has) {
+    const Task* named = nullptr;
+    std::string known, last;
     for (const Task& task : tasks()) {
-        if (task.name == name) return task;
-        known += (known.empty() ? "'" : ", '") + task.name + "'";
+        if (task.name == name) {
+            if (std::all_of(task.required.begin(), task.required.end(), has)) return task;
+            if (!named) named = &task;
+        }
+        if (task.name != last) known += (known.empty() ? "'" : " or '") + task.name + "'";
+        last = task.name;
     }
+    if (named) return *named;
     throw detail::Invalid("the task is '" + name + "', and only " + known + " is supported");
 }
 
 // ---------------------------------------------------------------------------------------------------------- model_file
 //
 // Reading the model file: the network's bytes for OpenCV, and what the file says about itself. The file is ONNX, that
-// is a protobuf message. Only a few of its fields matter here; everything else is skipped by its length.
+// is a protobuf message. What the walk through it promises stands in runtime/model_graph.py.
 
 // An ONNX file in memory, in the form for OpenCV, and its metadata_props: JSON texts by key.
 struct ModelFile {
@@ -1248,67 +3205,83 @@ namespace detail {
 constexpr std::uintmax_t max_model_bytes = 0x7FFFFFFF;  // protobuf's own limit
 constexpr const char* how_to_convert = "convert its checkpoint with: python -m convert CHECKPOINT.pt";
 
-// Numbers of fields: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
+constexpr std::size_t max_metadata = 100;
+constexpr std::size_t max_text = std::size_t{1} << 20;  // bytes of one text of metadata
+
 namespace onnx {
-constexpr std::uint64_t model_producer_name = 2, model_producer_version = 3, model_graph = 7, model_metadata_props = 14;
-constexpr std::uint64_t entry_key = 1, entry_value = 2;
-constexpr std::uint64_t graph_node = 1;
-constexpr std::uint64_t node_op_type = 4, node_domain = 7, node_unknown = 15;  // the last is nobody's
+inline const std::vector<Kind> model = {
+    {2, "producer_name", Value::span},
+    {3, "producer_version", Value::span},
+    {7, "graph", Value::span},
+    {14, "metadata_props", Value::span, true},
+    {20, "training_info", Value::span, true},
+    {25, "functions", Value::span, true},
+};
+inline const std::vector<Kind> entry = {{1, "key", Value::span}, {2, "value", Value::span}};
+constexpr std::uint64_t node_unknown = 15;  // nobody's field number
 }  // namespace onnx
 
-// Hides the domain of a Swish node from OpenCV. SiLU is written as a function `Swish` of the model's own
-// domain. OpenCV looks for a layer called `domain.Swish`, finds none, and would refuse the file, although it
-// has a layer `Swish`, faster than a Sigmoid and a Mul. Under another field number of the same length the domain is
-// skipped as unknown.
-inline void free_swish(std::vector<unsigned char>& buffer, const ProtoField& node) {
-    ProtoReader parts(buffer, node.start, node.end);
-    ProtoField part, domain;
-    bool swish = false;
-    while (parts.next(part)) {
-        if (part.is(onnx::node_op_type)) swish = text_of(buffer, part) == "Swish";
-        if (part.is(onnx::node_domain)) domain = part;
+// The shape of the input that the graph states, and the one that the metadata states, if it is usable.
+inline std::set<Sides> input_shapes(const Graph& graph, const std::map<std::string, std::string>& metadata) {
+    const auto or_else = [](std::int64_t side, std::int64_t otherwise) { return side ? side : otherwise; };
+    const Sides& dims = graph.input_dims;
+    const Sides stated{or_else(dims[0], 1), or_else(dims[1], 3), or_else(dims[2], 640), or_else(dims[3], 640)};
+    std::set<Sides> shapes{stated};
+    try {
+        const auto fold = metadata.find("fold"), imgsz = metadata.find("imgsz");
+        const double divisor = fold == metadata.end() ? 1 : JsonReader::read(fold->second).number;
+        const Json sides = imgsz == metadata.end() ? Json() : JsonReader::read(imgsz->second);
+        if (sides.items.size() == 2 && divisor >= 1) {
+            const double height = std::floor(sides.items[0].number / divisor);
+            const double width = std::floor(sides.items[1].number / divisor);
+            if (height >= 1 && height <= max_side && width >= 1 && width <= max_side)
+                shapes.insert({1, stated[1], static_cast<std::int64_t>(height), static_cast<std::int64_t>(width)});
+        }
+    } catch (const Invalid&) {  // read_info will say what is wrong with them
     }
-    if (swish && domain.is(onnx::node_domain) && buffer[domain.tag] == tag_of(onnx::node_domain))
-        buffer[domain.tag] = tag_of(onnx::node_unknown);
+    return shapes;
 }
 
-// Collects a ModelProto's metadata, and frees its Swish nodes from their domain. Throws Invalid.
+// Collects a ModelProto's metadata, checks its graph, and frees its Swish nodes from their domain: SiLU is written as a
+// function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`, finds none, and would
+// refuse the file, although it has a layer `Swish`, faster than a Sigmoid and a Mul. Under another field number of the
+// same length the domain is skipped as unknown. Throws Invalid or GraphError.
 inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>& buffer) {
+    ProtoReader reader(buffer);
+    const ProtoMessage parts = reader.message({0, 0, buffer.size()}, onnx::model);
+    if (!parts.has("graph")) throw Invalid("it holds no graph");
+    if (parts.has("training_info")) throw GraphError("it has a part for training");
+    if (parts.spans("metadata_props").size() > max_metadata)
+        throw GraphError("it has more than " + std::to_string(max_metadata) + " texts of metadata");
     std::map<std::string, std::string> metadata;
-    std::string producer, producer_version;
-    bool has_graph = false;
-    ProtoReader fields(buffer, 0, buffer.size());
-    ProtoField field, part;
-    while (fields.next(field)) {
-        ProtoReader parts(buffer, field.start, field.end);
-        if (field.is(onnx::model_producer_name)) producer = text_of(buffer, field);
-        if (field.is(onnx::model_producer_version)) producer_version = text_of(buffer, field);
-        if (field.is(onnx::model_graph)) {
-            has_graph = true;
-            while (parts.next(part))
-                if (part.is(onnx::graph_node)) free_swish(buffer, part);
-        }
-        if (field.is(onnx::model_metadata_props)) {
-            std::optional<std::string> key, value;
-            while (parts.next(part)) {
-                if (part.is(onnx::entry_key)) key = text_of(buffer, part);
-                if (part.is(onnx::entry_value)) value = text_of(buffer, part);
-            }
-            if (key && value) metadata[*key] = *value;
-        }
+    for (const Span& place : parts.spans("metadata_props")) {
+        const ProtoMessage entry = reader.message(place, onnx::entry);
+        if (!entry.has("key") || !entry.has("value")) continue;
+        const std::string key = reader.text(entry.span("key"), max_name);
+        if (!metadata.emplace(key, reader.text(entry.span("value"), max_text)).second)
+            throw GraphError("it has the metadata '" + visible(key, 80) + "' twice");
     }
-    if (!has_graph) throw Invalid("it holds no graph");
-    const bool both = !producer.empty() && !producer_version.empty();
-    metadata.emplace("producer", producer + (both ? " " : "") + producer_version);
+    std::string producer;
+    for (const char* label : {"producer_name", "producer_version"}) {
+        const std::string text = parts.has(label) ? reader.text(parts.span(label), max_name) : "";
+        producer += (producer.empty() || text.empty() ? "" : " ") + text;
+    }
+    metadata.emplace("producer", producer);
+
+    for (const Span& place : parts.spans("functions")) check_function(reader, place);
+    const Graph graph = read_graph(reader, parts.span("graph"));
+    for (const Sides& shape : input_shapes(graph, metadata)) check_size(graph, shape);
+    for (const Span& place : graph.domains)
+        if (buffer[place.tag] == tag_of(7)) buffer[place.tag] = tag_of(onnx::node_unknown);
     return metadata;
 }
 
 // The checks of one metadata value each. They throw Invalid.
 
-inline int to_whole(const Json& json, const std::string& name) {
-    if (json.type != Json::Type::number || json.number < 1 || json.number > max_side ||
+inline int to_whole(const Json& json, const std::string& name, int most = max_side) {
+    if (json.type != Json::Type::number || json.number < 1 || json.number > most ||
         std::floor(json.number) != json.number)
-        throw Invalid(name + " must be whole numbers from 1 to " + std::to_string(max_side));
+        throw Invalid(name + " must be whole numbers from 1 to " + std::to_string(most));
     return static_cast<int>(json.number);
 }
 
@@ -1354,9 +3327,27 @@ inline std::vector<Anchors> to_anchors(const Json& json) {
     return anchors;
 }
 
+inline std::string to_text(const Json& json, const std::string& name) {
+    if (json.type != Json::Type::string) throw Invalid(name + " must be text");
+    return json.string;
+}
+
+// A number for red, green and blue.
+inline cv::Vec3f to_colours(const Json& json, const std::string& name) {
+    cv::Vec3f colours;
+    const std::vector<Json>& items = to_list(json, name);
+    bool right = items.size() == 3;
+    for (int c = 0; right && c < 3; ++c) {
+        const Json& item = items[static_cast<std::size_t>(c)];
+        colours[c] = static_cast<float>(item.number);
+        right = item.type == Json::Type::number && std::isfinite(colours[c]);
+    }
+    if (!right) throw Invalid(name + " must be three numbers");
+    return colours;
+}
+
 // Looks at the values that every task has, together. Throws Invalid.
 inline void check_info(const ModelInfo& info) {
-    if (info.names.empty()) throw Invalid("names must be a list of strings");
     const std::string multiple = std::to_string(info.size_multiple);
     for (const int stride : info.strides)
         if (info.size_multiple % stride)
@@ -1364,7 +3355,9 @@ inline void check_info(const ModelInfo& info) {
     if (info.imgsz.height % info.size_multiple || info.imgsz.width % info.size_multiple)
         throw Invalid("imgsz " + std::to_string(info.imgsz.height) + " × " + std::to_string(info.imgsz.width) +
                       " is not divisible by the size_multiple " + multiple);
-    for (const int stride : info.strides)
+    std::vector<int> folded = info.strides;
+    if (folded.empty()) folded.push_back(info.size_multiple);
+    for (const int stride : folded)
         if (stride % info.fold)
             throw Invalid("fold " + std::to_string(info.fold) + " does not divide the stride " +
                           std::to_string(stride));
@@ -1396,19 +3389,33 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; " + detail::how_to_convert);
     try {
         model.metadata = detail::walk_model(model.buffer);
+    } catch (const detail::GraphError& refusal) {
+        throw ModelError(name + " is refused: " + refusal.what());
     } catch (const detail::Invalid& invalid) {
         throw ModelError(name + " is not an ONNX model, or a damaged one: " + invalid.what());
     }
     return model;
 }
 
+// Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
+// messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
+inline void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path) {
+    detail::ProtoReader reader(model.buffer);
+    try {
+        const detail::ProtoMessage parts = reader.message({0, 0, model.buffer.size()}, detail::onnx::model);
+        detail::check_size(detail::read_graph(reader, parts.span("graph")), shape);
+    } catch (const detail::GraphError& error) {
+        throw ModelError(path + " is refused: " + error.what());
+    }
+}
+
 namespace detail {
 
-// Parses the metadata that matter here. Throws ModelError, which calls the file `name`.
+// Parses the values of those of the keys that there are. Throws ModelError, which calls the file `name`.
 inline std::map<std::string, Json> parse_metadata(const std::map<std::string, std::string>& metadata,
-                                                  const std::string& name) {
+                                                  const std::vector<std::string>& keys, const std::string& name) {
     std::map<std::string, Json> values;
-    for (const char* key : {"names", "anchors", "strides", "imgsz", "task", "dynamic", "size_multiple", "fold"}) {
+    for (const std::string& key : keys) {
         const auto entry = metadata.find(key);
         if (entry == metadata.end()) continue;
         try {
@@ -1420,16 +3427,45 @@ inline std::map<std::string, Json> parse_metadata(const std::map<std::string, st
     return values;
 }
 
-// The keys that a task requires and neither the file nor `given` has: "names, anchors".
-inline std::string missing(const Task& task, const std::map<std::string, Json>& values, const ModelInfo& given) {
-    std::string keys;
-    for (const std::string& key : task.required) {
-        const bool is_given = (key == "names" && !given.names.empty()) ||
-                              (key == "anchors" && !given.anchors.empty()) ||
-                              (key == "strides" && !given.strides.empty());
-        if (!is_given && !values.count(key)) keys += (keys.empty() ? "" : ", ") + key;
+// Whether somebody gave what the metadata call so.
+inline bool is_given(const ModelInfo& given, const std::string& key) {
+    return (key == "names" && !given.names.empty()) || (key == "anchors" && !given.anchors.empty()) ||
+           (key == "strides" && !given.strides.empty());
+}
+
+// Takes over the values that tell what the outputs mean, each checked by itself; what is given stays.
+inline void read_head(const std::map<std::string, Json>& values, const ModelInfo& given, ModelInfo& info) {
+    for (const auto& [key, value] : values) {
+        if (is_given(given, key)) continue;
+        if (key == "names") info.names = to_names(value);
+        if (key == "anchors") info.anchors = to_anchors(value);
+        if (key == "strides") info.strides = to_strides(value);
+        if (key == "reg_max") info.reg_max = to_whole(value, key, 1024);
+        if (key == "masks") info.masks = to_whole(value, key);
+        if (key == "keypoints") info.keypoints = to_whole(value, key);
+        if (key == "crop") info.crop = to_text(value, key);
+        if (key == "mean") info.mean = to_colours(value, key);
+        if (key == "std") info.deviation = to_colours(value, key);
     }
-    return keys;
+}
+
+// The same for what every file may say.
+inline void read_common(const std::map<std::string, Json>& values, ModelInfo& info) {
+    info.size_multiple = 1;
+    for (const int stride : info.strides) info.size_multiple = std::max(info.size_multiple, stride);
+    for (const auto& [key, value] : values) {
+        if (key == "imgsz") {
+            const auto& sides = to_list(value, key);
+            if (sides.size() != 2) throw Invalid("imgsz must be [height, width]");
+            info.imgsz = {to_whole(sides[1], key), to_whole(sides[0], key)};
+        }
+        if (key == "dynamic") {
+            if (value.type != Json::Type::boolean) throw Invalid("dynamic must be true or false");
+            info.dynamic = value.boolean;
+        }
+        if (key == "fold") info.fold = to_whole(value, key);
+        if (key == "size_multiple") info.size_multiple = to_whole(value, key);
+    }
 }
 
 }  // namespace detail
@@ -1441,37 +3477,28 @@ inline std::string missing(const Task& task, const std::map<std::string, Json>& 
 inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, const std::filesystem::path& path,
                            const ModelInfo& given = {}) {
     const std::string name = detail::utf8(path);
-    std::map<std::string, detail::Json> values = detail::parse_metadata(metadata, name);
     ModelInfo info = given;
     try {
-        using Type = detail::Json::Type;
-        if (values.count("task")) {
-            if (values["task"].type != Type::string) throw detail::Invalid("task must be text");
-            info.task = values["task"].string;
+        for (const auto& [key, value] : detail::parse_metadata(metadata, {"task"}, name))
+            info.task = detail::to_text(value, key);
+        const auto has = [&](const std::string& key) { return metadata.count(key) || detail::is_given(given, key); };
+        const Task& task = find_task(info.task, has);
+        info.head = &task;
+        std::string missing;
+        bool could_be_given = true;
+        for (const std::string& key : task.required) {
+            if (has(key)) continue;
+            missing += (missing.empty() ? "" : ", ") + key;
+            could_be_given = could_be_given && (key == "names" || key == "anchors" || key == "strides");
         }
-        const Task& task = find_task(info.task);
-        const std::string missing = detail::missing(task, values, given);
         if (!missing.empty())
             throw ModelError(name + " lacks the metadata " + missing + "; " + detail::how_to_convert +
-                             ", or give Detector the options names, anchors and strides");
-        if (given.names.empty()) info.names = detail::to_names(values["names"]);
-        if (given.anchors.empty() && values.count("anchors")) info.anchors = detail::to_anchors(values["anchors"]);
-        if (given.strides.empty() && values.count("strides")) info.strides = detail::to_strides(values["strides"]);
-        if (values.count("imgsz")) {
-            const auto& sides = detail::to_list(values["imgsz"], "imgsz");
-            if (sides.size() != 2) throw detail::Invalid("imgsz must be [height, width]");
-            info.imgsz = {detail::to_whole(sides[1], "imgsz"), detail::to_whole(sides[0], "imgsz")};
-        }
-        if (values.count("dynamic")) {
-            if (values["dynamic"].type != Type::boolean) throw detail::Invalid("dynamic must be true or false");
-            info.dynamic = values["dynamic"].boolean;
-        }
-        if (values.count("fold")) info.fold = detail::to_whole(values["fold"], "fold");
+                             (could_be_given ? ", or give Detector the options names, anchors and strides" : ""));
+        detail::read_head(detail::parse_metadata(metadata, task.required, name), given, info);
+        if (info.names.empty()) throw detail::Invalid("names must be a list of strings");
         task.check(info);
-        info.size_multiple = 1;
-        for (const int stride : info.strides) info.size_multiple = std::max(info.size_multiple, stride);
-        if (values.count("size_multiple"))
-            info.size_multiple = detail::to_whole(values["size_multiple"], "size_multiple");
+        detail::read_common(detail::parse_metadata(metadata, {"imgsz", "size_multiple", "dynamic", "fold"}, name),
+                            info);
         detail::check_info(info);
     } catch (const detail::Invalid& invalid) {
         throw ModelError(name + " has unusable metadata: " + invalid.what());
@@ -1480,6 +3507,38 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
     if (producer != metadata.end()) info.producer = producer->second;
     return info;
 }
+
+namespace detail {
+
+// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes another
+// size than its own. Throws InputError for a size that it can't have.
+inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
+    if (imgsz == cv::Size()) return info.imgsz;
+    const auto valid = [](int side) { return side > 0 && side <= max_side; };
+    if (!valid(imgsz.width) || !valid(imgsz.height))
+        throw InputError("imgsz must be whole numbers from 1 to " + std::to_string(max_side) + ", not " +
+                         std::to_string(imgsz.height) + " and " + std::to_string(imgsz.width));
+    const cv::Size size(round_up(imgsz.width, info.size_multiple), round_up(imgsz.height, info.size_multiple));
+    if (size == info.imgsz || free) return size;
+    const auto text = [](cv::Size each, const char* between) {
+        return std::to_string(each.height) + between + std::to_string(each.width);
+    };
+    throw InputError("this model takes " + text(info.imgsz, " × ") + " only, not " + text(size, " × ") +
+                     "; convert its checkpoint with --imgsz " + text(size, " ") +
+                     ", or with --focus conv for a free size");
+}
+
+// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError, which
+// calls the file `name`.
+inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& info, cv::Size size,
+                                      const std::string& name) {
+    const int fold = info.fold;
+    if (size.height > info.imgsz.height || size.width > info.imgsz.width)
+        check_input(file, {1, 3 * fold * fold, size.height / fold, size.width / fold}, name);
+    return file;
+}
+
+}  // namespace detail
 
 // ------------------------------------------------------------------------------------------------------------- network
 //
@@ -1508,16 +3567,18 @@ inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const
     }
 }
 
-// The names out0, out1, … if the outputs are called so: OpenCV 4.5.4 lists them as their nodes come.
-inline std::vector<cv::String> in_order(const std::vector<cv::String>& found) {
+// The names that a network's outputs should have, in order, if it has them: OpenCV 4 lists outputs as their nodes come.
+inline std::vector<cv::String> in_order(const std::vector<Output>& outputs, const std::vector<cv::String>& found) {
     std::vector<cv::String> named;
-    for (std::size_t i = 0; i < found.size(); ++i) named.push_back("out" + std::to_string(i));
-    return std::is_permutation(named.begin(), named.end(), found.begin()) ? named : found;
+    for (const Output& output : outputs) named.push_back(output.name);
+    return named.size() == found.size() && std::is_permutation(named.begin(), named.end(), found.begin()) ? named
+                                                                                                          : found;
 }
 
 inline std::string text_of(const Shape& shape) {
     std::string text;
-    for (const int side : shape) text += (text.empty() ? "" : ", ") + std::to_string(side);
+    for (const int side : shape)
+        text += (text.empty() ? "" : ", ") + (side < 0 ? std::string("any") : std::to_string(side));
     return "(" + text + ")";
 }
 
@@ -1526,12 +3587,12 @@ inline std::string text_of(const Shape& shape) {
 // A loaded network: call it on a blob to get its raw outputs.
 class Network {
 public:
-    // `path` is for messages only.
+    // `info` comes from `read_info`; `path` is for messages only.
     // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
     Network(const ModelFile& model, const ModelInfo& info, const Device& device, const std::string& path)
-        : info_(info), task_(find_task(info.task)), path_(path), net_(detail::load_net(model, device, path)),
-          names_(detail::in_order(net_.getUnconnectedOutLayersNames())) {
-        const std::size_t expected = task_.output_shapes(info, info.imgsz).size();
+        : info_(info), path_(path), net_(detail::load_net(model, device, path)),
+          names_(detail::in_order(info.head->outputs(info, info.imgsz), net_.getUnconnectedOutLayersNames())) {
+        const std::size_t expected = info.head->outputs(info, info.imgsz).size();
         if (names_.size() != expected)
             throw ModelError(path + " has " + std::to_string(names_.size()) + " outputs, but its metadata describe " +
                              std::to_string(expected));
@@ -1555,28 +3616,29 @@ public:
 private:
     void check_outputs(cv::Size size) {
         if (size != size_) {
-            shapes_ = task_.output_shapes(info_, size);
+            expected_ = info_.head->outputs(info_, size);
             size_ = size;
         }
-        for (std::size_t i = 0; i < shapes_.size(); ++i) {
+        const auto fits = [](int wanted, int side) { return wanted == side || wanted < 0; };
+        for (std::size_t i = 0; i < expected_.size(); ++i) {
             const cv::Mat& output = outputs_.at(i);
-            if (std::equal(shapes_[i].begin(), shapes_[i].end(), output.size.p, output.size.p + output.dims)) continue;
+            const Shape& shape = expected_[i].shape;
+            if (std::equal(shape.begin(), shape.end(), output.size.p, output.size.p + output.dims, fits)) continue;
             throw ModelError(path_ + " gives an output of shape " +
                              detail::text_of(Shape(output.size.p, output.size.p + output.dims)) + " where " +
                              std::to_string(info_.names.size()) + " classes and the other metadata make " +
-                             detail::text_of(shapes_[i]));
+                             detail::text_of(shape));
         }
     }
 
     ModelInfo info_;
-    const Task& task_;
     std::string path_;  // as UTF-8
     cv::dnn::Net net_;
     std::vector<cv::String> names_;
     std::vector<cv::Mat> outputs_;
 
-    cv::Size size_;              // of the last input,
-    std::vector<Shape> shapes_;  // and what its outputs must be
+    cv::Size size_;                 // of the last input,
+    std::vector<Output> expected_;  // and what its outputs must be
 };
 
 // ----------------------------------------------------------------------------------------------------------------- nms
@@ -1632,10 +3694,12 @@ inline void nms(const Candidates& candidates, double iou_thres, int max_det, boo
 
 // What a Detector is asked for; the fields are called as the arguments of Python's.
 struct Options {
-    std::string device = "cpu";        // one of `available_devices()`
-    cv::Size imgsz;                    // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
-    double conf_thres = 0.25;          // boxes must score above it, 0 to 1
-    double iou_thres = 0.45;           // boxes of one class that overlap more lose the worse one, 0 to 1
+    std::string device = "cpu";  // one of `available_devices()`
+    cv::Size imgsz;              // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
+    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the worse
+    // ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and 0.7 for
+    // the overlap of models without anchors.
+    std::optional<double> conf_thres, iou_thres;
     int max_det = 1000;                // the most boxes an image may have
     std::vector<std::string> classes;  // names or numbers of the only classes to look for; empty = all
     bool agnostic_nms = false;         // let boxes of different classes suppress each other, too
@@ -1669,9 +3733,9 @@ inline ModelInfo given_info(const Options& options) {
 
 // Gives the options back if they are right. Throws InputError.
 inline const Options& checked(const Options& options) {
-    const auto share = [](double value, const std::string& name) {
-        if (!(value >= 0 && value <= 1))
-            throw InputError(name + " must be a number from 0 to 1, not " + std::to_string(value));
+    const auto share = [](std::optional<double> value, const std::string& name) {
+        if (value && !(*value >= 0 && *value <= 1))
+            throw InputError(name + " must be a number from 0 to 1, not " + std::to_string(*value));
     };
     share(options.conf_thres, "conf_thres");
     share(options.iou_thres, "iou_thres");
@@ -1701,26 +3765,26 @@ inline std::vector<int> class_ids(const std::vector<std::string>& classes, const
     return ids;
 }
 
-// Chooses the size to letterbox to.
-inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
-    if (imgsz == cv::Size()) return info.imgsz;
-    const auto valid = [](int side) { return side > 0 && side <= max_side; };
-    if (!valid(imgsz.width) || !valid(imgsz.height))
-        throw InputError("imgsz must be whole numbers from 1 to " + std::to_string(max_side) + ", not " +
-                         std::to_string(imgsz.height) + " and " + std::to_string(imgsz.width));
-    const cv::Size size(round_up(imgsz.width, info.size_multiple), round_up(imgsz.height, info.size_multiple));
-    if (size == info.imgsz || free) return size;
-    const auto text = [](cv::Size each, const char* between) {
-        return std::to_string(each.height) + between + std::to_string(each.width);
-    };
-    throw InputError("this model takes " + text(info.imgsz, " × ") + " only, not " + text(size, " × ") +
-                     "; convert its checkpoint with --imgsz " + text(size, " ") +
-                     ", or with --focus conv for a free size");
+// Reads the ModelInfo of a model that finds boxes. Throws ModelError for any other.
+inline ModelInfo box_info(const ModelFile& file, const std::filesystem::path& model, const Options& options) {
+    ModelInfo info = read_info(file.metadata, model, given_info(options));
+    if (!info.head->decode) throw ModelError(utf8(model) + " is no model to detect with; it is for " + info.head->user);
+    return info;
+}
+
+// Throws ModelError if something in candidates is not a number, or an infinite one.
+inline void check_finite(const Candidates& candidates) {
+    const auto finite = [](float value) { return std::isfinite(value); };
+    bool all = std::all_of(candidates.scores.begin(), candidates.scores.end(), finite) &&
+               std::all_of(candidates.extra.begin(), candidates.extra.end(), finite);
+    for (const cv::Vec4f& box : candidates.xyxy) all = all && std::all_of(box.val, box.val + 4, finite);
+    if (!all) throw ModelError(not_finite);
 }
 
 }  // namespace detail
 
-// A YOLOv5 network, ready to be called on images: letterbox → network → decode → NMS.
+// A YOLOv5 network that finds boxes, ready to be called on images: letterbox → network → decode → NMS. Models for
+// segmentation give each Detection a mask, those for faces keypoints.
 //
 // A detector may be called from several threads: a lock lets one call through at a time. To use several
 // processor cores better than OpenCV does alone, give each thread its own detector.
@@ -1742,7 +3806,8 @@ public:
 
     // Finds what is in an image: BGR, 8 bits; also grey or BGRA, and 16 bits. Best first. `timings`, if given, is
     // told where the time of this call went.
-    // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata.
+    // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata, or what
+    // it says is not a number.
     std::vector<Detection> detect(const cv::Mat& image, Timings* timings = nullptr) {
         const std::lock_guard<std::mutex> lock(mutex_);
         Timings spent;
@@ -1769,11 +3834,14 @@ private:
     using Clock = std::chrono::steady_clock;
 
     Detector(const ModelFile& file, const std::filesystem::path& model, const Options& options)
-        : options_(detail::checked(options)), info_(read_info(file.metadata, model, detail::given_info(options))),
-          layout_(find_task(info_.task).layout(info_)), classes_(detail::class_ids(options.classes, info_.names)),
+        : options_(detail::checked(options)), info_(detail::box_info(file, model, options)),
+          conf_thres_(options.conf_thres.value_or(info_.head->conf_thres)),
+          iou_thres_(options.iou_thres.value_or(info_.head->iou_thres)),
+          classes_(detail::class_ids(options.classes, info_.names)),
           imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
           multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
-          network_(file, info_, find_device(options.device), detail::utf8(model)) {}
+          network_(detail::within_budget(file, info_, imgsz_, detail::utf8(model)), info_, find_device(options.device),
+                   detail::utf8(model)) {}
 
     // Runs the four stages and adds to each one's milliseconds.
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {
@@ -1788,13 +3856,14 @@ private:
 
         const Clock::time_point forwarded = Clock::now();
         heads_.clear();
-        for (const cv::Mat& output : outputs) heads_.push_back(head_of(output));
-        decode(heads_, info_.anchors, info_.strides, layout_, options_.conf_thres, options_.multi_label, candidates_);
+        for (std::size_t i = 0; i < info_.strides.size(); ++i) heads_.push_back(head_of(outputs[i]));
+        info_.head->decode(info_, heads_, conf_thres_, options_.multi_label, candidates_);
         if (!classes_.empty()) keep_wanted_classes();
 
         const Clock::time_point decoded = Clock::now();
-        nms(candidates_, options_.iou_thres, options_.max_det, options_.agnostic_nms, kept_);
+        nms(candidates_, iou_thres_, options_.max_det, options_.agnostic_nms, kept_);
         candidates_.select(kept_, chosen_);
+        detail::check_finite(chosen_);
         std::vector<Detection> found;
         found.reserve(chosen_.size());
         for (std::size_t i = 0; i < chosen_.size(); ++i) {
@@ -1802,6 +3871,7 @@ private:
             found.push_back({chosen_.class_ids[i], chosen_.scores[i],
                              cv::Rect2f(box[0], box[1], box[2] - box[0], box[3] - box[1])});
         }
+        if (info_.head->complete) info_.head->complete(info_, chosen_, outputs, placement, image.size(), found);
         const Clock::time_point end = Clock::now();
 
         const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
@@ -1837,7 +3907,7 @@ private:
 
     Options options_;
     ModelInfo info_;
-    Layout layout_;
+    double conf_thres_, iou_thres_;
     std::vector<int> classes_;  // wanted; empty = all
     cv::Size imgsz_;
     int multiple_;  // of the rectangular letterbox; 0 for the full imgsz
@@ -1852,6 +3922,340 @@ private:
     Candidates candidates_, chosen_;
     std::vector<int> kept_;
 };
+
+// ----------------------------------------------------------------------------------------------------------- segmenter
+//
+// The segmenter: a detector that is certain to give masks.
+
+// A Detector whose model gives masks: each Detection has one. It differs in one respect: it refuses every other model.
+class Segmenter : public Detector {
+public:
+    // Throws what Detector's throws, and ModelError for a model that gives no masks.
+    explicit Segmenter(const std::filesystem::path& model, const Options& options = {}) : Detector(model, options) {
+        if (info().masks == 0)
+            throw ModelError(detail::utf8(model) + " gives no masks; it is for " + info().head->user);
+    }
+};
+
+// ------------------------------------------------------------------------------------------------------ classification
+//
+// What a classifier says of one image.
+
+// One class of an image, and how probable it is, 0 to 1.
+struct Guess {
+    int class_id = 0;
+    float probability = 0;
+};
+
+// The probabilities of one image's classes, by class id; they add up to 1.
+struct Classification {
+    std::vector<float> probabilities;
+
+    // The k most probable classes, best first; of equals, the lower number first.
+    std::vector<Guess> top(std::size_t k = 5) const {
+        std::vector<int> order(probabilities.size());
+        std::iota(order.begin(), order.end(), 0);
+        const auto of = [this](int i) { return probabilities[static_cast<std::size_t>(i)]; };
+        std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return of(a) > of(b); });
+        order.resize(std::min(k, order.size()));
+        std::vector<Guess> best;
+        for (const int i : order) best.push_back({i, of(i)});
+        return best;
+    }
+};
+
+// Computes probabilities from logits, of which there is at least one: eˣ / Σ eˣ, without overflow.
+inline std::vector<float> softmax(std::vector<float> logits) {
+    const float most = *std::max_element(logits.begin(), logits.end());
+    for (float& value : logits) value = std::exp(value - most);
+    const float sum = std::accumulate(logits.begin(), logits.end(), 0.0F);
+    for (float& value : logits) value /= sum;
+    return logits;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- crop
+//
+// From an image of any size to a classifier's input: its middle, scaled, with the colours normalised. The arithmetic is
+// YOLOv5's. Release v7.0 cuts the largest square from the middle and scales that ("square"); v6.2 scales the shorter side
+// and cuts the middle then ("shorter-side"):
+// https://github.com/ultralytics/yolov5/blob/v7.0/utils/augmentations.py (CenterCrop, ToTensor) and
+// https://github.com/ultralytics/yolov5/blob/v6.2/utils/augmentations.py (classify_transforms).
+
+// Cuts the largest square from the middle of a BGR image, 8 bits, and scales it to size × size.
+inline cv::Mat crop_square(const cv::Mat& image, int size) {
+    const int side = std::min(image.rows, image.cols);
+    const cv::Mat square = image(cv::Rect((image.cols - side) / 2, (image.rows - side) / 2, side, side));
+    if (side == size) return square;
+    cv::Mat scaled;
+    if (side == 1) return cv::Mat(size, size, CV_8UC3, cv::Scalar(square.at<cv::Vec3b>(0, 0)));  // see `letterbox`
+    cv::resize(square, scaled, {size, size}, 0, 0, cv::INTER_LINEAR);
+    return scaled;
+}
+
+// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because v6.2
+// scales floats, which are not rounded afterwards.
+inline cv::Mat crop_shorter_side(const cv::Mat& image, int size) {
+    const int shorter = std::min(image.rows, image.cols);
+    const auto scaled_side = [&](int side) { return static_cast<int>(static_cast<double>(size) * side / shorter); };
+    const cv::Size scaled_size =
+        image.rows <= image.cols ? cv::Size(scaled_side(image.cols), size) : cv::Size(size, scaled_side(image.rows));
+    cv::Mat floats(image.size(), CV_32FC3);
+    for (int y = 0; y < image.rows; ++y) {
+        const auto* const from = image.ptr<unsigned char>(y);
+        std::transform(from, from + 3 * image.cols, floats.ptr<float>(y),
+                       [](unsigned char value) { return static_cast<float>(value) / 255.0F; });
+    }
+    cv::Mat scaled = floats;
+    if (scaled_size != image.size()) cv::resize(floats, scaled, scaled_size, 0, 0, cv::INTER_LINEAR);
+    const int top = detail::round((scaled.rows - size) / 2.0), left = detail::round((scaled.cols - size) / 2.0);
+    return scaled(cv::Rect(left, top, size, size));
+}
+
+// Turns a BGR image, 8 bits, into a classifier's input: float (1, 3, size, size), RGB. `crop` is "square" or
+// "shorter-side"; each colour, 0 to 1, is normalised by its mean and standard deviation, in the order R, G, B.
+inline void to_classifier_blob(const cv::Mat& image, int size, const std::string& crop, const cv::Vec3f& mean,
+                               const cv::Vec3f& deviation, cv::Mat& blob) {
+    if (crop == "square") {
+        to_blob(crop_square(image, size), 1, blob);
+    } else {
+        const cv::Mat middle = crop_shorter_side(image, size);
+        const std::array<int, 4> shape = {1, 3, size, size};
+        blob.create(4, shape.data(), CV_32F);
+        for (int y = 0; y < size; ++y)
+            for (int x = 0; x < size; ++x)
+                for (int c = 0; c < 3; ++c) blob.ptr<float>(0, c, y)[x] = middle.at<cv::Vec3f>(y, x)[2 - c];
+    }
+    for (int c = 0; c < 3; ++c) {
+        float* const plane = blob.ptr<float>(0, c);
+        const auto pixels = static_cast<std::ptrdiff_t>(size) * size;
+        std::transform(plane, plane + pixels, plane, [&](float value) { return (value - mean[c]) / deviation[c]; });
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------- classifier
+//
+// The classifier: crop → network → softmax, on one image after the other.
+
+// What a Classifier is asked for; the fields are called as the arguments of Python's.
+struct ClassifierOptions {
+    std::string device = "cpu";  // one of `available_devices()`
+    // Side of the square that the image's middle is scaled to, 0 for the model's own. Only a model of free input size
+    // takes another, rounded up to a multiple of its size_multiple.
+    int imgsz = 0;
+    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is as
+    // YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
+    std::string crop;
+};
+
+// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call through
+// at a time.
+class Classifier {
+public:
+    // `model` is a file made by `python -m convert`.
+    // Throws ModelError for the file, DeviceError for the device, InputError for any other option.
+    explicit Classifier(const std::filesystem::path& model, const ClassifierOptions& options = {})
+        : Classifier(read_model(model), model, options) {}
+
+    // What the model file says.
+    const ModelInfo& info() const { return info_; }
+
+    // How images are cut.
+    const std::string& crop() const { return crop_; }
+
+    // Side of the square in use.
+    int imgsz() const { return imgsz_; }
+
+    // Runs once on a grey image: the first forward pass prepares the network, which can take long.
+    void warmup() { classify(cv::Mat(imgsz_, imgsz_, CV_8UC3, cv::Scalar::all(grey))); }
+
+    // Tells how probable each class is for an image: BGR, 8 bits; also grey or BGRA, and 16 bits.
+    // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata or its
+    // output is not a number.
+    Classification classify(const cv::Mat& picture) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const cv::Mat image = to_bgr(picture, conversions_);
+        to_classifier_blob(image, imgsz_, crop_, info_.mean, info_.deviation, blob_);
+        const cv::Mat& output = network_(blob_).front();
+        const auto* const logits = output.ptr<float>();
+        std::vector<float> values(logits, logits + info_.names.size());
+        for (const float value : values)
+            if (!std::isfinite(value)) throw ModelError(detail::not_finite);
+        return {softmax(std::move(values))};
+    }
+
+    Classification operator()(const cv::Mat& image) { return classify(image); }
+
+private:
+    Classifier(const ModelFile& file, const std::filesystem::path& model, const ClassifierOptions& options)
+        : info_(read_classifier(file, model)), crop_(options.crop.empty() ? info_.crop : options.crop),
+          imgsz_(side(options.imgsz, info_)),
+          network_(detail::within_budget(file, info_, {imgsz_, imgsz_}, detail::utf8(model)), info_,
+                   find_device(options.device), detail::utf8(model)) {
+        if (crop_ != "square" && crop_ != "shorter-side")
+            throw InputError("crop must be square or shorter-side, not '" + crop_ + "'");
+    }
+
+    static ModelInfo read_classifier(const ModelFile& file, const std::filesystem::path& model) {
+        ModelInfo info = read_info(file.metadata, model);
+        if (info.head->decode)
+            throw ModelError(detail::utf8(model) + " is no classifier; it is for " + info.head->user);
+        return info;
+    }
+
+    static int side(int imgsz, const ModelInfo& info) {
+        const cv::Size size = detail::input_size({imgsz, imgsz}, info, info.dynamic);
+        if (size.width != size.height)
+            throw InputError("a classifier's input is square, not " + std::to_string(size.height) + " × " +
+                             std::to_string(size.width));
+        return size.width;
+    }
+
+    ModelInfo info_;
+    std::string crop_;
+    int imgsz_;
+
+    std::mutex mutex_;  // guards what follows
+    Network network_;
+    std::array<cv::Mat, 2> conversions_;
+    cv::Mat blob_;
+};
+
+// ----------------------------------------------------------------------------------------------------------------- rle
+//
+// Masks as COCO writes them: run lengths down the columns, in a short text.
+// https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c documents the format: the lengths of runs of 0 and
+// 1 in turn, beginning with 0, column by column. From the fourth on, each is written as its difference from the one
+// before the last; then in groups of five bits, lowest first, a sixth bit telling that more follow, each group a letter
+// from "0" on.
+
+namespace detail {
+
+inline std::string text_of_runs(const std::vector<std::int64_t>& counts) {
+    std::string text;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        std::int64_t value = i > 2 ? counts[i] - counts[i - 2] : counts[i];
+        for (bool more = true; more;) {
+            const auto group = static_cast<int>(value & 0x1F);
+            value >>= 5;  // keeps the sign
+            more = value != (group & 0x10 ? -1 : 0);
+            text += static_cast<char>('0' + (more ? group | 0x20 : group));
+        }
+    }
+    return text;
+}
+
+}  // namespace detail
+
+// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part of
+// an image of this size; all else is 0.
+inline std::string encode_rle(const Bitmap& window, cv::Size image) {
+    std::vector<std::int64_t> bounds = {0};  // of the runs, in pixels counted down the columns
+    cv::Mat columns;
+    if (!window.pixels.empty()) cv::transpose(window.pixels, columns);
+    for (int column = 0; column < columns.rows; ++column) {
+        const auto* const pixels = columns.ptr<unsigned char>(column);
+        const std::int64_t start = static_cast<std::int64_t>(window.corner.x + column) * image.height + window.corner.y;
+        for (int row = 0; row < columns.cols; ++row) {
+            if (!pixels[row]) continue;
+            const int first = row;
+            while (row < columns.cols && pixels[row]) ++row;
+            // A run that begins where the last one ended, at the foot of the column before, goes on with it.
+            if (bounds.size() > 1 && bounds.back() == start + first) {
+                bounds.back() = start + row;
+            } else {
+                bounds.push_back(start + first);
+                bounds.push_back(start + row);
+            }
+        }
+    }
+    const std::int64_t all = static_cast<std::int64_t>(image.width) * image.height;
+    if (bounds.size() == 1 || bounds.back() != all) bounds.push_back(all);
+    std::vector<std::int64_t> counts;
+    for (std::size_t i = 1; i < bounds.size(); ++i) counts.push_back(bounds[i] - bounds[i - 1]);
+    return detail::text_of_runs(counts);
+}
+
+// -------------------------------------------------------------------------------------------------------------- labels
+//
+// Where the labels of boxes go, so that no label covers another one and each hides as little as it can. Labels are
+// placed one after the other, best detection first, in whole pixels and whole numbers: Python comes to the same places.
+
+namespace detail {
+
+// A rectangle of whole pixels, right and bottom edge not included.
+struct Edges {
+    std::int64_t x1, y1, x2, y2;
+};
+
+constexpr std::int64_t whole_box = 50;  // parts of a box that are told apart: hiding less than one counts nothing
+
+// The area in which two rectangles meet.
+inline std::int64_t intersection(const Edges& a, const Edges& b) {
+    const std::int64_t width = std::min(a.x2, b.x2) - std::max(a.x1, b.x1);
+    const std::int64_t height = std::min(a.y2, b.y2) - std::max(a.y1, b.y1);
+    return std::max<std::int64_t>(width, 0) * std::max<std::int64_t>(height, 0);
+}
+
+// The places that a label may have, in the order of preference.
+inline std::array<Edges, 16> label_places(const Edges& box, cv::Size label, cv::Size image) {
+    const auto inside = [](std::int64_t value, int room) {
+        return std::min<std::int64_t>(std::max<std::int64_t>(value, 0), std::max(room, 0));
+    };
+    const std::int64_t width = label.width, height = label.height;
+    std::array<std::int64_t, 3> lefts = {box.x1, box.x2 - width, (box.x1 + box.x2 - width) / 2};
+    for (std::int64_t& left : lefts) left = inside(left, image.width - label.width);
+    const int room = image.height - label.height;
+    const std::array<std::int64_t, 4> tops = {box.y1 - height, box.y2, inside(box.y1, room),
+                                              inside(box.y2 - height, room)};
+    std::array<Edges, 16> places{};
+    std::size_t count = 0;
+    const auto add = [&](std::int64_t left, std::int64_t top) {
+        places[count++] = {left, top, left + width, top + height};
+    };
+    for (const std::int64_t top : tops) add(lefts[0], top);
+    for (const std::int64_t top : tops)
+        for (const std::size_t side : {1U, 2U}) add(lefts[side], top);
+    for (const std::int64_t top : {box.y1, box.y2 - height})
+        for (const std::int64_t left : {box.x2, box.x1 - width}) add(left, top);
+    return places;
+}
+
+}  // namespace detail
+
+// Finds a place for the label of each box. `boxes` are x1 y1 x2 y2 in whole pixels, in the order in which labels
+// choose; `sizes` those of each one's label. A label is tried above its box, below it, within its upper and its lower
+// edge, at the box's left, its right and its middle, and beside it, moved into the image where its box reaches out of
+// it. Of the places that lie in the image and meet no label placed before, it takes the one that hides least of all
+// boxes, counted in shares of each box; of equals, the first.
+// Gives the upper left corner of each label, or nothing where every place is taken.
+inline std::vector<std::optional<cv::Point>> place_labels(const std::vector<cv::Vec4i>& boxes,
+                                                          const std::vector<cv::Size>& sizes, cv::Size image) {
+    std::vector<detail::Edges> edges, taken;
+    for (const cv::Vec4i& box : boxes) edges.push_back({box[0], box[1], box[2], box[3]});
+    std::vector<std::optional<cv::Point>> corners;
+    for (std::size_t i = 0; i < edges.size(); ++i) {
+        std::int64_t least = std::numeric_limits<std::int64_t>::max();
+        detail::Edges best{};
+        for (const detail::Edges& place : detail::label_places(edges[i], sizes.at(i), image)) {
+            if (place.x1 < 0 || place.y1 < 0 || place.x2 > image.width || place.y2 > image.height) continue;
+            const auto meets = [&](const detail::Edges& label) { return detail::intersection(place, label) > 0; };
+            if (std::any_of(taken.begin(), taken.end(), meets)) continue;
+            std::int64_t hidden = 0;
+            for (const detail::Edges& box : edges) {
+                const std::int64_t area = std::max<std::int64_t>((box.x2 - box.x1) * (box.y2 - box.y1), 1);
+                hidden += detail::intersection(place, box) * detail::whole_box / area;
+            }
+            if (hidden >= least) continue;
+            least = hidden;
+            best = place;
+        }
+        corners.emplace_back();
+        if (least == std::numeric_limits<std::int64_t>::max()) continue;
+        corners.back() = cv::Point(static_cast<int>(best.x1), static_cast<int>(best.y1));
+        taken.push_back(best);
+    }
+    return corners;
+}
 
 // ---------------------------------------------------------------------------------------------------------------- text
 //
@@ -1929,7 +4333,7 @@ inline void put_text(cv::Mat& image, const std::string& text, cv::Point origin, 
 
 // ---------------------------------------------------------------------------------------------------------------- draw
 //
-// Boxes and labels on pictures.
+// Drawing what was found on a picture.
 
 // Gives a class its colour, BGR. Hues step by the golden ratio, which spreads any number of classes evenly; three
 // shades take turns, because hues come close to each other after 5, 8, 13, … steps. In HSV: hue =
@@ -1959,50 +4363,181 @@ inline int line_width(cv::Size image) { return std::max(2, detail::round((image.
 // Height of the labels' letters in pixels: a 50th of the mean of height and width, at least 12.
 inline int text_size(cv::Size image) { return std::max(12, detail::round((image.width + image.height) / 2.0 / 50)); }
 
+constexpr double mask_opacity = 0.4;
+
+// Five points, as yolov5-face orders them: eyes, nose, corners of the mouth. Left is blue, right orange.
+inline const std::array<cv::Scalar, 5>& five_points() {
+    static const cv::Scalar left(255, 176, 0), right(0, 110, 255), middle(255, 255, 255);
+    static const std::array<cv::Scalar, 5> all = {left, right, middle, left, right};
+    return all;
+}
+
+// What is drawn, and how.
+struct DrawOptions {
+    int line_thickness = 0;    // of the boxes, in pixels; 0: `line_width` of the image
+    bool hide_labels = false;  // draw no labels
+    bool hide_conf = false;    // write no scores on them
+};
+
 namespace detail {
 
-// Draws a filled label whose lower left corner is the box's upper left one, room permitting.
-inline void draw_label(cv::Mat& canvas, std::string label, cv::Point corner, const cv::Scalar& colour, int line) {
-    int size = text_size(canvas.size());
-    const int pad = std::max(2, size / 5);
-    Extent extent = measure(label, size);
-    while (size > 8 && extent.width + 2 * pad > canvas.cols) extent = measure(label, --size);
-    while (!label.empty() && extent.width + 2 * pad > canvas.cols) {
-        while ((static_cast<unsigned char>(label.back()) & 0xC0) == 0x80) label.pop_back();  // to a letter's first byte
-        label.pop_back();
-        extent = measure(label, size);
+constexpr std::size_t most_letters = 100;  // of a label: measuring and drawing thousands would take seconds
+
+// A text that fits into the image, and how large it is.
+struct Label {
+    std::string text;
+    Extent extent;
+    int size = 0;  // of its letters
+    int pad = 0;   // left and right of it
+
+    cv::Size area() const { return {extent.width + 2 * pad, extent.ascent + extent.descent + pad}; }
+};
+
+// Makes a text small enough, and if need be short enough, for the image.
+inline Label fit(const std::string& text, cv::Size image) {
+    Label label;
+    label.text = printable(text);
+    label.size = text_size(image);
+    label.pad = std::max(2, label.size / 5);
+    const auto measured = [&label] {
+        label.extent = measure(label.text, label.size);
+        return label.extent.width + 2 * label.pad;
+    };
+    int width = measured();
+    while (label.size > 8 && width > image.width) {
+        --label.size;
+        width = measured();
     }
-    const int width = extent.width + 2 * pad, height = extent.ascent + extent.descent + pad;
-    if (label.empty() || height > canvas.rows) return;
-    const int left = std::min(std::max(corner.x - line / 2, 0), canvas.cols - width);
-    int top = corner.y - line / 2 - height;
-    if (top < 0) top = std::min(std::max(corner.y, 0), canvas.rows - height);  // no room above the box
-    cv::rectangle(canvas, cv::Rect(left, top, width, height), colour, cv::FILLED);
-    put_text(canvas, label, {left + pad, top + pad / 2 + extent.ascent}, size, text_colour(colour));
+    while (!label.text.empty() && width > image.width) {
+        while ((static_cast<unsigned char>(label.text.back()) & 0xC0) == 0x80) label.text.pop_back();
+        label.text.pop_back();  // down to the first byte of a letter
+        width = measured();
+    }
+    return label;
+}
+
+// Draws a text on its colour, with the upper left corner there.
+inline void draw_label(cv::Mat& canvas, const Label& label, cv::Point corner, const cv::Scalar& colour) {
+    cv::rectangle(canvas, cv::Rect(corner, label.area()), colour, cv::FILLED);
+    put_text(canvas, label.text, {corner.x + label.pad, corner.y + label.pad / 2 + label.extent.ascent}, label.size,
+             text_colour(colour));
+}
+
+// Draws filled labels, the first ones where they like best.
+inline void draw_labels(cv::Mat& canvas, const std::vector<std::string>& texts, const std::vector<cv::Vec4i>& boxes,
+                        const std::vector<cv::Scalar>& colours, int line) {
+    std::vector<Label> labels;
+    std::vector<cv::Size> sizes;
+    std::vector<cv::Vec4i> edges;
+    const int half = line / 2;  // of a line lies outside its box
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        labels.push_back(fit(texts[i], canvas.size()));
+        sizes.push_back(labels.back().area());
+        edges.push_back(boxes[i] + cv::Vec4i(-half, -half, half + 1, half + 1));
+    }
+    const std::vector<std::optional<cv::Point>> corners = place_labels(edges, sizes, canvas.size());
+    for (std::size_t i = 0; i < labels.size(); ++i)
+        if (corners[i] && !labels[i].text.empty()) draw_label(canvas, labels[i], *corners[i], colours[i]);
+}
+
+// Tints the pixels of a mask and draws its contour.
+inline void draw_mask(cv::Mat& canvas, const Mask& mask, const cv::Scalar& colour, int line) {
+    const Bitmap window = mask.window();
+    if (window.pixels.empty() || cv::countNonZero(window.pixels) == 0) return;
+    cv::Mat part = canvas(cv::Rect(window.corner, window.pixels.size())), tinted;
+    cv::addWeighted(part, 1 - mask_opacity, cv::Mat(part.size(), part.type(), colour), mask_opacity, 0, tinted);
+    tinted.copyTo(part, window.pixels);
+    std::vector<std::vector<cv::Point>> contours;
+    cv::findContours(window.pixels, contours, cv::RETR_CCOMP, cv::CHAIN_APPROX_NONE, window.corner);
+    cv::drawContours(canvas, contours, -1, text_colour(colour), line + 2);
+    cv::drawContours(canvas, contours, -1, colour, line);
+}
+
+// Draws a disc for each point: five in the colours of left, right and middle, others in the class's.
+inline void draw_keypoints(cv::Mat& canvas, const std::vector<cv::Point2f>& points, const cv::Scalar& colour,
+                           int line) {
+    for (std::size_t k = 0; k < points.size(); ++k) {
+        const cv::Scalar shade = points.size() == 5 ? five_points()[k] : colour;
+        const cv::Point centre(round(points[k].x), round(points[k].y));
+        cv::circle(canvas, centre, line + 2, text_colour(shade), cv::FILLED, cv::LINE_AA);
+        cv::circle(canvas, centre, line, shade, cv::FILLED, cv::LINE_AA);
+    }
+}
+
+// The corners x1 y1 x2 y2 of a box in whole pixels, kept within what OpenCV can draw.
+inline cv::Vec4i rounded(const cv::Rect2f& box) {
+    const auto whole = [](float edge) {
+        constexpr float most = 1 << 15;
+        return round(std::min(std::max(edge, -most), most));
+    };
+    return {whole(box.x), whole(box.y), whole(box.br().x), whole(box.br().y)};
+}
+
+// What a label says: "person 0.91".
+inline std::string label_text(const std::string& name, float share) {
+    std::ostringstream text;
+    text.imbue(std::locale::classic());
+    text.precision(2);
+    text << name << ' ' << std::fixed << share;
+    return text.str();
 }
 
 }  // namespace detail
 
-// Draws boxes and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. A label sits on
-// top of its box, or inside where there is no room, and never leaves the image: it is made smaller, and at last
-// cut, to fit. The best detections are drawn last, over the others. OpenCV 4 has letters for ASCII only.
+// Draws masks, boxes, keypoints and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The
+// first detections, which should be the best, are drawn last, over the others. Boxes, contours and points have a rim in
+// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
+// the image, and where there is no room left, the box alone tells the class, by its colour. OpenCV 4 has letters for
+// ASCII only.
 // Returns 8 bits, BGR.
 inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
-                    const std::vector<std::string>& names) {
+                    const std::vector<std::string>& names, const DrawOptions& options = {}) {
     std::array<cv::Mat, 2> buffers;
     cv::Mat canvas = to_bgr(image, buffers);
     if (canvas.data == image.data) canvas = canvas.clone();
-    const int line = line_width(canvas.size());
-    const auto rounded = [](cv::Point2f point) { return cv::Point(detail::round(point.x), detail::round(point.y)); };
-    for (auto found = detections.rbegin(); found != detections.rend(); ++found)
-        cv::rectangle(canvas, rounded(found->box.tl()), rounded(found->box.br()), class_colour(found->class_id), line);
-    for (auto found = detections.rbegin(); found != detections.rend(); ++found) {  // so that no line crosses a label
-        std::ostringstream label;
-        label.imbue(std::locale::classic());
-        label.precision(2);
-        label << names.at(static_cast<std::size_t>(found->class_id)) << ' ' << std::fixed << found->score;
-        detail::draw_label(canvas, detail::printable(label.str()), rounded(found->box.tl()),
-                           class_colour(found->class_id), line);
+    const int line = options.line_thickness > 0 ? options.line_thickness : line_width(canvas.size());
+
+    std::vector<cv::Vec4i> boxes;
+    std::vector<cv::Scalar> colours;
+    std::vector<std::string> texts;
+    for (const Detection& found : detections) {
+        const std::string name = visible(names.at(static_cast<std::size_t>(found.class_id)), detail::most_letters);
+        boxes.push_back(detail::rounded(found.box));
+        colours.push_back(class_colour(found.class_id));
+        texts.push_back(options.hide_conf ? name : detail::label_text(name, found.score));
+    }
+    // The worst first.
+    for (std::size_t i = boxes.size(); i-- > 0;)
+        if (!detections[i].mask.empty())
+            detail::draw_mask(canvas, detections[i].mask, colours[i], std::max(1, line / 2));
+    for (std::size_t i = boxes.size(); i-- > 0;) {
+        const cv::Point corner(boxes[i][0], boxes[i][1]), opposite(boxes[i][2], boxes[i][3]);
+        cv::rectangle(canvas, corner, opposite, text_colour(colours[i]), line + 2);
+        cv::rectangle(canvas, corner, opposite, colours[i], line);
+    }
+    for (std::size_t i = boxes.size(); i-- > 0;)
+        detail::draw_keypoints(canvas, detections[i].keypoints, colours[i], line);
+    // After all else, so that no line crosses a label.
+    if (!options.hide_labels) detail::draw_labels(canvas, texts, boxes, colours, line);
+    return canvas;
+}
+
+// Writes classes and how probable they are, one below the other, into the upper left corner of a copy of an image, the
+// most probable first; those for which there is no room are left out. Returns 8 bits, BGR.
+inline cv::Mat draw_classes(const cv::Mat& image, const std::vector<Guess>& guesses,
+                            const std::vector<std::string>& names) {
+    std::array<cv::Mat, 2> buffers;
+    cv::Mat canvas = to_bgr(image, buffers);
+    if (canvas.data == image.data) canvas = canvas.clone();
+    int top = 0;
+    for (const Guess& guess : guesses) {
+        const std::string& name = names.at(static_cast<std::size_t>(guess.class_id));
+        const std::string text = visible(detail::label_text(name, guess.probability), detail::most_letters);
+        const detail::Label label = detail::fit(text, canvas.size());
+        const int height = label.area().height;
+        if (top + height > canvas.rows) break;
+        detail::draw_label(canvas, label, {0, top}, class_colour(guess.class_id));
+        top += height;
     }
     return canvas;
 }

@@ -106,8 +106,9 @@ void run_letterbox(Input& input) {
     write(blob);
 }
 
-// boxes: int32; for each class_id: int32, score, x, y, width, height: float32; an image as above. Boxes of class i are
-// labelled "class i". Writes the picture.
+// boxes: int32; for each class_id: int32, score, x, y, width, height: float32, left, top, rows, columns: int32 and the
+// bytes of its mask in the image, k: int32 and x, y: float32 of its keypoints; an image as above. Boxes of class i are
+// labelled "class i". A mask of no rows is none. Writes the picture.
 void run_draw(Input& input) {
     std::vector<yolov5_dnn::Detection> detections(static_cast<std::size_t>(input.integer()));
     std::vector<std::string> names;
@@ -115,10 +116,21 @@ void run_draw(Input& input) {
         found.class_id = input.integer();
         found.score = input.read<float>();
         input.read_to(&found.box.x, 4);
+        yolov5_dnn::Bitmap& bitmap = found.mask.bitmap;
+        bitmap.corner.x = input.integer();
+        bitmap.corner.y = input.integer();
+        const int rows = input.integer(), columns = input.integer();
+        bitmap.pixels.create(rows, columns, CV_8U);
+        input.read_to(bitmap.pixels.data, bitmap.pixels.total());
+        found.keypoints.resize(static_cast<std::size_t>(input.integer()));
+        for (cv::Point2f& point : found.keypoints) input.read_to(&point.x, 2);
         while (static_cast<int>(names.size()) <= found.class_id)
             names.push_back("class " + std::to_string(names.size()));
     }
-    write(yolov5_dnn::draw(input.image(), detections, names));
+    const cv::Mat image = input.image();
+    for (yolov5_dnn::Detection& found : detections)
+        if (found.mask.bitmap.pixels.rows > 0) found.mask.image = image.size();
+    write(yolov5_dnn::draw(image, detections, names));
 }
 
 }  // namespace

@@ -49,6 +49,52 @@ TEST_CASE("labels stay inside, whatever the image, the box and the name") {
                 CHECK(draw(cv::Mat(size, CV_8UC3, cv::Scalar(0)), {{0, 1, box}}, {label}).size() == size);
 }
 
+TEST_CASE("labels do not cover each other, and can be left out") {
+    const cv::Mat image(300, 300, CV_8UC3, cv::Scalar::all(90));
+    const cv::Rect2f box(100, 100, 80, 80);
+    const std::vector<Detection> both = {{0, 0.9F, box}, {1, 0.5F, box}};
+    const cv::Mat picture = draw(image, both, {"a", "b"});
+    CHECK(is(picture, 100, 97, class_colour(0)));   // above the box
+    CHECK(is(picture, 100, 183, class_colour(1)));  // below it
+    DrawOptions bare;
+    bare.hide_labels = true;
+    CHECK(is(draw(image, both, {"a", "b"}, bare), 100, 95, cv::Scalar::all(90)));
+    CHECK(is(draw(image, both, {"a", "b"}, bare), 100, 140, class_colour(0)));
+}
+
+TEST_CASE("without its score a label is shorter") {
+    const cv::Mat image(300, 300, CV_8UC3, cv::Scalar::all(90));
+    DrawOptions names_only;
+    names_only.hide_conf = true;
+    const auto width = [&](const DrawOptions& options) {
+        const cv::Mat picture = draw(image, {{0, 0.9F, {10, 100, 250, 80}}}, {"a"}, options);
+        int x = 10;
+        while (is(picture, x, 97, class_colour(0))) ++x;
+        return x - 10;
+    };
+    CHECK(width({}) > 30);
+    CHECK(width(names_only) < 20);
+    CHECK(width(names_only) > 5);
+}
+
+TEST_CASE("boxes have a rim and lines as wide as asked for") {
+    const cv::Mat image(300, 300, CV_8UC3, cv::Scalar::all(90));
+    DrawOptions wide;
+    wide.line_thickness = 9;
+    const auto column = [&](const DrawOptions& options) {
+        const cv::Mat picture = draw(image, {{0, 0.9F, {100, 100, 80, 80}}}, {"a"}, options);
+        int coloured = 0, rim = 0;
+        for (int x = 80; x < 120; ++x) {
+            coloured += is(picture, x, 140, class_colour(0));
+            rim += is(picture, x, 140, text_colour(class_colour(0)));
+        }
+        return std::array<int, 2>{coloured, rim};
+    };
+    CHECK(column({}) == std::array<int, 2>{3, 2});
+    CHECK(column(wide)[0] >= 9);
+    CHECK(column(wide)[1] == 2);
+}
+
 TEST_CASE("the best is drawn over the others") {
     const cv::Mat image(100, 100, CV_8UC3, cv::Scalar(0));
     const cv::Rect2f box(10, 60, 50, 30);

@@ -195,7 +195,8 @@ TEST_CASE("metadata with wrong values is refused by name") {
         CAPTURE(imgsz);
         CHECK(contains(refusal_with("imgsz", imgsz), "has unusable metadata: "));
     }
-    CHECK(contains(refusal_with("task", "\"levitate\""), "the task is 'levitate', and only 'detect' is supported"));
+    CHECK(contains(refusal_with("task", "\"levitate\""),
+                   "the task is 'levitate', and only 'detect' or 'segment' or 'keypoints' or 'classify' is supported"));
     for (const char* const multiple : {"0", "-32", "24", "1.5", "\"32\"", "null", "128"}) {
         CAPTURE(multiple);
         CHECK(contains(refusal_with("size_multiple", multiple), "size_multiple"));

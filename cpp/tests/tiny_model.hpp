@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -46,8 +47,11 @@ private:
 struct Model {
     int classes = 2;
     std::vector<int> strides = {8, 16};
-    int fold = 1;        // the input holds squares of so many pixels as channels, as to_blob makes it
-    bool swish = false;  // lets each head pass through a Swish node of a domain of its own first
+    int fold = 1;              // the input holds squares of so many pixels as channels, as to_blob makes it
+    bool swish = false;        // lets each head pass through a Swish node of a domain of its own first
+    std::vector<float> extra;  // values that each anchor has everywhere, mask coefficients or keypoints,
+    bool extra_first = false;  // before the classes or behind them
+    bool proto = false;        // a prototype of stride 4, which is positive where it is red
     std::map<std::string, std::string> metadata = {
         {"names", R"(["red", "blue"])"}, {"strides", "[8, 16]"},  {"anchors", "[[[16, 12]], [[40, 20]]]"},
         {"imgsz", "[64, 64]"},           {"task", R"("detect")"}, {"dynamic", "true"},
@@ -83,6 +87,14 @@ inline Message value_info(const std::string& name, const std::vector<int>& dims)
     return Message().bytes(1, name).message(2, Message().message(1, Message().number(1, 1).message(2, shape)));
 }
 
+inline std::string file_of(const Message& graph, const std::map<std::string, std::string>& metadata) {
+    Message file;
+    file.number(1, 8).bytes(2, "tiny").bytes(3, "1").message(7, graph);
+    file.message(8, Message().bytes(1, "").number(2, 12));
+    for (const auto& entry : metadata) file.message(14, Message().bytes(1, entry.first).bytes(2, entry.second));
+    return file.data();
+}
+
 // A network with one anchor per head. Each head is one convolution over the cells of its stride: objectness is high
 // where a cell is red or blue but not grey, the class says which, and the box logits are 0: a box of the anchor's own size in the
 // middle of its cell. With mean red r, green g and blue b of a cell, from 0 to 1:
@@ -91,15 +103,18 @@ inline Message value_info(const std::string& name, const std::vector<int>& dims)
 inline std::string bytes(const Model& model = {}) {
     Message graph;
     std::vector<Message> outputs;
-    const int channels = 5 + model.classes;
+    const int extra = static_cast<int>(model.extra.size()), channels = 5 + model.classes + extra;
+    const int first_class = model.extra_first ? 5 + extra : 5, first_extra = model.extra_first ? 5 : 5 + model.classes;
     for (std::size_t head = 0; head < model.strides.size(); ++head) {
         const int stride = model.strides[head], kernel = stride / model.fold, area = stride * stride;
         const std::string number = std::to_string(head), conv = model.swish ? "conv" + number : "out" + number;
         std::vector<float> weights, biases(static_cast<std::size_t>(channels), 0.0F);
         biases[4] = -10;
+        std::copy(model.extra.begin(), model.extra.end(), biases.begin() + first_extra);
         for (int channel = 0; channel < channels; ++channel) {
-            const float red = channel == 4 || channel == 5 ? 20.0F : channel == 6 ? -20.0F : 0.0F;
-            const float blue = channel == 4 || channel == 6 ? 20.0F : channel == 5 ? -20.0F : 0.0F;
+            const bool one = channel == first_class, other = model.classes > 1 && channel == first_class + 1;
+            const float red = channel == 4 || one ? 20.0F : other ? -20.0F : 0.0F;
+            const float blue = channel == 4 || other ? 20.0F : one ? -20.0F : 0.0F;
             const float green = channel == 4 ? -40.0F : 0.0F;
             for (int pixel = 0; pixel < model.fold * model.fold; ++pixel)
                 for (const float colour : {red, green, blue})
@@ -114,15 +129,38 @@ inline std::string bytes(const Model& model = {}) {
         graph.message(5, tensor("b" + number, {channels}, biases));
         outputs.push_back(value_info("out" + number, {1, channels, 64 / stride, 64 / stride}));
     }
+    if (model.proto) {
+        std::vector<float> weights(3 * 16, 0.0F);
+        std::fill_n(weights.begin(), 16, 20.0F / 16);
+        graph.message(1, node("Conv", {"images", "wp", "bp"}, "proto")
+                             .message(5, ints("kernel_shape", {4, 4}))
+                             .message(5, ints("strides", {4, 4})));
+        graph.message(5, tensor("wp", {1, 3, 4, 4}, weights)).message(5, tensor("bp", {1}, {-10}));
+        outputs.push_back(value_info("proto", {1, 1, 16, 16}));
+    }
     graph.bytes(2, "tiny").message(
         11, value_info("images", {1, 3 * model.fold * model.fold, 64 / model.fold, 64 / model.fold}));
     for (const Message& output : outputs) graph.message(12, output);
+    return file_of(graph, model.metadata);
+}
 
-    Message file;
-    file.number(1, 8).bytes(2, "tiny").bytes(3, "1").message(7, graph);
-    file.message(8, Message().bytes(1, "").number(2, 12));
-    for (const auto& entry : model.metadata) file.message(14, Message().bytes(1, entry.first).bytes(2, entry.second));
-    return file.data();
+// A classifier of three classes, red, green and blue, whose logits are ten times the mean of each colour.
+inline std::string classifier_bytes(const std::map<std::string, std::string>& changes = {}) {
+    Message graph;
+    graph.message(1, node("GlobalAveragePool", {"images"}, "pooled"));
+    graph.message(1, node("Conv", {"pooled", "w"}, "scaled").message(5, ints("kernel_shape", {1, 1})));
+    graph.message(1, node("Flatten", {"scaled"}, "out0"));
+    graph.message(5, tensor("w", {3, 3, 1, 1}, {10, 0, 0, 0, 10, 0, 0, 0, 10}));
+    graph.bytes(2, "tiny").message(11, value_info("images", {1, 3, 64, 64}));
+    graph.message(12, value_info("out0", {1, 3}));
+    std::map<std::string, std::string> metadata = {
+        {"task", R"("classify")"}, {"names", R"(["red", "green", "blue"])"},
+        {"crop", R"("square")"},   {"mean", "[0, 0, 0]"},
+        {"std", "[1, 1, 1]"},      {"imgsz", "[64, 64]"},
+        {"size_multiple", "32"},   {"dynamic", "true"},
+    };
+    for (const auto& entry : changes) metadata[entry.first] = entry.second;
+    return file_of(graph, metadata);
 }
 
 // A file in the temporary folder that is gone with this object.

@@ -67,17 +67,26 @@ def print_processes(processes: Mapping[str, Mapping[str, Any]], images: int) -> 
 
 
 def draw_chart(times: Times, labels: Mapping[str, str], title: str, path: Path) -> None:
-    """Draw a bar for each contestant, its stages one after the other, by their medians."""
+    """Draw a bar for each contestant, its stages one after the other, by their medians, with their sum."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 1.5 + 0.6 * len(times)), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     names = list(times)
+    medians = {
+        name: {stage: statistics.median(times[name].get(stage) or [0]) for stage in MEASURED}
+        for name in names
+    }
+    longest = max(sum(stages.values()) for stages in medians.values())
     left = [0.0] * len(names)
     for stage in MEASURED:
-        widths = [statistics.median(times[name].get(stage) or [0]) for name in names]
-        axes.barh([labels[name] for name in names], widths, left=left, label=stage)
+        widths = [medians[name][stage] for name in names]
+        bars = axes.barh([labels[name] for name in names], widths, left=left, label=stage)
+        wide = [f"{width:.1f}" if width > 0.06 * longest else "" for width in widths]
+        axes.bar_label(bars, wide, label_type="center", fontsize=8, color="white")
         left = [start + width for start, width in zip(left, widths, strict=True)]
+    axes.bar_label(bars, [f" {total:.1f}" for total in left], fontsize=9)
+    axes.set_xlim(0, 1.1 * longest)
     axes.invert_yaxis()
     axes.set(xlabel="milliseconds an image, median", title=title)
     axes.legend(

@@ -19,10 +19,13 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "convert": Command("convert.cli", "rewrite a checkpoint, a .pt file, into a model file; needs PyTorch"),
+    "convert": Command("convert.limits", "rewrite a checkpoint (.pt) into a model file; needs PyTorch"),
     "detect": Command("runtime.detect", "find objects in pictures, videos, cameras and streams"),
+    "classify": Command("runtime.classify", "tell classes of pictures, videos, cameras and streams"),
     "evaluate": Command("runtime.evaluate", "measure a model on images whose true boxes are known"),
     "bench": Command("runtime.bench", "measure how fast a model runs on this machine"),
+    "serve": Command("runtime.serve", "put models behind an address: HTTP and gRPC; needs the extra `serve`"),
+    "bulk": Command("runtime.bulk", "look at very many pictures with Ray; needs the extra `bulk`"),
 }
 
 

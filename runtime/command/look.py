@@ -3,57 +3,74 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import cv2
 
+from ..classifier import Classifier
+from ..detector import Detector
 from ..errors import InputError
+from ..form import form
 from ..inputs.frames import End, Event, Frame, Problem, read_files, read_live
 from ..inputs.sources import Kind, Source, find_sources
 from ..outputs.results import Output, Result
 from .interrupt import Interrupt
+from .look_options import open_outputs
+from .options import say_size
 from .pipeline import WriteBehind, in_order, newest, read_ahead
 from .report import Report
 from .team import Model, team
 
 
 def look(
-    arguments: Sequence[str],
+    options: Namespace,
     make: Callable[[], Model],
-    opening: Callable[[Sequence[Source]], Iterable[Output]],
-    *,
-    vid_stride: int = 1,
-    threads: int | None = None,
-    show: bool = False,
-    saved_in: str | None = None,
+    folder: Path | None,
+    style: Mapping[str, Any] | None = None,
 ) -> int:
-    """Look at all that the arguments name, and report, write and show what a model finds there.
+    """Look at all that the options name, and report, write and show what a model finds there.
 
-    make: makes the model, several times if several threads shall share the work; opening: gives, for the
-    sources, the outputs, which are opened one after the other as it is gone through; saved_in: the folder
-    that the summary names.
+    options: as `look_options.parse_look` gives them; make: makes the model, several times if several threads
+    shall share the work; folder: where pictures and the like go, from `look_options.run_folder`; style: what
+    `draw` is told.
 
     Returns 0, or 1 if some inputs failed. Raises DetectorError if nothing can be done, OSError if nothing can
     be written, and KeyboardInterrupt; the files of what has been found until then are complete.
     """
-    sources, problems = find_sources(arguments)
+    sources, problems, left_out = find_sources(options.source, options.recursive)
     if not sources:
         raise InputError("; ".join(problems))
     report = Report(sources)
     for text in problems:
         report.problem(text)
-    if threads:
-        cv2.setNumThreads(threads)
+    if options.threads:
+        cv2.setNumThreads(options.threads)
     model = make()
+    say_size(options.imgsz, model)
     with Interrupt() as interrupt:
-        events = _look_at_all(sources, vid_stride, model, make, interrupt)
-        _put_out(events, opening(sources), show, report, interrupt)
-    report.summary(saved_in, interrupt.requested)
+        events = _look_at_all(sources, options, style or {}, model, make, interrupt)
+        opening = open_outputs(options, folder, sources)
+        saved = _put_out(events, opening, options.show, report, interrupt)
+    report.summary(str(folder) if saved else None, interrupt.requested, left_out)
     if interrupt.requested:
         raise KeyboardInterrupt
+    if options.weights is None and report.looked and not report.found:
+        report.problem(_own_model(model), fatal=False)
     return 1 if report.failed else 0
+
+
+def _own_model(model: Detector | Classifier) -> str:
+    """Say what the default model would have found, and how to give another one."""
+    return (
+        f"nothing was found: without --weights it is {model.path.name} that looks, which knows "
+        f"{', '.join(model.info.names)} only; for your own model, `{form('convert')} best.pt` makes a file "
+        "for --weights"
+    )
 
 
 def _put_out(
@@ -62,17 +79,18 @@ def _put_out(
     show: bool,
     report: Report,
     interrupt: Interrupt,
-) -> None:
+) -> bool:
     """Report, write and show what is found until the sources end or the user wants no more.
 
-    `opening` gives the outputs, which are opened one after the other as it is gone through.
+    `opening` gives the outputs, which are opened one after the other as it is gone through. Returns whether
+    something was written to the folder of the run.
     """
+    outputs: list[Output] = []
     # Leaving closes in reverse order: reading stops, writing catches up, files are completed.
     with ExitStack() as stack:
-        outputs = []
         for output in opening:
             outputs.append(output)
-            stack.callback(output.close)
+            stack.push(partial(_close, output))
         window = None
         if show:
             from .window import Window
@@ -88,7 +106,7 @@ def _put_out(
                     else:
                         output.add(item)
                 except InputError as error:
-                    report.problem(str(error))
+                    report.problem(str(error), source=item.source)
 
         writer = WriteBehind(write)
         stack.callback(writer.close)
@@ -96,7 +114,7 @@ def _put_out(
 
         for event in events:
             if isinstance(event, Problem):
-                report.problem(event.text, event.fatal)
+                report.problem(event.text, event.fatal, event.source)
             elif isinstance(event, End):
                 report.end(event.source)
                 writer.put(event)
@@ -107,11 +125,18 @@ def _put_out(
                 writer.put(event)
                 if window and not window.show(shown, event.frame.index is None, interrupt):
                     break
+    return any(output.saved for output in outputs)
+
+
+def _close(output: Output, kind: type[BaseException] | None, *error: object) -> None:
+    """Close an output at the end, whatever has ended it."""
+    output.close(failed=kind is not None and issubclass(kind, Exception))
 
 
 def _look_at_all(
     sources: Sequence[Source],
-    vid_stride: int,
+    options: Namespace,
+    style: Mapping[str, Any],
     model: Model,
     make: Callable[[], Model],
     interrupt: Interrupt,
@@ -127,17 +152,19 @@ def _look_at_all(
         images = math.inf if any(source.kind is Kind.VIDEO for source in files) else len(files)
         with (
             team(model, make, images) as models,
-            closing(read_ahead(read_files(files, vid_stride), stopped=stopped)) as events,
+            closing(
+                read_ahead(read_files(files, options.vid_stride, options.max_pixels), stopped=stopped)
+            ) as events,
         ):
-            yield from in_order([partial(_look_at, each) for each in models], events)
+            yield from in_order([partial(_look_at, each, style) for each in models], events)
     if live and not stopped():
-        streams: list[Iterator[Event]] = [read_live(source, vid_stride) for source in live]
+        streams: list[Iterator[Event]] = [read_live(source, options.vid_stride) for source in live]
         with closing(newest(streams, lambda event: isinstance(event, Frame), stopped)) as events:
-            yield from map(partial(_look_at, model), events)
+            yield from map(partial(_look_at, model, style), events)
 
 
-def _look_at(model: Model, event: Event) -> Result | Problem | End:
+def _look_at(model: Model, style: Mapping[str, Any], event: Event) -> Result | Problem | End:
     """Find what is in a frame; leave other events as they are."""
     if not isinstance(event, Frame):
         return event
-    return Result(event, model(event.image))
+    return Result(event, model(event.image), style)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
+from ..classifier import Classifier
 from ..detector import Detector
 from ..devices import DEVICES
+from ..form import form
+from .terminal import warn
 
 
 def new_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """Make the parser of `python -m runtime.NAME`, with --version, and examples after the options."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m runtime.{name}",
+        prog=form(name),
         description=description,
-        epilog=examples,
+        epilog=examples.replace(f"python -m runtime.{name}", form(name)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"yolov5-dnn {__version__}")
@@ -28,7 +33,7 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
     add(
         "--weights",
         metavar="FILE",
-        help="model file made by `python -m convert` (default: one that finds printed codes)",
+        help=f"model file made by `{form('convert')}` (default: one that finds printed codes)",
     )
     add_network_options(group)
     add(
@@ -36,6 +41,17 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
         dest="rect",
         action="store_false",
         help="scale to the whole of that size, also where a smaller rectangle would hold the image",
+    )
+
+
+def add_tiles_option(group: argparse._ArgumentGroup) -> None:
+    """Add --tiles."""
+    group.add_argument(
+        "--tiles",
+        type=positive,
+        metavar="N",
+        help="look also at overlapping tiles of N×N pixels, for small objects in large pictures; N as the "
+        "model's input size, say; each tile takes as long as a picture",
     )
 
 
@@ -50,7 +66,13 @@ def add_network_options(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="size to scale images to, N or H W (default: the model's own)",
     )
-    add("--device", default="cpu", metavar="NAME", help=f"{', '.join(DEVICES)} (default: cpu)")
+    add(
+        "--device",
+        type=device,
+        default="cpu",
+        metavar="NAME",
+        help=f"{', '.join(DEVICES)} (default: cpu); 0 and cuda:0 are cuda",
+    )
     add(
         "--threads",
         type=positive,
@@ -99,11 +121,26 @@ def make_detector(options: argparse.Namespace, **more: Any) -> Detector:
         device=options.device,
         imgsz=options.imgsz,
         rect=options.rect,
+        tiles=getattr(options, "tiles", None),
         conf_thres=options.conf_thres,
         iou_thres=options.iou_thres,
         max_det=options.max_det,
         **more,
     )
+
+
+def say_size(imgsz: Sequence[int] | None, model: Detector | Classifier) -> None:
+    """Warn if a model takes another size than the one that --imgsz asks for."""
+    if imgsz is None:
+        return
+    asked = (*imgsz, *imgsz)[:2]
+    used = model.imgsz if isinstance(model.imgsz, tuple) else (model.imgsz, model.imgsz)
+    if asked != used:
+        numbers = used if len(imgsz) > 1 or used[0] != used[1] else used[:1]
+        warn(
+            f"--imgsz {' '.join(map(str, imgsz))} is not divisible by {model.info.size_multiple}: "
+            f"{' '.join(map(str, numbers))} is used"
+        )
 
 
 def whole(text: str) -> int:
@@ -120,6 +157,19 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1; it must be at least 1")
     return value
+
+
+def device(text: str) -> str:
+    """Read the name of a device, for argparse; "0" and "cuda:0" are how PyTorch calls the first card."""
+    number = text.removeprefix("cuda:")
+    if number == "0":
+        return "cuda"
+    if re.fullmatch(r"\d+(,\d+)*", number):
+        raise argparse.ArgumentTypeError(
+            "of several cards only the first can be used: set the variable "
+            f"CUDA_VISIBLE_DEVICES={number.partition(',')[0]}, and say --device cuda"
+        )
+    return text
 
 
 class _OneOrTwo(argparse.Action):

@@ -11,19 +11,22 @@ from time import monotonic
 from ..detections import class_counts
 from ..inputs.sources import Source
 from ..outputs.results import Found, Result
+from ..visible import visible
 
 STATUS_SECONDS = 0.2  # between two updates of the status line on a terminal
 LOG_SECONDS = 10.0  # and where stderr goes to a file
+MAX_LINE = 4000  # letters
 
 
 class Report:
     """Prints a line per picture, a line per video when it is over, a status line meanwhile, and a summary.
 
-    Attributes: `failed`, how many sources or pictures could not be used.
+    Attributes: `failed`, how many sources or pictures could not be used; `looked`, at how many pictures and
+    frames; `found`, how many things were found in them.
     """
 
     def __init__(self, sources: Sequence[Source]):
-        self.failed = 0
+        self.failed = self.looked = self.found = 0
         self._places = {source: f"[{n}/{len(sources)}] " for n, source in enumerate(sources, 1)}
         if len(sources) == 1:
             self._places = dict.fromkeys(sources, "")
@@ -37,6 +40,8 @@ class Report:
         """Report one picture or frame."""
         frame, found = result.frame, result.found
         source = frame.source
+        self.looked += 1
+        self.found += found.counts().total()
         height, width = frame.image.shape[:2]
         if frame.index is None:
             self._images += 1
@@ -57,14 +62,17 @@ class Report:
         if tally:
             self._say(f"{self._places[source]}{source.name}  {tally.summary()}")
 
-    def problem(self, text: str, fatal: bool = True) -> None:
-        """Report something that went wrong; `fatal` if an input is lost by it."""
+    def problem(self, text: str, fatal: bool = True, source: Source | None = None) -> None:
+        """Report something that went wrong, and with what source; `fatal` if an input is lost by it."""
+        text = (self._places[source] if source else "") + text
         self.failed += fatal
         self._clear()
-        print(f"{'error' if fatal else 'warning'}: {text}", file=sys.stderr, flush=True)
+        print(f"{'error' if fatal else 'warning'}: {visible(text, MAX_LINE)}", file=sys.stderr, flush=True)
 
-    def summary(self, saved_in: str | None, interrupted: bool = False) -> None:
-        """Report the whole run."""
+    def summary(
+        self, saved_in: str | None, interrupted: bool = False, left_out: Mapping[str, int] | None = None
+    ) -> None:
+        """Report the whole run; left_out: how many things of each kind nobody looked at."""
         for source in list(self._tallies):
             self.end(source)
         seconds = monotonic() - self._start
@@ -76,13 +84,16 @@ class Report:
         rate = (self._images + self._frames) / seconds if seconds else 0
         text = f"{', '.join(parts)} in {seconds:.1f} s ({rate:.1f} per second)"
         text = f"interrupted after {text}" if interrupted else text
+        if left_out:
+            text += f"; left out: {', '.join(plural(count, noun) for noun, count in left_out.items())}"
         self._say(text + (f"; saved in {saved_in}" if saved_in else ""))
 
     def _say(self, text: str) -> None:
         self._clear()
-        print(text, flush=True)
+        print(visible(text, MAX_LINE), flush=True)
 
     def _status(self, text: str) -> None:
+        text = visible(text, MAX_LINE)
         if sys.stderr.isatty():
             self._clear()
             text = text[: shutil.get_terminal_size().columns - 1]  # a second line could not be cleared

@@ -9,8 +9,10 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 
 from ..errors import DetectorError
+from ..visible import visible
 from .terminal import print_any_name, show_warning, silence_opencv
 
+MAX_PATH = 1000  # letters of a path in a message
 INTERRUPTED = 130  # what shells call a program that Ctrl-C ended
 
 
@@ -42,8 +44,8 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        name = "the output" if error.filename is None else error.filename
-        print(f"error: cannot write {name}: {error.strerror or error}", file=sys.stderr)
+        name = "the output" if error.filename is None else visible(str(error.filename), MAX_PATH)
+        print(f"error: cannot write {name}: {error.strerror or type(error).__name__}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -8,6 +8,8 @@ from typing import Any
 
 import cv2
 
+from ..visible import visible
+
 
 def print_any_name() -> None:
     """Let letters that the terminal has not, as in names of files and classes, come out escaped: no error."""
@@ -26,4 +28,9 @@ def silence_opencv() -> None:
 
 def show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
     """Show what a library warns of in one line; takes the place of `warnings.showwarning`."""
-    print(f"warning: {message}", file=sys.stderr, flush=True)
+    warn(str(message))
+
+
+def warn(text: str) -> None:
+    """Say, in one line, something that should be known although it stops nothing."""
+    print(f"warning: {visible(text, 1000)}", file=sys.stderr, flush=True)

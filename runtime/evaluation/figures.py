@@ -6,7 +6,7 @@ import contextlib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,16 +43,23 @@ class ClassFigures:
     curve: np.ndarray
 
 
-def coco_figures(dataset: Dataset, results: Results) -> tuple[list[float], list[ClassFigures]]:
+def coco_figures(
+    dataset: Dataset, results: Results, kind: Literal["bbox", "segm"] = "bbox"
+) -> tuple[list[float], list[ClassFigures]]:
     """Compute COCO's twelve figures, as named in NAMES, and each category's that has true boxes.
 
-    A figure is NaN where there is nothing to find, as when no box is small.
+    kind: whether boxes or masks must overlap; for masks every true object and detection needs one. A figure
+    is NaN where there is nothing to find, as when no box is small.
     """
+    from pycocotools import mask
     from pycocotools.cocoeval import COCOeval
 
-    found = [{**row, "area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0} for row in coco_rows(results)]
+    found = []
+    for row in coco_rows(results):
+        area = row["bbox"][2] * row["bbox"][3] if kind == "bbox" else float(mask.area(row["segmentation"]))
+        found.append({**row, "area": area, "iscrowd": 0})
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints as it goes
-        evaluation = COCOeval(_coco(dataset, dataset.annotations), _coco(dataset, found), "bbox")
+        evaluation = COCOeval(_coco(dataset, dataset.annotations), _coco(dataset, found), kind)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -77,7 +84,10 @@ def _coco(dataset: Dataset, annotations: Iterable[dict[str, Any]]) -> Any:
 
     coco = COCO()
     coco.dataset = {
-        "images": [{"id": image_id} for image_id in dataset.files],
+        "images": [
+            {"id": image_id, **dict(zip(("height", "width"), dataset.sizes.get(image_id, ()), strict=False))}
+            for image_id in dataset.files
+        ],
         "categories": [{"id": key, "name": name} for key, name in dataset.categories.items()],
         "annotations": [{**each, "id": number} for number, each in enumerate(annotations, 1)],
     }

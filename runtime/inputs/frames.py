@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from .image_file import read_image
-from .sources import Kind, Source
+from .image_file import MAX_PIXELS, decode_image, read_image
+from .remote import download, read_standard_input
+from .sources import STANDARD_INPUT, Kind, Source
 
 TIMEOUT_MS = 10_000  # for opening a stream, and for its next frame
 RETRY_SECONDS = (1, 2, 4, 8, 16)  # how long to wait before each new try to open a stream that was lost
@@ -60,17 +61,29 @@ class End:
 Event = Frame | Problem | End
 
 
-def read_files(sources: Iterable[Source], vid_stride: int = 1) -> Iterator[Event]:
+def read_files(
+    sources: Iterable[Source], vid_stride: int = 1, max_pixels: int = MAX_PIXELS
+) -> Iterator[Event]:
     """Read pictures and videos in order, of videos every `vid_stride`-th frame."""
     for source in sources:
         if source.kind is Kind.VIDEO:
             yield from _read_video(source, vid_stride)
         else:
             try:
-                assert isinstance(source.target, Path)
-                yield Frame(source, read_image(source.target))
+                yield Frame(source, _read_picture(source, max_pixels))
             except InputError as error:
                 yield Problem(source, str(error))
+
+
+def _read_picture(source: Source, max_pixels: int) -> np.ndarray:
+    """Read a picture from wherever it is. Raises InputError, which names it."""
+    if isinstance(source.target, Path):
+        return read_image(source.target, max_pixels)
+    try:
+        data = read_standard_input() if source.target == STANDARD_INPUT else download(str(source.target))
+        return decode_image(data, max_pixels)
+    except InputError as error:
+        raise InputError(f"{source.name}: {error}") from error
 
 
 def _read_video(source: Source, vid_stride: int) -> Iterator[Event]:

@@ -19,10 +19,10 @@ IMAGE_SUFFIXES = {
     ".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp",
 }  # fmt: skip
 MAX_FILE_BYTES = 1 << 29
-MAX_PIXELS = 1 << 28  # 16384 × 16384; decoded it takes 800 MB
+MAX_PIXELS = 100_000_000  # decoded they take 300 MB
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read a picture as uint8 (h, w, 3), BGR, upright.
 
     The pixels are what `cv2.imread` gives, because that is what YOLOv5 is trained on: grey becomes BGR, alpha
@@ -30,28 +30,26 @@ def read_image(path: Path) -> np.ndarray:
     OpenCV does not do it.
 
     Raises InputError, which names the file, if it cannot be read, is no picture, or is larger than
-    MAX_FILE_BYTES or MAX_PIXELS.
+    MAX_FILE_BYTES or `max_pixels`.
     """
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise InputError(f"it has {size} bytes, more than the {MAX_FILE_BYTES} that are read")
-        return decode_image(path.read_bytes())
+        return decode_image(path.read_bytes(), max_pixels)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def decode_image(data: bytes) -> np.ndarray:
+def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode the contents of a picture file; see `read_image`."""
     if not data:
         raise InputError("it is empty")
     header = read_header(data)
-    if header and header.width * header.height > MAX_PIXELS:
-        raise InputError(
-            f"its {header.width}x{header.height} pixels are more than the {MAX_PIXELS} that are decoded"
-        )
+    if header:
+        _check_size(header.width, header.height, max_pixels)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except (cv2.error, MemoryError) as error:  # OpenCV's own limits on width, height and pixels
@@ -61,7 +59,13 @@ def decode_image(data: bytes) -> np.ndarray:
         raise InputError(f"OpenCV does not decode it: {reason}") from error
     if image is None:
         raise InputError("not a picture, or one in a format that this OpenCV does not decode, or damaged")
+    _check_size(image.shape[1], image.shape[0], max_pixels)
     return _upright(image, header.orientation if header else 1)
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise InputError(f"its {width}x{height} pixels are more than the {max_pixels} that are decoded")
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:

@@ -7,11 +7,16 @@ newest only.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_CHUNKS = 10_000  # more parts than any camera or editor writes
+MAX_TEXT_HEADER = 1 << 16  # bytes, of formats whose header is text
+MAX_BOXES = 1 << 20  # bytes that an AVIF's boxes before the picture may take
+
+_WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}  # TIFF's types of whole numbers, without a sign
 
 
 class ImageHeader(NamedTuple):
@@ -23,7 +28,7 @@ class ImageHeader(NamedTuple):
 
 
 def read_header(data: bytes) -> ImageHeader | None:
-    """Read the header of a JPEG, PNG, WebP, TIFF, BMP or GIF file; None for other formats and damaged files.
+    """Read the header of a picture file of any format that OpenCV decodes; None for what is none, or damaged.
 
     A TIFF's orientation is given as 1, because every OpenCV applies that one itself.
     """
@@ -37,12 +42,26 @@ def read_header(data: bytes) -> ImageHeader | None:
         if data[:4] in (b"II*\0", b"MM\0*"):
             tags = _read_tiff_tags(data)
             return ImageHeader(tags[0x100], tags[0x101])
+        if data[:4] in (b"II+\0", b"MM\0+"):
+            return _read_big_tiff(data)
         if data[:2] == b"BM":
+            if struct.unpack_from("<I", data, 14)[0] == 12:  # OS/2's header
+                return ImageHeader(*struct.unpack_from("<HH", data, 18))
             width, height = struct.unpack_from("<ii", data, 18)
             return ImageHeader(abs(width), abs(height))  # a negative height means rows from the top
         if data[:4] == b"GIF8":
             return ImageHeader(*struct.unpack_from("<HH", data, 6))
-    except (struct.error, IndexError, KeyError):
+        if data[:4] == b"\x59\xa6\x6a\x95":  # Sun raster
+            return ImageHeader(*struct.unpack_from(">II", data, 4))
+        if data[:1] == b"P" and data[1:2] in b"123456fF7":
+            return _read_netpbm(data[:MAX_TEXT_HEADER])
+        if data[:2] == b"#?":
+            return _read_radiance(data[:MAX_TEXT_HEADER])
+        if data[4:8] == b"jP  " or data[:4] == b"\xff\x4f\xff\x51":
+            return _read_jpeg2000(data)
+        if data[4:8] == b"ftyp":
+            return _read_avif(data)
+    except (struct.error, IndexError, KeyError, OverflowError, ValueError):
         pass  # cut short or not what it says: the decoder will have the last word
     return None
 
@@ -112,6 +131,61 @@ def _read_webp(data: bytes) -> ImageHeader | None:
             exif = data[start : start + length]
             orientation = _read_orientation(exif[6:] if exif.startswith(b"Exif\0\0") else exif)
     return ImageHeader(*size, orientation) if size else None
+
+
+def _read_netpbm(data: bytes) -> ImageHeader:
+    """Take width and height out of the text that a PBM, PGM, PPM, PFM or PAM file begins with.
+
+    https://netpbm.sourceforge.net/doc/pnm.html
+    """
+    words = b" ".join(line.partition(b"#")[0] for line in data.splitlines()).split()
+    if words[0] == b"P7":
+        return ImageHeader(*(_digits(words[words.index(name) + 1]) for name in (b"WIDTH", b"HEIGHT")))
+    return ImageHeader(_digits(words[1]), _digits(words[2]))
+
+
+def _digits(word: bytes) -> int:
+    if not word.isdigit():
+        raise ValueError("a size that is not a number")
+    return int(word)
+
+
+def _read_radiance(data: bytes) -> ImageHeader:
+    """Take the sizes out of the line "-Y height +X width" that follows a Radiance HDR file's text."""
+    match = re.search(rb"\n[-+]Y (\d{1,9}) [-+]X (\d{1,9})\s*\n", data)
+    if match is None:
+        raise ValueError("no line with the size")
+    return ImageHeader(int(match[2]), int(match[1]))
+
+
+def _read_jpeg2000(data: bytes) -> ImageHeader:
+    """Take the size out of the SIZ marker of the codestream (ISO/IEC 15444-1, A.5.1), boxed or bare."""
+    start = data.index(b"\xff\x4f\xff\x51") + 4
+    right, lower, left, top = struct.unpack_from(">IIII", data, start + 4)
+    if right < left or lower < top:
+        raise ValueError("a size below 0")
+    return ImageHeader(right - left, lower - top)
+
+
+def _read_avif(data: bytes) -> ImageHeader:
+    """Take the largest size of the image spatial extents ("ispe", ISO/IEC 23008-12, 6.5.3) there are."""
+    sizes = [
+        struct.unpack_from(">II", data, match.end() + 4) for match in re.finditer(b"ispe", data[:MAX_BOXES])
+    ]
+    return ImageHeader(*max(sizes, key=lambda size: size[0] * size[1]))
+
+
+def _read_big_tiff(data: bytes) -> ImageHeader:
+    """Take the size out of a BigTIFF's first directory, whose counts and offsets have 64 bits."""
+    order = "<" if data[:2] == b"II" else ">"
+    (position,) = struct.unpack_from(order + "Q", data, 8)
+    (count,) = struct.unpack_from(order + "Q", data, position)
+    tags = {}
+    for entry in range(position + 8, position + 8 + 20 * min(count, MAX_CHUNKS), 20):
+        tag, kind, values = struct.unpack_from(order + "HHQ", data, entry)
+        if values == 1 and kind in _WHOLE:
+            tags[tag] = struct.unpack_from(order + _WHOLE[kind], data, entry + 12)[0]
+    return ImageHeader(tags[0x100], tags[0x101])
 
 
 def _read_orientation(exif: bytes) -> int:

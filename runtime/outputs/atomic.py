@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,12 +22,12 @@ class AtomicFile:
     def __init__(self, path: Path):
         self.path = path
         suffix = path.suffix if path.suffix.isascii() else ""
-        self.temporary = path.parent / f".{secrets.token_hex(6)}.part{suffix}"
+        self.temporary = path.parent / f".{os.getpid():x}-{secrets.token_hex(8)}.part{suffix}"
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.temporary.touch()
             if path.is_dir():
                 raise IsADirectoryError(0, "it is a folder")
+            self.temporary.open("xb").close()  # never a file that is there, nor one behind a link
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -47,6 +49,13 @@ class AtomicFile:
         """Remove what was written."""
         with suppress(OSError):
             self.temporary.unlink()
+
+
+def own_folder(path: Path) -> Path:
+    """Give the path of a folder within the output's. Raises OSError if it is a link to somewhere else."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a symbolic link", str(path))
+    return path
 
 
 @contextmanager

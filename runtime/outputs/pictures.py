@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -14,13 +15,14 @@ import numpy as np
 from ..detections import Detections
 from ..errors import InputError
 from ..inputs.frames import is_opencv_name
-from ..inputs.sources import Kind, Source
-from .atomic import AtomicFile
+from ..inputs.sources import Kind, Source, cut
+from .atomic import AtomicFile, own_folder
 from .image_file import can_write, write_image
 from .results import Protected, Result
 
 # MPEG-4 in MP4 plays nearly everywhere; a build without FFmpeg has only Motion JPEG, in AVI.
 VIDEO_FORMATS = (("mp4v", ".mp4"), ("MJPG", ".avi"))
+MAX_FOLDER = 120  # bytes of a class's folder name
 MAX_LIVE_FPS = 30  # of the saved video, when a camera promises more
 WINDOWS_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -29,6 +31,7 @@ class Pictures:
     """Annotated pictures and videos in a folder, under the names of their sources."""
 
     def __init__(self, folder: Path, protected: Protected):
+        self.saved = 0
         self._folder = folder
         self._protected = protected
         self._videos: dict[Source, VideoFile | None] = {}  # None: cannot be written
@@ -38,9 +41,10 @@ class Pictures:
         frame = result.frame
         source = frame.source
         if frame.index is None:
-            suffix = source.target.suffix if isinstance(source.target, Path) else ""
+            suffix = source.suffix
             path = self._protected.free(self._folder, source.stem, suffix if can_write(suffix) else ".jpg")
             write_image(path, result.picture)
+            self.saved += 1
             return
         height, width = frame.image.shape[:2]
         live = source.kind is Kind.LIVE
@@ -59,8 +63,9 @@ class Pictures:
         video = self._videos.pop(source, None)
         if video:
             video.close()
+            self.saved += 1
 
-    def close(self) -> None:
+    def close(self, failed: bool = False) -> None:
         """Complete all videos."""
         for source in list(self._videos):
             self.end(source)
@@ -108,11 +113,23 @@ class VideoFile:
     def close(self) -> None:
         """Complete the file."""
         self._writer.release()
-        if self._detour:
-            with self._file.writing():
-                shutil.copyfile(self._detour, self._file.temporary)
-            self._detour.unlink(missing_ok=True)
+        with self._file.writing():
+            try:
+                self._verify(self._detour or self._file.temporary)
+                if self._detour:
+                    shutil.copyfile(self._detour, self._file.temporary)
+            finally:
+                if self._detour:
+                    self._detour.unlink(missing_ok=True)
         self._file.commit()
+
+    def _verify(self, path: Path) -> None:
+        """Read the file's head: OpenCV says nothing when a disk is full. Raises OSError."""
+        video = cv2.VideoCapture(str(path))
+        frames, readable = video.get(cv2.CAP_PROP_FRAME_COUNT), video.grab()
+        video.release()
+        if not readable or frames < self._written:
+            raise OSError(errno.EIO, "the video is not complete; is the disk full?")
 
     def _discard(self) -> None:
         self._file.discard()
@@ -136,6 +153,7 @@ class Crops:
     """
 
     def __init__(self, folder: Path, protected: Protected, masked: bool = False):
+        self.saved = 0
         self._folder = folder / "crops"
         self._protected = protected
         self._masked = masked
@@ -154,19 +172,22 @@ class Crops:
             if self._masked and detections.masks is not None:
                 alpha = detections.masks[number][y1:y2, x1:x2].astype(np.uint8) * 255
                 crop, suffix = np.dstack((crop, alpha)), ".png"
-            folder = self._folder / folder_name(detections.names[class_id], int(class_id))
+            folder = own_folder(self._folder) / folder_name(detections.names[class_id], int(class_id))
+            own_folder(folder)
             write_image(self._protected.free(folder, f"{result.stem}_{number}", suffix), crop)
+            self.saved += 1
 
     def end(self, source: Source) -> None:
         """Nothing to do."""
 
-    def close(self) -> None:
+    def close(self, failed: bool = False) -> None:
         """Nothing to do."""
 
 
 def folder_name(name: str, class_id: int) -> str:
     """Make a class name, which may hold anything, fit for a folder on every system."""
-    clean = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]', "_", name).strip(" .")[:80]
+    clean = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]', "_", name).strip(" .")
+    clean = cut(clean, MAX_FOLDER).rstrip(" .")
     if not clean or WINDOWS_NAMES.fullmatch(clean):
         return f"class{class_id}"
     return clean

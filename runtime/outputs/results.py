@@ -6,11 +6,11 @@ Each kind of output is a class with `add` for every frame, `end` for a video or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,11 +29,17 @@ class Result:
 
     frame: Frame
     found: Found
+    style: Mapping[str, Any] = field(default_factory=dict)  # what `draw` is told
 
     @cached_property
     def picture(self) -> np.ndarray:
         """The frame with boxes drawn on it, uint8 (h, w, 3); drawn when first asked for."""
-        return self.found.draw(self.frame.image)
+        return self.found.draw(self.frame.image, **self.style)
+
+    @property
+    def source(self) -> Source:
+        """Where the frame comes from."""
+        return self.frame.source
 
     @property
     def stem(self) -> str:
@@ -45,8 +51,12 @@ class Result:
 class Output(Protocol):
     """Something that takes results.
 
+    saved: how many files it has written to the folder of the run.
+
     Its methods raise InputError if this one result cannot be put out, OSError if nothing more can be written.
     """
+
+    saved: int
 
     def add(self, result: Result) -> None:
         """Take the next result."""
@@ -54,8 +64,8 @@ class Output(Protocol):
     def end(self, source: Source) -> None:
         """Finish what belongs to this source alone."""
 
-    def close(self) -> None:
-        """Finish everything."""
+    def close(self, failed: bool = False) -> None:
+        """Finish everything. After a failure, leave no file that holds nothing."""
 
 
 class Protected:

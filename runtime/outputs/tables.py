@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..inputs.sources import Source
-from .atomic import AtomicFile, write_atomic
+from ..visible import visible
+from .atomic import AtomicFile, own_folder, write_atomic
 from .results import Protected, Result
 
 
 class _TextFile:
     """A UTF-8 file that grows result by result and appears under its name when it is closed."""
 
+    saved = 0
+
     def __init__(self, path: Path):
         self._file = AtomicFile(path)
+        self._empty = True
         # A file name that is no Unicode is written with the \udcXX escapes that JSON knows.
         self._stream: TextIO = self._file.temporary.open(
             "w", encoding="utf-8", errors="backslashreplace", newline=""
@@ -29,11 +33,14 @@ class _TextFile:
     def end(self, source: Source) -> None:
         """Nothing to do: all sources go into one file."""
 
-    def close(self) -> None:
-        """Complete the file."""
+    def close(self, failed: bool = False) -> None:
+        """Complete the file; after a failure, remove it if there is nothing in it."""
         with self._file.writing():
             self._stream.close()
-        self._file.commit()
+        if failed and self._empty:
+            self._file.discard()
+        else:
+            self._file.commit()
 
 
 class JsonFile(_TextFile):
@@ -48,22 +55,26 @@ class JsonFile(_TextFile):
 
     def add(self, result: Result) -> None:
         """Append an object."""
+        self._empty = False
         height, width = result.frame.image.shape[:2]
         entry: dict[str, Any] = {"file": result.frame.source.name}
         if result.frame.index is not None:
             entry["frame"] = result.frame.index
-        entry |= {"width": width, "height": height, result.found.kind: _rounded(result.found.to_dict())}
-        self._write(self._separator + json.dumps(entry, ensure_ascii=False))
+        entry |= {"width": width, "height": height, result.found.kind: rounded(result.found.to_dict())}
+        self._write(self._separator + json.dumps(entry, ensure_ascii=False, allow_nan=False))
         self._separator = ",\n"
 
-    def close(self) -> None:
-        """Complete the file."""
-        self._write("[]\n" if self._separator == "[\n" else "\n]\n")
-        super().close()
+    def close(self, failed: bool = False) -> None:
+        """Complete the file; after a failure, remove it if there is nothing in it."""
+        self._write("[]\n" if self._empty else "\n]\n")
+        super().close(failed)
 
 
 class CsvFile(_TextFile):
-    """A row for each thing found: file, frame (empty for pictures), and the result's own columns."""
+    """A row for each thing found: file, frame (empty for pictures), and the result's own columns.
+
+    Texts are as `cell` makes them.
+    """
 
     def __init__(self, path: Path, protected: Protected):
         super().__init__(protected.check(path))
@@ -74,33 +85,57 @@ class CsvFile(_TextFile):
 
     def add(self, result: Result) -> None:
         """Append the rows of one image."""
+        self._empty = False
         frame, found = result.frame, result.found
         self._head(found.columns)
         index = "" if frame.index is None else frame.index
         for row in found.rows():
-            values = (_rounded(value, column) for value, column in zip(row, found.columns, strict=True))
-            self._writer.writerow((frame.source.name, index, *values))
+            values = (rounded(value, column) for value, column in zip(row, found.columns, strict=True))
+            self._writer.writerow((cell(frame.source.name), index, *map(cell, values)))
 
     def _head(self, columns: tuple[str, ...]) -> None:
         if self._columns is None:
             self._columns = columns
             self._writer.writerow(("file", "frame", *columns))
 
-    def close(self) -> None:
-        """Complete the file."""
+    def close(self, failed: bool = False) -> None:
+        """Complete the file; after a failure, remove it if there is nothing in it."""
         self._head(())
-        super().close()
+        super().close(failed)
 
 
-def _rounded(value: Any, key: str = "") -> Any:
-    """Round all numbers, to 6 decimals if they are shares, else to 3: finer than any two machines agree."""
+def cell(value: Any) -> Any:
+    """Make a text fit for a cell: an apostrophe stands before what a spreadsheet would take for a formula.
+
+    Control characters and the like are written as `runtime.visible` does it. What isn't text stays as it is.
+    """
+    if not isinstance(value, str):
+        return value
+    text = visible(value, None)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "|", "%")) else text
+
+
+def rounded(value: Any, key: str = "") -> Any:
+    """Round the numbers in plain values, shares to 6 decimals, others to 3: finer than machines agree."""
     if isinstance(value, float):
         return round(value, 6 if key in ("score", "probability") else 3)
     if isinstance(value, list):
-        return [_rounded(each, key) for each in value]
+        return [rounded(each, key) for each in value]
     if isinstance(value, dict):
-        return {name: _rounded(each, name) for name, each in value.items()}
+        return {name: rounded(each, name) for name, each in value.items()}
     return value
+
+
+class RunCsv(CsvFile):
+    """The same in the folder of the run, as FOLDER/predictions.csv."""
+
+    def __init__(self, folder: Path, protected: Protected):
+        super().__init__(folder / "predictions.csv", protected)
+
+    def close(self, failed: bool = False) -> None:
+        """Complete the file; after a failure, remove it if there is nothing in it."""
+        super().close(failed)
+        self.saved = 1
 
 
 class Labels:
@@ -111,6 +146,7 @@ class Labels:
     """
 
     def __init__(self, folder: Path, scores: bool, protected: Protected):
+        self.saved = 0
         self._folder = folder / "labels"
         self._scores = scores
         self._protected = protected
@@ -119,11 +155,12 @@ class Labels:
         """Write the file of one image."""
         height, width = result.frame.image.shape[:2]
         lines = result.found.label_lines((height, width), self._scores)
-        path = self._protected.check(self._folder / f"{result.stem}.txt")
+        path = self._protected.check(own_folder(self._folder) / f"{result.stem}.txt")
         write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
+        self.saved += 1
 
     def end(self, source: Source) -> None:
         """Nothing to do."""
 
-    def close(self) -> None:
+    def close(self, failed: bool = False) -> None:
         """Nothing to do."""

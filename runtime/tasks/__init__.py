@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from ..visible import brief
 from .anchor_free import AnchorFree
 from .classify import Classify
+from .decoded import Decoded
 from .detect import Detect
 from .keypoints import Keypoints
 from .segment import Segment
@@ -20,7 +22,7 @@ from .task import BoxTask, Task
 __all__ = ["TASKS", "BoxTask", "Classify", "Task", "find_task"]
 
 # Several kinds of network may share a name: of these the first one whose metadata is there is taken.
-TASKS: tuple[type[Task], ...] = (Detect, AnchorFree, Segment, Keypoints, Classify)
+TASKS: tuple[type[Task], ...] = (Detect, AnchorFree, Decoded, Segment, Keypoints, Classify)
 
 
 def find_task(name: Any, keys: Collection[str]) -> type[Task]:
@@ -31,5 +33,5 @@ def find_task(name: Any, keys: Collection[str]) -> type[Task]:
     named = [task for task in TASKS if task.name == name]
     if not named:
         known = " or ".join(dict.fromkeys(repr(task.name) for task in TASKS))
-        raise ValueError(f"the task is {name!r}, and only {known} is supported")
+        raise ValueError(f"the task is {brief(name)}, and only {known} is supported")
     return next((task for task in named if set(task.needs) <= set(keys)), named[0])

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..classification import Classification, softmax
 from ..crop import CROPS, to_classifier_blob
-from ..errors import ModelError
+from ..errors import NOT_FINITE, ModelError
+from ..visible import brief
 from .metadata import class_names, items
 from .task import Task
 
@@ -19,7 +20,7 @@ class Classify(Task):
 
     name = "classify"
     needs = ("names", "crop", "mean", "std")
-    user = "Classifier, or `python -m runtime.classify`"
+    user = ("Classifier", "classify")
     outputs = ("out0",)
     facts = "a classifier has 1"
 
@@ -27,7 +28,7 @@ class Classify(Task):
         self.names = class_names(values["names"])
         self.crop = values["crop"]
         if self.crop not in CROPS:
-            raise ValueError(f"crop must be {' or '.join(CROPS)}, not {self.crop!r}")
+            raise ValueError(f"crop must be {' or '.join(CROPS)}, not {brief(self.crop)}")
         self.mean, self.std = (_colours(values[key], key) for key in ("mean", "std"))
         if (self.std <= 0).any():
             raise ValueError("std must be above 0")
@@ -36,15 +37,15 @@ class Classify(Task):
         """Give the shape of the logits, whatever the input's size."""
         return [(len(self.names),)]
 
-    def prepare(self, image: np.ndarray, size: int) -> np.ndarray:
+    def prepare(self, image: np.ndarray, size: int, crop: str) -> np.ndarray:
         """Turn an image, uint8 (h, w, 3) BGR, into the network's input, float32 (1, 3, size, size)."""
-        return to_classifier_blob(image, size, self.crop, self.mean, self.std)
+        return to_classifier_blob(image, size, crop, self.mean, self.std)
 
     def classification(self, outputs: Sequence[np.ndarray]) -> Classification:
         """Turn the logits into probabilities. Raises ModelError if they are not numbers."""
         logits = outputs[0].astype(np.float32, copy=False)
         if not np.isfinite(logits).all():
-            raise ModelError("the network's output is not a number: on a 16-bit device, try the 32-bit one")
+            raise ModelError(NOT_FINITE)
         return Classification(softmax(logits), self.names)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..candidates import Candidates
 from ..decode import Layout, Picked, decode, sigmoid
 from ..detections import Detections
+from ..errors import NOT_FINITE, ModelError
 from ..letterbox import Placement
 from ..masks import Masks, make_bitmaps
 from .detect import Detect
@@ -59,6 +60,8 @@ class Segment(Detect):
         image_hw: tuple[int, int],
     ) -> Detections:
         """Move the boxes to the image, and make their masks."""
+        if len(kept) and not np.isfinite(outputs[-1]).all():
+            raise ModelError(NOT_FINITE)
         found = super().detections(kept, outputs, placement, image_hw)
         canvas_hw = tuple(side * self.strides[0] for side in outputs[0].shape[1:])
         bitmaps = make_bitmaps(outputs[-1], kept.extra, kept.xyxy, (canvas_hw[0], canvas_hw[1]))

@@ -22,20 +22,24 @@ class Task(ABC):
     name: the metadata's `task`.
     needs: the metadata, beside what every file has, without which this is not the task.
     optional: further metadata that it reads if it is there.
-    user: what runs such a model, for messages.
+    user: the class and the command that run such a model.
     names: of the classes, by class id.
     strides: of the head maps, in pixels, and anchors, float32 (na, 2) of each; empty where a task has none.
+    whole_numbers: whether the network counts places, which only the new engine of OpenCV 5 does rightly.
+    k: how many keypoints each box has.
     outputs: the names of the network's outputs, in the order in which the other methods take them.
     """
 
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
     optional: ClassVar[tuple[str, ...]] = ()
-    user: ClassVar[str] = "Detector, or `python -m runtime.detect`"
+    user: ClassVar[tuple[str, str]] = ("Detector", "detect")
 
+    whole_numbers: bool = False
     names: tuple[str, ...]
     strides: tuple[int, ...] = ()
     anchors: tuple[np.ndarray, ...] = ()
+    k: int = 0
     outputs: tuple[str, ...]
 
     @abstractmethod
@@ -64,8 +68,8 @@ class BoxTask(Task):
     conf_thres, iou_thres: where such networks are usually cut off, if nobody says other.
     """
 
-    conf_thres: ClassVar[float] = 0.25
-    iou_thres: ClassVar[float] = 0.45
+    conf_thres: float = 0.25
+    iou_thres: float = 0.45
 
     def prepare(self, imgsz: tuple[int, int], multiple: int | None, fold: int) -> Prepare:
         """Give what places images: letterboxing, into `imgsz` (h, w), its sides rounded up to `multiple`."""

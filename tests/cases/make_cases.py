@@ -435,33 +435,43 @@ def thickness(height: int, width: int) -> tuple[int, int]:
     return max(2, whole(mean / 300)), max(12, whole(mean / 50))  # type: ignore[arg-type]
 
 
-def picture_case(name: str, size: tuple[int, int], rows: list[tuple[list[float], float, int]]) -> Case:
-    """Tell the colour of some pixels: on boxes' edges and labels' corners that nothing hides, and far off."""
+def picture_case(
+    name: str,
+    size: tuple[int, int],
+    rows: list[tuple[list[float], float, int]],
+    also: list[list[int]] | None = None,
+    **options: Any,
+) -> Case:
+    """Tell the colour of some pixels: on boxes' edges, rims and labels that nothing hides, and far off."""
     height, width = size
     line, letters = thickness(height, width)
+    line = options.get("line_thickness", line)
     boxes = [[whole(edge) for edge in box] for box, _, _ in rows]
-    pixels = []
+    pixels = list(also or [])
     for i, (x1, y1, x2, y2) in enumerate(boxes):
         bgr = colour(rows[i][2])
+        rim = black_or_white(bgr)
         middle_x, middle_y = (x1 + x2) // 2, (y1 + y2) // 2
-        spots = [(x1, middle_y), (x2, middle_y), (middle_x, y2)]
-        if y1 > 2 * letters:  # the label's lower left corner, on top of the box
-            spots += [(max(x1 - line // 2, 0), y1 - line // 2 - 1)]
-        for x, y in spots:
+        outer = (line + 3) // 2  # the outermost pixel of a line that is wider by two
+        spots = [(x1, middle_y, bgr), (x2, middle_y, bgr), (middle_x, y2, bgr)]
+        spots += [(x1 - outer, middle_y, rim), (x1 + outer, middle_y, rim), (x2 + outer, middle_y, rim)]
+        if y1 > 2 * letters and not options.get("hide_labels"):
+            spots.append((max(x1 - line // 2, 0), y1 - line // 2 - 1, bgr))  # the label's, on top of the box
+        for x, y, expected in spots:
             hidden = any(
-                bx1 - line <= x <= bx2 + line + 200 and by1 - 2 * letters <= y <= by2 + line
+                bx1 - line - 2 <= x <= bx2 + line + 200 and by1 - 2 * letters <= y <= by2 + line + 2
                 for j, (bx1, by1, bx2, by2) in enumerate(boxes)
                 if j < i
             )
             if not hidden and 0 <= x < width and 0 <= y < height:
-                pixels.append([x, y, *bgr])
+                pixels.append([x, y, *expected])
     for y in range(0, height, 7):
         for x in range(0, width, 11):
             if len(pixels) < 60 and all(
-                (bx1 + line < x < bx2 - line and by1 + 2 * letters < y < by2 - line)
-                or x < bx1 - line
+                (bx1 + line + 2 < x < bx2 - line - 2 and by1 + 2 * letters < y < by2 - line - 2 * letters)
+                or x < bx1 - line - 2
                 or x > bx2 + line + 200
-                or y < by1 - 2 * letters
+                or y < by1 - 2 * letters - line
                 or y > by2 + line + 2 * letters
                 for bx1, by1, bx2, by2 in boxes
             ):
@@ -473,6 +483,7 @@ def picture_case(name: str, size: tuple[int, int], rows: list[tuple[list[float],
         "scores": [score for _, score, _ in rows],
         "class_ids": [class_id for _, _, class_id in rows],
         "names": [f"c{i}" for i in range(max((row[2] for row in rows), default=0) + 1)],
+        **options,
         "pixels": pixels,
     }
 
@@ -494,8 +505,9 @@ def draw_cases() -> Iterator[Case]:
         "line_widths": [b[0] for b in both],
         "text_sizes": [b[1] for b in both],
     }
+    one = [([50.0, 100.0, 200.0, 250.0], 0.875, 0)]
     yield picture_case("nothing", (40, 60), [])
-    yield picture_case("one box", (300, 400), [([50, 100, 200, 250], 0.875, 0)])
+    yield picture_case("one box", (300, 400), one)
     yield picture_case("edges are rounded to pixels", (300, 400), [([50.4, 99.6, 200.3, 249.8], 0.875, 2)])
     yield picture_case(
         "the best lies on top", (300, 400), [([60, 80, 160, 200], 0.75, 3), ([60, 80, 160, 200], 0.5, 1)]
@@ -509,6 +521,95 @@ def draw_cases() -> Iterator[Case]:
             ([150, 900, 600, 1300], 0.3, 8),
         ],
     )
+    yield picture_case("lines of seven pixels", (300, 400), one, line_thickness=7)
+    above = [[x, 95, *(pixel(x, 95, c) for c in range(3))] for x in range(52, 80, 3)]
+    yield picture_case("without labels", (300, 400), one, also=above, hide_labels=True)
+    # A box at the top has its label below: its upper left corner is a line's half outside of the box's own.
+    top = [([80.0, 0.0, 180.0, 120.0], 0.5, 5)]
+    yield picture_case("no room above", (300, 400), top, also=[[79, 122, *colour(5)]])
+
+
+# ---- labels
+
+
+def place_labels(boxes: list[list[int]], sizes: list[list[int]], image: list[int]) -> list[list[int] | None]:
+    """The definition, pixel by pixel: what a label hides is counted."""
+    height, width = image
+    taken: set[tuple[int, int]] = set()
+    places: list[list[int] | None] = []
+
+    def fit(value: int, most: int) -> int:
+        return 0 if value < 0 or most < 0 else most if value > most else value
+
+    for (x1, y1, x2, y2), (w, h) in zip(boxes, sizes, strict=True):
+        above, below = y1 - h, y2
+        upper, lower = fit(y1, height - h), fit(y2 - h, height - h)
+        left, right, middle = (fit(x, width - w) for x in (x1, x2 - w, math.floor((x1 + x2 - w) / 2)))
+        wanted = [(left, above), (left, below), (left, upper), (left, lower)]
+        for y in (above, below, upper, lower):
+            wanted += [(right, y), (middle, y)]
+        wanted += [(x2, y1), (x1 - w, y1), (x2, y2 - h), (x1 - w, y2 - h)]
+        best = None
+        for x, y in wanted:
+            pixels = {(x + i, y + j) for i in range(w) for j in range(h)}
+            if x < 0 or y < 0 or x + w > width or y + h > height or pixels & taken:
+                continue
+            hidden = 0
+            for bx1, by1, bx2, by2 in boxes:
+                count = sum(bx1 <= px < bx2 and by1 <= py < by2 for px, py in pixels)
+                hidden += math.floor(Fraction(50 * count, max((bx2 - bx1) * (by2 - by1), 1)))
+            if best is None or hidden < best[0]:
+                best = hidden, [x, y], pixels
+        places.append(best[1] if best else None)
+        if best:
+            taken |= best[2]
+    return places
+
+
+def labels_case(name: str, image: list[int], boxes: list[list[int]], sizes: list[list[int]]) -> Case:
+    return {
+        "name": name,
+        "image_hw": image,
+        "boxes": boxes,
+        "sizes": sizes,
+        "places": place_labels(boxes, sizes, image),
+    }
+
+
+def labels_crowd(seed: int, count: int, image: list[int]) -> Case:
+    """Boxes of all sizes, some of which reach out of the image, and labels of some widths."""
+    dice = random.Random(seed)
+    height, width = image
+    boxes = []
+    for _ in range(count):
+        x, y = dice.randrange(-8, width), dice.randrange(-8, height)
+        boxes.append([x, y, x + dice.randrange(0, width), y + dice.randrange(0, height)])
+    sizes = [[dice.choice((9, 14, 21)), 6] for _ in boxes]
+    return labels_case(f"a crowd of {count}", image, boxes, sizes)
+
+
+def labels_cases() -> Iterator[Case]:
+    image, size = [60, 90], [20, 8]
+    yield labels_case("nothing", image, [], [])
+    yield labels_case("above its box", image, [[30, 20, 60, 50]], [size])
+    yield labels_case("below, where there is no room above", image, [[30, 5, 60, 40]], [size])
+    yield labels_case("within, where there is none outside", image, [[30, 5, 60, 57]], [size])
+    yield labels_case("moved into the image", image, [[80, 20, 88, 50]], [size])
+    yield labels_case("no wider than the image", image, [[30, 20, 60, 50]], [[91, 8]])
+    yield labels_case("as wide as the image", image, [[30, 20, 60, 50]], [[90, 8]])
+    yield labels_case("a box outside", image, [[-40, -30, -10, -5], [100, 70, 130, 90]], [size, size])
+    yield labels_case("two at one place", image, [[30, 20, 60, 50]] * 2, [size, size])
+    yield labels_case("ten at one place", image, [[30, 20, 60, 50]] * 10, [size] * 10)
+    yield labels_case("a small box is not hidden", image, [[30, 30, 60, 50], [31, 24, 36, 29]], [size, size])
+    yield labels_case(
+        "of a large box a little may be hidden",
+        [200, 200],
+        [[20, 60, 80, 90], [0, 0, 200, 200]],
+        [size, size],
+    )
+    yield labels_case("boxes without area", image, [[40, 30, 40, 30], [40, 30, 40, 40]], [size, size])
+    for seed, count in enumerate((3, 8, 20, 40)):
+        yield labels_crowd(seed, count, [70, 110])
 
 
 # ---- model files
@@ -531,17 +632,24 @@ def text(field: int, value: bytes | str) -> bytes:
     return varint(field << 3 | 2) + varint(len(value)) + value
 
 
-def node(op_type: str, domain: str = "", domain_first: bool = False) -> bytes:
+def node(op_type: str, target: str = "out0", domain: str = "", domain_first: bool = False) -> bytes:
     parts = [
         text(1, "images"),
-        text(2, "out0"),
+        text(2, target),
         text(4, op_type),
         *([text(7, domain)] if domain else []),
     ]
     return b"".join([parts[-1], *parts[:-1]] if domain_first else parts)
 
 
-GRAPH = text(7, text(1, node("Conv")) + text(2, "g"))
+def graph(*nodes: bytes) -> bytes:
+    """A graph with the input `images` and the output `out0`, float32 of four free sides."""
+    free = text(2, text(1, number(1, 1) + text(2, text(1, b"") * 4)))
+    ends = text(11, text(1, "images") + free) + text(12, text(1, "out0") + free)
+    return text(7, b"".join(text(1, each) for each in nodes) + text(2, "g") + ends)
+
+
+GRAPH = graph(node("Relu"))
 PROPS = {
     "names": ["red", "blue"],
     "strides": [8, 16],
@@ -563,7 +671,8 @@ def props(**changes: Any) -> bytes:
     return b"".join(entries)
 
 
-def good(name: str, file: bytes, buffer: bytes | None = None, **info: Any) -> Case:
+def good(name: str, file: bytes, buffer: bytes | None = None, head: Case | None = None, **info: Any) -> Case:
+    """A file that is taken; `head` is what only some tasks know, by the metadata's names."""
     expected = {
         "names": PROPS["names"],
         "strides": [8, 16],
@@ -580,6 +689,7 @@ def good(name: str, file: bytes, buffer: bytes | None = None, **info: Any) -> Ca
         "file": base64.b64encode(file).decode(),
         "buffer_sha256": sha256(file if buffer is None else buffer),
         "info": {**expected, **info},
+        **({"head": head} if head else {}),
     }
 
 
@@ -590,19 +700,18 @@ def bad(name: str, file: bytes, error: str) -> Case:
 def swish_file(hide: bool) -> bytes:
     """Nodes of which two lose their domain: field 15 in place of 7 hides it."""
 
-    def swish(domain_first: bool) -> bytes:
-        whole_node = node("Swish", "yolov5_dnn", domain_first)
+    def swish(target: str, domain_first: bool) -> bytes:
+        whole_node = node("Swish", target, "yolov5_dnn", domain_first)
         return whole_node.replace(b"\x3a\x0ayolov5_dnn", b"\x7a\x0ayolov5_dnn") if hide else whole_node
 
     nodes = [
-        swish(False),
-        swish(True),
-        node("Swish"),
-        node("Other", "yolov5_dnn"),
-        node("Conv"),
+        swish("a", False),
+        swish("b", True),
+        node("Swish", "c"),
+        node("Relu", "d", "ai.onnx"),
+        node("Relu"),
     ]
-    graph = b"".join(text(1, each) for each in nodes)
-    return number(1, 8) + text(7, graph) + props()
+    return number(1, 8) + graph(*nodes) + props()
 
 
 def model_file_cases() -> Iterator[Case]:
@@ -634,10 +743,27 @@ def model_file_cases() -> Iterator[Case]:
         GRAPH + props(size_multiple=32),
         size_multiple=32,
     )
-    later = text(14, text(1, "imgsz") + text(2, "[64, 96]"))
-    yield good("the later of two values counts", GRAPH + props(imgsz=[32, 32]) + later)
     source = {"file": "a.pt", "sha256": "0" * 64}
     yield good("a source is no business of the network", GRAPH + props(source=source))
+    yield good("segmentation", GRAPH + props(task="segment", masks=16), head={"masks": 16}, task="segment")
+    yield good(
+        "keypoints", GRAPH + props(task="keypoints", keypoints=5), head={"keypoints": 5}, task="keypoints"
+    )
+    yield good(
+        "a network without anchors", GRAPH + props(anchors=None, reg_max=16), head={"reg_max": 16}, anchors=[]
+    )
+    colours = {"mean": [0.5, 0.25, 0.75], "std": [0.25, 0.5, 0.125]}
+    yield good(
+        "classification",
+        GRAPH
+        + props(task="classify", crop="square", anchors=None, strides=None, size_multiple=32, **colours),
+        head={"crop": "square", **colours},
+        task="classify",
+        strides=[],
+        anchors=[],
+        size_multiple=32,
+    )
+    yield good("what another task needs is not looked at", GRAPH + props(masks="many", keypoints=-1))
 
     yield bad("empty", b"", "holds no graph")
     yield bad("a web page", b"<html>404</html>", "not an ONNX model")
@@ -650,6 +776,9 @@ def model_file_cases() -> Iterator[Case]:
     yield bad("field number 0", bytes(2), "field number is 0")
     yield bad("a group", b"\x0b" + GRAPH, "wire type 3")
     yield bad("cut in the graph", GRAPH[:-3], "in the midst of the field")
+    yield bad(
+        "a key twice", GRAPH + props() + text(14, text(1, "imgsz") + text(2, "[64, 96]")), "'imgsz' twice"
+    )
     yield bad("no metadata", GRAPH, "lacks the metadata names, anchors, strides")
     for key in ("names", "anchors", "strides"):
         yield bad(f"without {key}", GRAPH + props(**{key: None}), f"lacks the metadata {key}")
@@ -685,12 +814,34 @@ def model_file_cases() -> Iterator[Case]:
     for key, values in refused.items():
         for value in values:
             yield bad(f"{key} {json.dumps(value)}", GRAPH + props(**{key: value}), "has unusable metadata")
+    yield bad("segmentation without masks", GRAPH + props(task="segment"), "lacks the metadata masks;")
+    yield bad("faces without keypoints", GRAPH + props(task="keypoints"), "lacks the metadata keypoints;")
+    classify = {"task": "classify", "crop": "square", **colours}
+    for key in ("crop", "mean", "std"):
+        yield bad(
+            f"a classifier without {key}",
+            GRAPH + props(**{**classify, key: None}),
+            f"lacks the metadata {key};",
+        )
+    of_tasks: list[tuple[dict[str, Any], str, list[Any]]] = [
+        ({"task": "segment"}, "masks", [0, 1.5, "32", 100000]),
+        ({"task": "keypoints"}, "keypoints", [0, -5, [5]]),
+        ({"anchors": None}, "reg_max", [0, 2000, "16"]),
+        (classify, "crop", ["round", 1, None]),
+        (classify, "mean", [[0.5, 0.5], 0.5]),
+        (classify, "std", [[0, 0.5, 0.5], [0.5, 0.5, -1], {}]),
+    ]
+    for base, key, values in of_tasks:
+        for value in values:
+            file = GRAPH + props(**{**base, key: json.dumps(value).encode()})
+            yield bad(f"{key} {json.dumps(value)}", file, "has unusable metadata")
 
 
 FILES: dict[str, Callable[[], Iterator[Case]]] = {
     "letterbox.json": letterbox_cases,
     "decode.json": decode_cases,
     "nms.json": nms_cases,
+    "labels.json": labels_cases,
     "draw.json": draw_cases,
     "model_file.json": model_file_cases,
 }
@@ -704,13 +855,13 @@ def content(cases: list[Case]) -> bytes:
     return f"[\n{lines}\n]\n".encode()
 
 
-def main() -> int:
-    """Write the files, or compare them with what would be written."""
-    parser = argparse.ArgumentParser(description="Make the golden cases.")
+def make(files: dict[str, Callable[[], Iterator[Case]]], command: str) -> int:
+    """Write files of cases, or compare them with what would be written."""
+    parser = argparse.ArgumentParser(description="Make golden cases.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     check = parser.parse_args().check
     stale = []
-    for name, cases in FILES.items():
+    for name, cases in files.items():
         path = FOLDER / name
         data = content(list(cases()))
         if check and (not path.is_file() or path.read_bytes() != data):
@@ -718,9 +869,9 @@ def main() -> int:
         if not check:
             path.write_bytes(data)
     if stale:
-        print(f"out of date: {', '.join(stale)}; run python tests/cases/make_cases.py", file=sys.stderr)
+        print(f"out of date: {', '.join(stale)}; run {command}", file=sys.stderr)
     return 1 if stale else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(make(FILES, "python tests/cases/make_cases.py"))

@@ -79,6 +79,8 @@ def main() -> None:
         parser.error("give --scenes or --threshold")
     torch.set_num_threads(2)
     model = load_checkpoint(args.checkpoint).model.float().eval()
+    if not isinstance(model, DetectionModel):
+        parser.error(f"{args.checkpoint} is no checkpoint of a detector")
     model.names = list(NAMES)
     threshold = args.threshold
     if threshold is None:

@@ -165,8 +165,8 @@ def ground(h: int, w: int, rng: Rng) -> Image:
         for _ in range(int(rng.integers(1, 7))):  # panels, buttons, rules, pictures
             x, y = (int(v) for v in rng.uniform(-0.1, 1, 2) * (w, h))
             right, down = x + int(rng.uniform(0.05, 0.6) * w), y + int(rng.uniform(0.01, 0.3) * h)
-            colour = tuple(float(v) for v in rng.uniform(0, 255, 3))
-            cv2.rectangle(page, (x, y), (right, down), colour, int(rng.choice([-1, -1, 1, 2])))
+            shades = tuple(float(v) for v in rng.uniform(0, 255, 3))
+            cv2.rectangle(page, (x, y), (right, down), shades, int(rng.choice([-1, -1, 1, 2])))
             if rng.random() < 0.5:
                 word, tall = str(rng.choice(printing.WORDS)), max(0.3, (down - y) / 60)
                 shade = float(rng.choice([0, 255]))

@@ -127,7 +127,9 @@ def train(rank: int, args: argparse.Namespace) -> None:
     held_out = Scenes(args.run / "held-out")
     model = build()
     if args.start_from:
-        start_from(model, load_checkpoint(args.start_from).model.float())
+        other = load_checkpoint(args.start_from).model.float()
+        assert isinstance(other, DetectionModel)
+        start_from(model, other)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     anchors, strides = model.detect.anchors.clone(), model.detect.stride.clone()
     ema = copy.deepcopy(model).eval()

@@ -70,33 +70,36 @@ inline cv::Vec4f decode_boxes(const cv::Vec4f& logits, cv::Point2f cell, cv::Siz
     return {x - half_w, y - half_h, x + half_w, y + half_h};
 }
 
-namespace detail {
-
-// The outputs of one anchor in one cell of a head.
-struct Outputs {
-    const float* first;
+// One anchor of one cell that is worth decoding.
+struct Picked {
+    const float* first;    // of its outputs, as a Layout names them
     std::ptrdiff_t plane;  // so many floats further lies the next one
+    cv::Point2f cell;      // column and row
+    cv::Size2f anchor;     // in pixels
+    float stride;          // of its head
 
     float operator[](int k) const { return first[k * plane]; }
 };
 
-// Calls visit(outputs, anchor, cell), with the numbers of both, for each anchor and cell of a head whose objectness logit
-// is above a threshold. Only the objectness planes are read in full.
+namespace detail {
+
+// Calls visit(picked) for each anchor and cell of a head whose objectness logit is above a threshold. Only the
+// objectness planes are read in full.
 // Throws ModelError if the head doesn't have `size` channels for each anchor, or an objectness is not a number.
 template <typename Visit>
-void above(const Head& head, std::size_t anchors, int size, float threshold, const Visit& visit) {
-    if (anchors == 0 || head.channels != static_cast<int>(anchors) * size)
+void above(const Head& head, const Anchors& anchors, float stride, int size, float threshold, const Visit& visit) {
+    if (anchors.empty() || head.channels != static_cast<int>(anchors.size()) * size)
         throw ModelError("a head of " + std::to_string(head.channels) + " channels does not fit " +
-                         std::to_string(anchors) + " anchors with " + std::to_string(size) + " channels each");
+                         std::to_string(anchors.size()) + " anchors with " + std::to_string(size) + " channels each");
     const auto plane = static_cast<std::ptrdiff_t>(head.ny) * head.nx;
-    for (std::size_t anchor = 0; anchor < anchors; ++anchor) {
+    for (std::size_t anchor = 0; anchor < anchors.size(); ++anchor) {
         const float* const planes = head.data + static_cast<std::ptrdiff_t>(anchor) * size * plane;
         const float* const objectness = planes + 4 * plane;
         for (std::ptrdiff_t i = 0; i < plane; ++i) {
             if (objectness[i] <= threshold) continue;
-            if (std::isnan(objectness[i]))
-                throw ModelError("the network's output is not a number: on a 16-bit device, try the 32-bit one");
-            visit(Outputs{planes + i, plane}, anchor, i);
+            if (std::isnan(objectness[i])) throw ModelError(not_finite);
+            const cv::Point2f cell(static_cast<float>(i % head.nx), static_cast<float>(i / head.nx));
+            visit(Picked{planes + i, plane, cell, anchors[anchor], stride});
         }
     }
 }
@@ -113,11 +116,13 @@ inline float likely(float objectness, double conf_thres) {
 // Finds the candidates of one image whose score is above `conf_thres`, in the order head, anchor, row, column,
 // class. `anchors` and `strides` go by head. A candidate counts if its objectness and its score both are above
 // `conf_thres`; it is given its best class (the first of equals), or with `multi_label` every class that is above.
-// Its extra values are the outputs as they come.
+// decode_extra(picked, extra) writes its extra values, as many as the layout has.
 // Throws ModelError if the heads don't fit the anchors or the layout, or an objectness is not a number, as when 16-bit
 // arithmetic overflowed.
-inline void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors, const std::vector<int>& strides,
-                   const Layout& layout, double conf_thres, bool multi_label, Candidates& found) {
+template <typename DecodeExtra>
+void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors, const std::vector<int>& strides,
+            const Layout& layout, double conf_thres, bool multi_label, Candidates& found,
+            const DecodeExtra& decode_extra) {
     if (heads.size() != anchors.size() || heads.size() != strides.size())
         throw ModelError("the network has " + std::to_string(heads.size()) + " heads, but there are anchors for " +
                          std::to_string(anchors.size()) + " and strides for " + std::to_string(strides.size()));
@@ -129,23 +134,19 @@ inline void decode(const std::vector<Head>& heads, const std::vector<Anchors>& a
     found.resize(0);
 
     for (std::size_t i = 0; i < heads.size(); ++i) {
-        const auto stride = static_cast<float>(strides[i]);
-        const std::ptrdiff_t nx = heads[i].nx;
-        const auto visit = [&](const detail::Outputs& t, std::size_t anchor, std::ptrdiff_t cell) {
+        const auto visit = [&](const Picked& t) {
             const float objectness = sigmoid(t[4]);
             cv::Vec4f box;  // decoded once, if at all
             bool decoded = false;
             const auto keep = [&](int output, float score) {
                 if (!(score > score_thres)) return;
-                if (!decoded) {
-                    const cv::Point2f place(static_cast<float>(cell % nx), static_cast<float>(cell / nx));
-                    box = decode_boxes({t[0], t[1], t[2], t[3]}, place, anchors[i][anchor], stride);
-                    decoded = true;
-                }
+                if (!decoded) box = decode_boxes({t[0], t[1], t[2], t[3]}, t.cell, t.anchor, t.stride);
+                decoded = true;
                 found.xyxy.push_back(box);
                 found.scores.push_back(score);
                 found.class_ids.push_back(output - layout.classes.start);
-                for (int k = layout.extra.start; k < layout.extra.end; ++k) found.extra.push_back(t[k]);
+                found.extra.resize(found.extra.size() + found.extra_width);
+                if (found.extra_width) decode_extra(t, &found.extra[found.extra.size() - found.extra_width]);
             };
             if (multi_label) {
                 const float least = detail::likely(objectness, conf_thres);
@@ -158,8 +159,16 @@ inline void decode(const std::vector<Head>& heads, const std::vector<Anchors>& a
                 keep(best, objectness * sigmoid(t[best]));
             }
         };
-        detail::above(heads[i], anchors[i].size(), size, objectness_thres, visit);
+        detail::above(heads[i], anchors[i], static_cast<float>(strides[i]), size, objectness_thres, visit);
     }
+}
+
+// The same; the extra values are the outputs as they come.
+inline void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors, const std::vector<int>& strides,
+                   const Layout& layout, double conf_thres, bool multi_label, Candidates& found) {
+    decode(heads, anchors, strides, layout, conf_thres, multi_label, found, [&](const Picked& picked, float* extra) {
+        for (int k = layout.extra.start; k < layout.extra.end; ++k) *extra++ = picked[k];
+    });
 }
 
 }  // namespace yolov5_dnn

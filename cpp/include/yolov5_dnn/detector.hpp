@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,10 +33,12 @@ namespace yolov5_dnn {
 
 // What a Detector is asked for; the fields are called as the arguments of Python's.
 struct Options {
-    std::string device = "cpu";        // one of `available_devices()`
-    cv::Size imgsz;                    // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
-    double conf_thres = 0.25;          // boxes must score above it, 0 to 1
-    double iou_thres = 0.45;           // boxes of one class that overlap more lose the worse one, 0 to 1
+    std::string device = "cpu";  // one of `available_devices()`
+    cv::Size imgsz;              // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
+    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the worse
+    // ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and 0.7 for
+    // the overlap of models without anchors.
+    std::optional<double> conf_thres, iou_thres;
     int max_det = 1000;                // the most boxes an image may have
     std::vector<std::string> classes;  // names or numbers of the only classes to look for; empty = all
     bool agnostic_nms = false;         // let boxes of different classes suppress each other, too
@@ -68,9 +72,9 @@ inline ModelInfo given_info(const Options& options) {
 
 // Gives the options back if they are right. Throws InputError.
 inline const Options& checked(const Options& options) {
-    const auto share = [](double value, const std::string& name) {
-        if (!(value >= 0 && value <= 1))
-            throw InputError(name + " must be a number from 0 to 1, not " + std::to_string(value));
+    const auto share = [](std::optional<double> value, const std::string& name) {
+        if (value && !(*value >= 0 && *value <= 1))
+            throw InputError(name + " must be a number from 0 to 1, not " + std::to_string(*value));
     };
     share(options.conf_thres, "conf_thres");
     share(options.iou_thres, "iou_thres");
@@ -100,26 +104,26 @@ inline std::vector<int> class_ids(const std::vector<std::string>& classes, const
     return ids;
 }
 
-// Chooses the size to letterbox to.
-inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
-    if (imgsz == cv::Size()) return info.imgsz;
-    const auto valid = [](int side) { return side > 0 && side <= max_side; };
-    if (!valid(imgsz.width) || !valid(imgsz.height))
-        throw InputError("imgsz must be whole numbers from 1 to " + std::to_string(max_side) + ", not " +
-                         std::to_string(imgsz.height) + " and " + std::to_string(imgsz.width));
-    const cv::Size size(round_up(imgsz.width, info.size_multiple), round_up(imgsz.height, info.size_multiple));
-    if (size == info.imgsz || free) return size;
-    const auto text = [](cv::Size each, const char* between) {
-        return std::to_string(each.height) + between + std::to_string(each.width);
-    };
-    throw InputError("this model takes " + text(info.imgsz, " × ") + " only, not " + text(size, " × ") +
-                     "; convert its checkpoint with --imgsz " + text(size, " ") +
-                     ", or with --focus conv for a free size");
+// Reads the ModelInfo of a model that finds boxes. Throws ModelError for any other.
+inline ModelInfo box_info(const ModelFile& file, const std::filesystem::path& model, const Options& options) {
+    ModelInfo info = read_info(file.metadata, model, given_info(options));
+    if (!info.head->decode) throw ModelError(utf8(model) + " is no model to detect with; it is for " + info.head->user);
+    return info;
+}
+
+// Throws ModelError if something in candidates is not a number, or an infinite one.
+inline void check_finite(const Candidates& candidates) {
+    const auto finite = [](float value) { return std::isfinite(value); };
+    bool all = std::all_of(candidates.scores.begin(), candidates.scores.end(), finite) &&
+               std::all_of(candidates.extra.begin(), candidates.extra.end(), finite);
+    for (const cv::Vec4f& box : candidates.xyxy) all = all && std::all_of(box.val, box.val + 4, finite);
+    if (!all) throw ModelError(not_finite);
 }
 
 }  // namespace detail
 
-// A YOLOv5 network, ready to be called on images: letterbox → network → decode → NMS.
+// A YOLOv5 network that finds boxes, ready to be called on images: letterbox → network → decode → NMS. Models for
+// segmentation give each Detection a mask, those for faces keypoints.
 //
 // A detector may be called from several threads: a lock lets one call through at a time. To use several
 // processor cores better than OpenCV does alone, give each thread its own detector.
@@ -141,7 +145,8 @@ public:
 
     // Finds what is in an image: BGR, 8 bits; also grey or BGRA, and 16 bits. Best first. `timings`, if given, is
     // told where the time of this call went.
-    // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata.
+    // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata, or what
+    // it says is not a number.
     std::vector<Detection> detect(const cv::Mat& image, Timings* timings = nullptr) {
         const std::lock_guard<std::mutex> lock(mutex_);
         Timings spent;
@@ -168,11 +173,14 @@ private:
     using Clock = std::chrono::steady_clock;
 
     Detector(const ModelFile& file, const std::filesystem::path& model, const Options& options)
-        : options_(detail::checked(options)), info_(read_info(file.metadata, model, detail::given_info(options))),
-          layout_(find_task(info_.task).layout(info_)), classes_(detail::class_ids(options.classes, info_.names)),
+        : options_(detail::checked(options)), info_(detail::box_info(file, model, options)),
+          conf_thres_(options.conf_thres.value_or(info_.head->conf_thres)),
+          iou_thres_(options.iou_thres.value_or(info_.head->iou_thres)),
+          classes_(detail::class_ids(options.classes, info_.names)),
           imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
           multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
-          network_(file, info_, find_device(options.device), detail::utf8(model)) {}
+          network_(detail::within_budget(file, info_, imgsz_, detail::utf8(model)), info_, find_device(options.device),
+                   detail::utf8(model)) {}
 
     // Runs the four stages and adds to each one's milliseconds.
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {
@@ -187,13 +195,14 @@ private:
 
         const Clock::time_point forwarded = Clock::now();
         heads_.clear();
-        for (const cv::Mat& output : outputs) heads_.push_back(head_of(output));
-        decode(heads_, info_.anchors, info_.strides, layout_, options_.conf_thres, options_.multi_label, candidates_);
+        for (std::size_t i = 0; i < info_.strides.size(); ++i) heads_.push_back(head_of(outputs[i]));
+        info_.head->decode(info_, heads_, conf_thres_, options_.multi_label, candidates_);
         if (!classes_.empty()) keep_wanted_classes();
 
         const Clock::time_point decoded = Clock::now();
-        nms(candidates_, options_.iou_thres, options_.max_det, options_.agnostic_nms, kept_);
+        nms(candidates_, iou_thres_, options_.max_det, options_.agnostic_nms, kept_);
         candidates_.select(kept_, chosen_);
+        detail::check_finite(chosen_);
         std::vector<Detection> found;
         found.reserve(chosen_.size());
         for (std::size_t i = 0; i < chosen_.size(); ++i) {
@@ -201,6 +210,7 @@ private:
             found.push_back({chosen_.class_ids[i], chosen_.scores[i],
                              cv::Rect2f(box[0], box[1], box[2] - box[0], box[3] - box[1])});
         }
+        if (info_.head->complete) info_.head->complete(info_, chosen_, outputs, placement, image.size(), found);
         const Clock::time_point end = Clock::now();
 
         const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
@@ -236,7 +246,7 @@ private:
 
     Options options_;
     ModelInfo info_;
-    Layout layout_;
+    double conf_thres_, iou_thres_;
     std::vector<int> classes_;  // wanted; empty = all
     cv::Size imgsz_;
     int multiple_;  // of the rectangular letterbox; 0 for the full imgsz

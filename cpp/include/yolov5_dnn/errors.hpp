@@ -9,11 +9,15 @@
 
 #include <opencv2/core.hpp>
 
+#include "visible.hpp"
+
 namespace yolov5_dnn {
 
-// Anything this header refuses to do; what() is one sentence fit for a terminal.
+// Anything this header refuses to do; what() is one sentence fit for a terminal. What others wrote and the sentence
+// quotes, such as names, comes out as `visible` shows it.
 class DetectorError : public std::runtime_error {
-    using std::runtime_error::runtime_error;
+public:
+    explicit DetectorError(const std::string& text) : std::runtime_error(visible(text, 1500)) {}
 };
 
 // The model file is missing, damaged, without metadata, or at odds with what its network gives.
@@ -33,6 +37,8 @@ class InputError : public DetectorError {
 
 namespace detail {
 
+constexpr const char* not_finite = "the network's output is not a number: on a 16-bit device, try the 32-bit one";
+
 // What is wrong with some bytes or values; becomes a ModelError where the file's name is known.
 class Invalid : public std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -42,7 +48,7 @@ class Invalid : public std::runtime_error {
 inline std::string reason(const std::exception& error) {
     const auto* const from_opencv = dynamic_cast<const cv::Exception*>(&error);
     const std::string text = from_opencv && !from_opencv->err.empty() ? from_opencv->err : error.what();
-    return text.substr(0, text.find('\n'));
+    return visible(text.substr(0, text.find('\n')));
 }
 
 }  // namespace detail

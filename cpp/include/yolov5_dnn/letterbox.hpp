@@ -60,7 +60,11 @@ inline cv::Mat to_bgr(const cv::Mat& image, std::array<cv::Mat, 2>& buffers) {
 namespace detail {
 
 // Rounds halves to the even neighbour, as Python does.
-inline int round(double value) { return static_cast<int>(std::nearbyint(value)); }
+// To the nearest whole number, of halves the even one; within ±2^30, and 0 for what is not a number.
+inline int round(double value) {
+    constexpr double most = 1 << 30;
+    return std::isnan(value) ? 0 : static_cast<int>(std::nearbyint(std::min(std::max(value, -most), most)));
+}
 
 inline int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 

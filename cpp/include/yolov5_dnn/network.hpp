@@ -43,16 +43,18 @@ inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const
     }
 }
 
-// The names out0, out1, … if the outputs are called so: OpenCV 4.5.4 lists them as their nodes come.
-inline std::vector<cv::String> in_order(const std::vector<cv::String>& found) {
+// The names that a network's outputs should have, in order, if it has them: OpenCV 4 lists outputs as their nodes come.
+inline std::vector<cv::String> in_order(const std::vector<Output>& outputs, const std::vector<cv::String>& found) {
     std::vector<cv::String> named;
-    for (std::size_t i = 0; i < found.size(); ++i) named.push_back("out" + std::to_string(i));
-    return std::is_permutation(named.begin(), named.end(), found.begin()) ? named : found;
+    for (const Output& output : outputs) named.push_back(output.name);
+    return named.size() == found.size() && std::is_permutation(named.begin(), named.end(), found.begin()) ? named
+                                                                                                          : found;
 }
 
 inline std::string text_of(const Shape& shape) {
     std::string text;
-    for (const int side : shape) text += (text.empty() ? "" : ", ") + std::to_string(side);
+    for (const int side : shape)
+        text += (text.empty() ? "" : ", ") + (side < 0 ? std::string("any") : std::to_string(side));
     return "(" + text + ")";
 }
 
@@ -61,12 +63,12 @@ inline std::string text_of(const Shape& shape) {
 // A loaded network: call it on a blob to get its raw outputs.
 class Network {
 public:
-    // `path` is for messages only.
+    // `info` comes from `read_info`; `path` is for messages only.
     // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
     Network(const ModelFile& model, const ModelInfo& info, const Device& device, const std::string& path)
-        : info_(info), task_(find_task(info.task)), path_(path), net_(detail::load_net(model, device, path)),
-          names_(detail::in_order(net_.getUnconnectedOutLayersNames())) {
-        const std::size_t expected = task_.output_shapes(info, info.imgsz).size();
+        : info_(info), path_(path), net_(detail::load_net(model, device, path)),
+          names_(detail::in_order(info.head->outputs(info, info.imgsz), net_.getUnconnectedOutLayersNames())) {
+        const std::size_t expected = info.head->outputs(info, info.imgsz).size();
         if (names_.size() != expected)
             throw ModelError(path + " has " + std::to_string(names_.size()) + " outputs, but its metadata describe " +
                              std::to_string(expected));
@@ -90,28 +92,29 @@ public:
 private:
     void check_outputs(cv::Size size) {
         if (size != size_) {
-            shapes_ = task_.output_shapes(info_, size);
+            expected_ = info_.head->outputs(info_, size);
             size_ = size;
         }
-        for (std::size_t i = 0; i < shapes_.size(); ++i) {
+        const auto fits = [](int wanted, int side) { return wanted == side || wanted < 0; };
+        for (std::size_t i = 0; i < expected_.size(); ++i) {
             const cv::Mat& output = outputs_.at(i);
-            if (std::equal(shapes_[i].begin(), shapes_[i].end(), output.size.p, output.size.p + output.dims)) continue;
+            const Shape& shape = expected_[i].shape;
+            if (std::equal(shape.begin(), shape.end(), output.size.p, output.size.p + output.dims, fits)) continue;
             throw ModelError(path_ + " gives an output of shape " +
                              detail::text_of(Shape(output.size.p, output.size.p + output.dims)) + " where " +
                              std::to_string(info_.names.size()) + " classes and the other metadata make " +
-                             detail::text_of(shapes_[i]));
+                             detail::text_of(shape));
         }
     }
 
     ModelInfo info_;
-    const Task& task_;
     std::string path_;  // as UTF-8
     cv::dnn::Net net_;
     std::vector<cv::String> names_;
     std::vector<cv::Mat> outputs_;
 
-    cv::Size size_;              // of the last input,
-    std::vector<Shape> shapes_;  // and what its outputs must be
+    cv::Size size_;                 // of the last input,
+    std::vector<Output> expected_;  // and what its outputs must be
 };
 
 }  // namespace yolov5_dnn

@@ -1,0 +1,92 @@
+"""The command in a process of its own, with limits: what a checkpoint does to PyTorch or OpenCV ends there.
+
+The reader and the budgets refuse what is known to do harm. What is not known yet, and makes PyTorch, onnxsim
+or OpenCV crash, hang or ask for all memory, ends the child process, and the command still ends with one
+sentence and exit code 2. Where a system has no such limits, as on Windows, only the time is limited.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+SECONDS = 1800  # that a conversion may take; the largest YOLOv5 takes about two minutes on a laptop
+LEAST_MEMORY = 4 << 30  # bytes that it may have in any case; else it may have three quarters of the machine's
+GRACE = 3.0  # seconds that the child gets to end by itself when Ctrl-C has reached both
+
+_CHILD = "import sys; from convert.limits import child; sys.exit(child(sys.argv[1:]))"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command in a child process; returns its exit code, or 2 if it came to a bad end."""
+    argv = sys.argv[1:] if argv is None else argv
+    process = subprocess.Popen([sys.executable, "-c", _CHILD, *argv])
+    try:
+        code = process.wait(SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return _ended(argv, process.pid, f"has taken {SECONDS} seconds and was stopped")
+    except KeyboardInterrupt:
+        try:
+            return process.wait(GRACE)  # a terminal sends Ctrl-C to both
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+            return process.wait()
+    if code >= 0 and not (os.name == "nt" and code > 0xFF):
+        return code
+    name = f"signal {-code}"
+    with suppress(ValueError):
+        name = signal.Signals(-code).name
+    how = f"was ended by {name}: it takes too much memory or time, or breaks PyTorch"
+    return _ended(argv, process.pid, how)
+
+
+def _ended(argv: Sequence[str], pid: int, how: str) -> int:
+    """Say how the child has ended, remove what it has left behind, and give the exit code."""
+    from runtime.visible import visible
+
+    from .cli import parse
+
+    options = parse(argv)
+    folder = Path("weights") if options.output is None else options.output.parent
+    with suppress(OSError):
+        for left in folder.glob(f".{pid:x}-*.part.onnx"):
+            left.unlink()
+    name = visible(str(options.checkpoint))
+    print(f"error: {name}: its conversion {how}; nothing was written", file=sys.stderr)
+    return 2
+
+
+def child(argv: Sequence[str]) -> int:
+    """Do the work within limits; returns the exit code."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        memory = max(LEAST_MEMORY, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4)
+        _lower(resource.RLIMIT_DATA, memory)
+        _lower(resource.RLIMIT_CPU, SECONDS * (os.cpu_count() or 1))
+        _lower(resource.RLIMIT_CORE, 0)
+    from runtime.errors import first_line
+
+    from .cli import main as work
+
+    try:
+        return work(argv)
+    except Exception as error:  # memory that ran out, and whatever else a library raises
+        print(f"error: the conversion failed ({type(error).__name__}: {first_line(error)})", file=sys.stderr)
+        return 2
+
+
+def _lower(which: int, limit: int) -> None:
+    """Lower a limit of this process, if there is none that is lower already."""
+    import resource
+
+    _, hard = resource.getrlimit(which)
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(which, (limit, hard))

@@ -1,0 +1,17 @@
+"""How the commands are called: messages name them in the form in which the running one was called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import PurePath
+
+
+def form(command: str) -> str:
+    """Say how to call a command: "python -m runtime.detect", or "yolov5-dnn detect" under that name.
+
+    "convert", which is a package of its own, is "python -m convert".
+    """
+    called = PurePath(sys.argv[0]).name.removesuffix(".exe") if sys.argv else ""
+    if called in ("yolov5-dnn", "yolov5-detect", "yolov5-convert"):
+        return f"yolov5-dnn {command}"
+    return "python -m convert" if command == "convert" else f"python -m runtime.{command}"

@@ -1,0 +1,163 @@
+"""A bounded reader of protobuf messages: their fields, by number, out of bytes that nobody vouches for.
+
+Wire format: https://protobuf.dev/programming-guides/encoding/
+Only what a model file may hold is read: no groups, no field that occurs twice although it may only once, no
+field of another wire type than its own.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
+MAX_FIELDS = 500_000  # of a whole file; the largest YOLOv5 has about 30,000
+MAX_NAME = 1024  # bytes
+
+
+class WireError(ValueError):
+    """The bytes aren't a protobuf message, or not the one that was expected."""
+
+
+class Span(NamedTuple):
+    """Where a field lies in the bytes: its first byte, and its value from `start` up to `end`."""
+
+    tag: int
+    start: int
+    end: int
+
+
+class Kind(NamedTuple):
+    """What a field's value is, and whether the field may occur many times.
+
+    value: "int" (int64), "float", "name" (bytes, at most MAX_NAME of them) or "span", for messages and long
+    values, which are only located.
+    """
+
+    label: str
+    value: str
+    many: bool = False
+
+
+_WIRE_TYPES = {"int": VARINT, "float": FIXED32, "name": BYTES, "span": BYTES}
+
+
+class Reader:
+    """Reads messages out of one buffer, uint8, and counts the fields that it has seen."""
+
+    def __init__(self, buffer: memoryview) -> None:
+        self.buffer = buffer
+        self._left = MAX_FIELDS
+
+    def message(self, span: Span, kinds: dict[int, Kind]) -> dict[str, Any]:
+        """Read the fields that `kinds` lists by number; others are skipped.
+
+        Returns by label: a list where the field may occur many times, else the value, or None if the field is
+        absent. Raises WireError.
+        """
+        found: dict[str, Any] = {kind.label: [] if kind.many else None for kind in kinds.values()}
+        for number, wire_type, place in self.fields(span):
+            kind = kinds.get(number)
+            if kind is None:
+                continue
+            packed = kind.many and wire_type == BYTES and kind.value in ("int", "float")
+            if wire_type != _WIRE_TYPES[kind.value] and not packed:
+                raise WireError(f"the field {kind.label} at byte {place.tag} has the wire type {wire_type}")
+            if not kind.many:
+                if found[kind.label] is not None:
+                    raise WireError(f"the field {kind.label} occurs twice, again at byte {place.tag}")
+                found[kind.label] = self._value(kind, place)
+            elif packed:
+                found[kind.label] += self._packed(kind, place)
+            else:
+                found[kind.label].append(self._value(kind, place))
+        return found
+
+    def fields(self, span: Span) -> Iterator[tuple[int, int, Span]]:
+        """Walk the fields of a message: number, wire type, and where it lies. Raises WireError."""
+        buffer, position, end = self.buffer, span.start, span.end
+        while position < end:
+            self._left -= 1
+            if self._left < 0:
+                raise WireError(f"it has more than {MAX_FIELDS} fields")
+            tag_position = position
+            tag, position = varint(buffer, position, end)
+            number, wire_type = tag >> 3, tag & 7
+            if not 0 < number < 1 << 29:
+                raise WireError(f"a field number is {number} at byte {tag_position}")
+            start = position
+            if wire_type == BYTES:
+                length, start = varint(buffer, position, end)
+                position = start + length
+            elif wire_type == VARINT:
+                _, position = varint(buffer, position, end)
+            elif wire_type in (FIXED32, FIXED64):
+                position += 4 if wire_type == FIXED32 else 8
+            else:
+                raise WireError(f"the wire type {wire_type} at byte {tag_position} is unknown")
+            if position > end:
+                raise WireError(f"it ends in the midst of the field at byte {tag_position}")
+            yield number, wire_type, Span(tag_position, start, position)
+
+    def text(self, span: Span, most: int) -> str:
+        """Decode a text of at most `most` bytes; what isn't UTF-8 becomes U+FFFD. Raises WireError."""
+        if span.end - span.start > most:
+            raise WireError(f"the text at byte {span.tag} is longer than {most} bytes")
+        return bytes(self.buffer[span.start : span.end]).decode("utf-8", errors="replace")
+
+    def _value(self, kind: Kind, place: Span) -> Any:
+        if kind.value == "span":
+            return place
+        if kind.value == "int":
+            return _signed(varint(self.buffer, place.start, place.end)[0])
+        if kind.value == "float":
+            return struct.unpack("<f", self.buffer[place.start : place.end])[0]
+        if place.end - place.start > MAX_NAME:
+            raise WireError(f"the name at byte {place.tag} is longer than {MAX_NAME} bytes")
+        return bytes(self.buffer[place.start : place.end])
+
+    def _packed(self, kind: Kind, place: Span) -> list[Any]:
+        """The numbers that lie in one field, one after the other."""
+        size = place.end - place.start
+        if kind.value == "float":
+            self._spend(size // 4)
+            if size % 4:
+                raise WireError(f"the numbers at byte {place.tag} end in the midst of one")
+            return list(struct.unpack(f"<{size // 4}f", self.buffer[place.start : place.end]))
+        return self.integers(place)
+
+    def integers(self, place: Span) -> list[int]:
+        """The integers that are packed into one field, each a varint."""
+        self._spend(place.end - place.start)
+        values, position = [], place.start
+        while position < place.end:
+            value, position = varint(self.buffer, position, place.end)
+            values.append(_signed(value))
+        return values
+
+    def _spend(self, fields: int) -> None:
+        """Count numbers that are packed into one field as if each were a field of its own."""
+        self._left -= fields
+        if self._left < 0:
+            raise WireError(f"it has more than {MAX_FIELDS} fields")
+
+
+def varint(buffer: memoryview, position: int, end: int) -> tuple[int, int]:
+    """Read a number of seven bits per byte, lowest first. Returns it and the position after it."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= end:
+            raise WireError(f"it ends in the midst of a number at byte {position}")
+        byte = buffer[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise WireError(f"a number is longer than ten bytes at byte {position}")
+
+
+def _signed(value: int) -> int:
+    """The int64 whose two's complement this is; of more than 64 bits the lower ones count."""
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >> 63 else value

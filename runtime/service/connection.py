@@ -1,0 +1,95 @@
+"""A client's connection, on a leash: uvicorn's, with an end to everything that a client may drag out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 32 << 10  # of the request line and the headers together
+HEAD_SECONDS = 10.0  # from the connection, or a request's first byte, to the last byte of the headers
+PART_SECONDS = 0.5  # between looks whether a connection can be closed, when the server ends
+STALL_SECONDS = 30.0  # in which a client must take the next part of its answer
+
+
+class Connection(HttpToolsProtocol):
+    """Uvicorn bounds neither the headers nor the time that they or the reading of an answer may take."""
+
+    _head: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin: the first request must come in time."""
+        super().connection_made(transport)
+        self._head = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        for timer in (self._head, self._stall):
+            if timer:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes; outside of a request that is being answered, for a while only."""
+        super().data_received(data)
+        if self._head is None and (self.cycle is None or self.cycle.response_complete):
+            self._head = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request line."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Have all headers: from here on the door keeps the time."""
+        if self._head:
+            self._head.cancel()
+            self._head = None
+        super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        """Note that the client takes its answer more slowly than it is given."""
+        super().pause_writing()
+        self._stall = self.loop.call_later(STALL_SECONDS, self._give_up)
+
+    def resume_writing(self) -> None:
+        """Note that it goes on."""
+        super().resume_writing()
+        if self._stall:
+            self._stall.cancel()
+            self._stall = None
+
+    def shutdown(self) -> None:
+        """End after the answer that is under way, if there is one."""
+        super().shutdown()
+        self.loop.call_later(PART_SECONDS, self._part)
+
+    def _part(self) -> None:
+        """Close for good: over TLS, closing waits for the client to agree, and it may be asleep."""
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if busy or self.transport.get_write_buffer_size():
+            self.loop.call_later(PART_SECONDS, self._part)
+        else:
+            self.transport.abort()
+
+    def _count(self, length: int) -> None:
+        self._head_bytes += length
+        if self._head_bytes > HEAD_BYTES:
+            raise ValueError("the headers are too long")  # the parser makes a 400 of it
+
+    def _give_up(self) -> None:
+        self._head = self._stall = None
+        self.transport.abort()

@@ -1,0 +1,125 @@
+"""The service itself, whatever protocol asks: a question to a model, answered by a worker in time."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic, perf_counter
+from typing import Any, TypeVar
+
+from .admission import admit
+from .answer import Arrays, answer
+from .call import Call, write_line
+from .errors import RequestError
+from .metrics import Metrics
+from .pool import Pool
+from .question import Question
+from .repository import Repository
+from .version import Version
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request, and all of them together, may cost."""
+
+    body_bytes: int = 32 << 20
+    pixels: int = 50_000_000
+    queue: int = 64  # requests that wait for a worker
+    seconds: float = 60.0  # from a request's last byte to its answer
+
+
+@dataclass
+class Service:
+    """Models, workers and figures of one server.
+
+    options: keyword arguments for every Detector.
+    """
+
+    models: Path | None
+    workers: int
+    limits: Limits = field(default_factory=Limits)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.pool = Pool(self.workers, self.limits.queue)
+        self.metrics = Metrics(lambda: self.pool.waiting, lambda: self.pool.busy)
+        self.repository = Repository(self.models, self._open, lambda path: admit(path, self.options), _tell)
+        self.draining = False  # clients are told to look elsewhere
+        self.ending = asyncio.Event()  # and nothing more is read
+
+    def _open(self, name: str, number: int, path: Path) -> Version:
+        return Version(name, number, path, self.workers, self.options)
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are welcome: there is a model, and no end in sight."""
+        return not self.draining and bool(self.repository.ready)
+
+    async def ask(
+        self,
+        call: Call,
+        name: str,
+        number: str,
+        read: Callable[[Version], Question],
+        write: Callable[[Version, list[Arrays]], T],
+        seconds: float | None = None,
+    ) -> T:
+        """Answer one request, and count it.
+
+        name, number: of the model and its version, "" for the newest. read: makes the question of the
+        request; write: makes the reply of the answers; both run on the worker's thread, so that large
+        requests keep nobody else waiting. seconds: how long the client waits.
+
+        Who cancels this has gone: if no worker has begun, none will. Raises RequestError.
+        """
+        try:
+            version = self.repository.find(name, number)
+            call.model, call.version = version.name, str(version.number)
+            deadline = monotonic() + min(
+                self.limits.seconds, seconds if seconds is not None else self.limits.seconds
+            )
+            queued = perf_counter()
+
+            def work(worker: int) -> T:
+                waited = (perf_counter() - queued) * 1000
+                question = read(version)
+                until = min(deadline, monotonic() + question.seconds) if question.seconds else deadline
+                answers, stages = answer(version, worker, question, until, self.limits.pixels)
+                started = perf_counter()
+                reply = write(version, answers)
+                stages["output"] += (perf_counter() - started) * 1000
+                call.images, call.stages = len(answers), {"queue": waited, **stages}
+                return reply
+
+            future = self.pool.submit(work, deadline)
+            try:
+                return await asyncio.wait_for(asyncio.wrap_future(future), deadline - monotonic())
+            except asyncio.TimeoutError:
+                raise RequestError(504, "the answer was not ready in time") from None
+        except asyncio.CancelledError:
+            call.status, call.error = 499, "the client has gone"
+            raise
+        except RequestError as error:
+            call.status, call.error = error.status, error.text
+            raise
+        except Exception as error:
+            call.status, call.error = 500, f"{type(error).__name__}: {error}"
+            write_line({"event": "bug", "trace": traceback.format_exc()[-4000:]})
+            raise RequestError(500, "the server failed on this request") from error
+        finally:
+            call.end()
+            self.metrics.count(call)
+
+    async def change(self, work: Callable[[], T]) -> T:
+        """Run a change of the repository beside the requests."""
+        return await asyncio.to_thread(work)
+
+
+def _tell(event: str, name: str, number: int, reason: str) -> None:
+    line = {"event": event, "model": name, "version": str(number)}
+    write_line({**line, "reason": reason[:500]} if reason else line)

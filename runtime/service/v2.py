@@ -1,0 +1,187 @@
+"""The Open Inference Protocol over REST ("V2"), with Triton's binary tensors: its words and ours.
+
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .answer import Arrays, together
+from .errors import bad, shown
+from .outputs import IMAGE_IDS, OUTPUTS, datatype, plain
+from .question import Question, read_settings
+from .tensors import only_input, read_binary, read_shape, read_values, to_binary
+from .version import Version
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+MAX_OUTPUTS = 32
+
+
+@dataclass
+class Request:
+    """How an answer is to be written: the client's id, and which outputs it wants in binary."""
+
+    id: str = ""
+    binary: bool = False  # those that are not named
+    outputs: dict[str, bool] = field(default_factory=dict)
+
+
+def read_json(body: bytes | memoryview) -> dict[str, Any]:
+    """Read a JSON object. Raises RequestError 400."""
+    try:
+        value = json.loads(bytes(body))
+    except (ValueError, RecursionError) as error:
+        raise bad(f"the request is not JSON: {type(error).__name__}") from error
+    if not isinstance(value, dict):
+        raise bad("the request must be a JSON object")
+    return value
+
+
+def read_request(version: Version, body: bytes, header_length: str | None) -> tuple[Question, Request]:
+    """Read an inference request; its first `header_length` bytes are JSON. Raises RequestError 400."""
+    data = memoryview(body)
+    length = len(data)
+    if header_length is not None:
+        if not header_length.isdecimal() or len(header_length) > 12 or int(header_length) > length:
+            raise bad(f"{HEADER_LENGTH} must be a number of bytes within the body")
+        length = int(header_length)
+    header, binary = read_json(data[:length]), data[length:]
+
+    inputs = _objects(header.get("inputs"), "inputs")
+    only_input([each.get("name", "") for each in inputs])
+    tensor = inputs[0]
+    shape, kind = read_shape(tensor.get("shape")), str(tensor.get("datatype"))
+    size = parameters_of(tensor).get("binary_data_size")
+    if size is not None:
+        if isinstance(size, bool) or not isinstance(size, int) or size != len(binary):
+            raise bad(f"binary_data_size must be the {len(binary)} bytes after the JSON")
+        pictures = read_binary(kind, shape, binary)
+    elif "data" not in tensor:
+        raise bad("the input has neither data nor binary_data_size")
+    elif len(binary):
+        raise bad(f"{len(binary)} bytes follow the JSON, and no input is said to be binary")
+    else:
+        pictures = read_values(kind, shape, tensor["data"])
+
+    parameters = parameters_of(header)
+    request = Request(str(header.get("id", ""))[:200], parameters.get("binary_data_output") is True)
+    if "outputs" in header:
+        outputs = _objects(header["outputs"], "outputs")
+        if len(outputs) > MAX_OUTPUTS:
+            raise bad(f"a request has at most {MAX_OUTPUTS} outputs")
+        for output in outputs:
+            name, options = output.get("name"), parameters_of(output)
+            if not isinstance(name, str):
+                raise bad("each of the outputs must have a name")
+            unknown = [key for key in options if key not in ("binary_data",)]
+            if unknown:
+                raise bad(f"outputs have no parameter {shown(unknown[0])} here")
+            request.outputs[name] = options.get("binary_data", request.binary) is True
+    settings = read_settings(parameters, version.settings, version.names)
+    return Question(pictures, list(request.outputs) or None, settings, read_timeout(parameters)), request
+
+
+def read_timeout(parameters: dict[str, Any]) -> float | None:
+    """Read Triton's parameter `timeout`, in microseconds; gives seconds, None if there is none."""
+    value = parameters.get("timeout", 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise bad("timeout must be a number of microseconds")
+    return value / 1e6 or None
+
+
+def write_answer(version: Version, request: Request, answers: Sequence[Arrays]) -> tuple[bytes, int | None]:
+    """Write the answer; returns the body, and how many bytes of it are JSON if binary data follow."""
+    arrays = together(answers, list(request.outputs) or None)
+    outputs, parts = [], []
+    for name in request.outputs or arrays:
+        array = arrays[name]
+        tensor: dict[str, Any] = {"name": name, "datatype": datatype(name), "shape": list(array.shape)}
+        if request.outputs.get(name, request.binary):
+            parts.append(to_binary(array))
+            tensor["parameters"] = {"binary_data_size": len(parts[-1])}
+        else:
+            tensor["data"] = plain(array.reshape(-1), _text(name))
+        outputs.append(tensor)
+    answer: dict[str, Any] = {"model_name": version.name, "model_version": str(version.number)}
+    if request.id:
+        answer["id"] = request.id
+    text = json.dumps({**answer, "outputs": outputs}, allow_nan=False).encode()
+    return b"".join([text, *parts]), len(text) if parts else None
+
+
+def _text(name: str) -> Any:
+    """Give what makes text for JSON of an output's bytes: base64 of pictures."""
+    return (lambda data: base64.b64encode(data).decode()) if name == "annotated" else bytes.decode
+
+
+def _objects(value: Any, name: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise bad(f"{name} must be a list of objects")
+    return value
+
+
+def parameters_of(value: dict[str, Any]) -> dict[str, Any]:
+    """Give the parameters of a request, an input or an output. Raises RequestError 400."""
+    parameters = value.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise bad("parameters must be an object")
+    return parameters
+
+
+def model_metadata(version: Version, versions: Sequence[Version]) -> dict[str, Any]:
+    """Describe a model: its versions, its input, and every output it can be asked for."""
+    return {
+        "name": version.name,
+        "versions": [str(each.number) for each in versions],
+        "platform": "opencv_dnn",
+        "inputs": [{"name": "image", "datatype": "BYTES", "shape": [-1]}],
+        "outputs": [
+            {"name": name, "datatype": datatype(name), "shape": list(shape)}
+            for name, shape in output_shapes(version).items()
+        ],
+    }
+
+
+def output_shapes(version: Version) -> dict[str, tuple[int, ...]]:
+    """Give the shapes of a version's outputs; −1 is any."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name in version.outputs:
+        if name == IMAGE_IDS:
+            shapes[name] = (-1,)
+        elif name in OUTPUTS:
+            shapes[name] = (-1, *OUTPUTS[name].shape)
+        else:
+            channels = version.heads[name][1]
+            shapes[name] = (-1, channels, *(-1 for _ in version.heads[name][2:]))
+    return shapes
+
+
+def model_config(version: Version, workers: int) -> dict[str, Any]:
+    """Give what Triton calls the model's configuration."""
+    types = {"BYTES": "TYPE_STRING", "FP32": "TYPE_FP32", "INT32": "TYPE_INT32"}
+    return {
+        "name": version.name,
+        "platform": "opencv_dnn",
+        "backend": "opencv_dnn",
+        "max_batch_size": 0,
+        "input": [{"name": "image", "data_type": "TYPE_STRING", "dims": [-1]}],
+        "output": [
+            {"name": name, "data_type": types[datatype(name)], "dims": list(shape)}
+            for name, shape in output_shapes(version).items()
+        ],
+        "instance_group": [{"name": version.name, "kind": "KIND_CPU", "count": workers}],
+        "parameters": {
+            key: {"string_value": json.dumps(value)}
+            for key, value in {
+                **version.settings,
+                "task": version.info.task,
+                "names": list(version.names),
+            }.items()
+        },
+    }

@@ -1,0 +1,104 @@
+"""One version of a model, in service: a detector for each worker, and what it can be asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..classifier import Classifier
+from ..detector import Detector
+from ..letterbox import GREY
+from ..model_file import ModelInfo, read_info, read_model
+from ..network import Network
+from ..tasks import BoxTask
+from .outputs import offered
+from .question import SETTINGS
+
+
+class Stamp(NamedTuple):
+    """What changes when a file is replaced or written to."""
+
+    inode: int
+    size: int
+    changed: int  # in nanoseconds
+
+
+def stamp(path: Path) -> Stamp:
+    """Read a file's stamp. Raises OSError."""
+    status = path.stat()
+    return Stamp(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def digest(path: Path) -> str:
+    """Compute a file's SHA-256. Raises OSError."""
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            sha.update(part)
+    return sha.hexdigest()
+
+
+class Reader:
+    """A detector or classifier, whichever the model file is for, that keeps the network's raw outputs.
+
+    For one thread. heads: of the last call, by the name that the model file gives them, each (1, …).
+    """
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        _, metadata = read_model(path)
+        kind: Any = Detector if isinstance(read_info(metadata, path).head, BoxTask) else Classifier
+        self.heads: dict[str, np.ndarray] = {}
+        self.model: Any = kind(path, load=self._load, **options)
+        self.info: ModelInfo = self.model.info
+
+    def __call__(self, image: np.ndarray) -> Any:
+        """Give Detections or a Classification of a BGR image. Raises what the model raises."""
+        return self.model(image)
+
+    def _load(
+        self, buffer: np.ndarray, info: ModelInfo, device: str, path: Path
+    ) -> Callable[[np.ndarray], list[np.ndarray]]:
+        network, names = Network(buffer, info, device, path), info.head.outputs
+
+        def listen(blob: np.ndarray) -> list[np.ndarray]:
+            outputs = network(blob)
+            self.heads = {name: output[None] for name, output in zip(names, outputs, strict=True)}
+            return outputs
+
+        return listen
+
+
+class Version:
+    """A model file that was let in.
+
+    readers: one for each worker. settings: the values that requests may replace, by name.
+    result: what the model says about a grey picture; heads: the names and shapes of its raw outputs there.
+    outputs: the names of all that it can be asked for.
+
+    Whoever answers a request holds on to its Version until it is done, so nothing needs to be waited for when
+    a model is unloaded or replaced: the last one to leave frees it.
+    """
+
+    def __init__(self, name: str, number: int, path: Path, workers: int, options: dict[str, Any]) -> None:
+        self.name = name
+        self.number = number
+        self.path = path
+        self.stamp = stamp(path)
+        self.readers = [Reader(path, **options) for _ in range(workers)]
+        first = self.readers[0]
+        self.info = first.info
+        self.settings = {key: getattr(first.model, key) for key in SETTINGS if hasattr(first.model, key)}
+        grey = np.full((*self.info.imgsz, 3), GREY, np.uint8)
+        for reader in self.readers:  # the first pass prepares the network
+            self.result: Any = reader(grey)
+        self.heads = {name: head.shape for name, head in first.heads.items()}
+        self.outputs = offered(self.result, self.heads)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Class names, by class id."""
+        return self.info.names

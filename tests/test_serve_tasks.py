@@ -1,0 +1,123 @@
+"""Every task of the project through the service: converted checkpoints; the answers are the Python API's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra `serve`")
+tg = pytest.importorskip("tritonclient.grpc", reason="needs the extra `serve`")
+pytest.importorskip("torch", reason="needs PyTorch to convert")
+
+from serving import Server, serving  # noqa: E402
+
+from convert import convert  # noqa: E402
+from runtime import Classifier, Detector  # noqa: E402
+from runtime.inputs.image_file import read_image  # noqa: E402
+from runtime.rle import decode  # noqa: E402
+
+MODELS = {
+    "seg": "random-v7.0-n-seg-6c",
+    "face": "random-face-n-0.5",
+    "cls": "random-v7.0-n-cls",
+    "free": "random-yolov5nu",
+}
+
+
+@pytest.fixture(scope="module")
+def models(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tasks")
+    for name, checkpoint in MODELS.items():
+        convert(shared / "checkpoints" / f"{checkpoint}.pt", folder / f"{name}.onnx")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("log"), models, "--workers", "1") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def picture(shared: Path) -> Path:
+    return shared / "images" / "bus.jpg"
+
+
+def ask(
+    server: Server, model: str, picture: Path, outputs: list[str] | None = None, **parameters: Any
+) -> Any:
+    tensor = tg.InferInput("image", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([picture.read_bytes()], object))
+    wanted = [tg.InferRequestedOutput(name) for name in outputs] if outputs else None
+    with tg.InferenceServerClient(f"127.0.0.1:{server.grpc_port}") as client:
+        return client.infer(model, [tensor], outputs=wanted, parameters=parameters)
+
+
+def test_masks(server: Server, models: Path, picture: Path) -> None:
+    thresholds: dict[str, Any] = {"conf_thres": 0.3, "max_det": 20}
+    found = ask(server, "seg", picture, ["boxes", "masks", "proto"], **thresholds)
+    expected = Detector(models / "seg.onnx", **thresholds)(read_image(picture))
+    assert len(expected) >= 3
+    assert np.abs(found.as_numpy("boxes") - expected.xyxy).max() < 1e-3
+    assert expected.masks is not None
+    for text, mask in zip(found.as_numpy("masks"), expected.masks, strict=True):
+        assert np.array_equal(decode(json.loads(text)), mask)
+    assert found.as_numpy("proto").ndim == 4
+
+
+def test_keypoints(server: Server, models: Path, picture: Path) -> None:
+    found = ask(server, "face", picture, conf_thres=0.1, max_det=20)
+    expected = Detector(models / "face.onnx", conf_thres=0.1, max_det=20)(read_image(picture))
+    assert len(expected) >= 3
+    assert expected.keypoints is not None
+    assert found.as_numpy("keypoints").shape == expected.keypoints.shape
+    assert np.abs(found.as_numpy("keypoints") - expected.keypoints).max() < 1e-2
+
+
+def test_classification(server: Server, models: Path, picture: Path) -> None:
+    found = ask(server, "cls", picture, top=3)
+    expected = Classifier(models / "cls.onnx")(read_image(picture))
+    assert np.abs(found.as_numpy("probabilities")[0] - expected.probabilities).max() < 1e-6
+    assert found.as_numpy("class_ids").tolist() == [guess.class_id for guess in expected.top(3)]
+    assert [name.decode() for name in found.as_numpy("names")] == [guess.name for guess in expected.top(3)]
+    status, answer = server.ask("/v2/models/cls/infer", b'{"inputs": [], "parameters": {}}')
+    assert status == 400, answer
+    metadata = server.ask("/v2/models/cls")[1]
+    assert [each["name"] for each in metadata["outputs"]] == [
+        "scores", "class_ids", "names", "probabilities", "annotated", "image_ids", "out0",
+    ]  # fmt: skip
+
+
+def test_without_anchors(server: Server, models: Path, picture: Path) -> None:
+    found = ask(server, "free", picture, conf_thres=0.05)
+    expected = Detector(models / "free.onnx", conf_thres=0.05)(read_image(picture))
+    assert found.as_numpy("boxes").shape == expected.xyxy.shape
+    assert np.abs(found.as_numpy("boxes") - expected.xyxy).max(initial=0) < 1e-2
+
+
+def test_the_page_shows_each_of_them(server: Server, picture: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("needs Chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(server.url)
+        playwright.expect(page.locator("#model option")).to_have_count(len(MODELS), timeout=60_000)
+        for model in MODELS:
+            page.select_option("#model", f"{model}/1")
+            page.locator("#code", has_text=f"/models/{model}/").wait_for()
+            page.set_input_files("#file", picture)
+            playwright.expect(page.locator("#summary")).not_to_have_text("", timeout=60_000)
+            assert page.locator("#message").is_hidden()
+        browser.close()
+    assert not problems
