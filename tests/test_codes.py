@@ -34,7 +34,7 @@ def detector():
 
 @pytest.fixture(scope="module")
 def blob():
-    canvas, _ = letterbox(read_image(ROOT / "samples" / "cluttered.jpg"), (416, 416), 32)
+    canvas, _ = letterbox(read_image(ROOT / "samples" / "cluttered.jpg"), (288, 288), 32)
     return to_blob(canvas)
 
 
@@ -72,7 +72,7 @@ def test_the_checkpoint_is_a_half_precision_yolov5():
 def test_the_model_file_says_what_it_finds(detector):
     assert detector.info.names == NAMES
     assert detector.info.strides == (8, 16, 32)
-    assert detector.info.imgsz == (416, 416)
+    assert detector.info.imgsz == (288, 288)
     assert detector.info.dynamic
 
 
@@ -102,7 +102,7 @@ def test_opencv_detects_what_pytorch_detects(detector, name):
     from convert import load_checkpoint
 
     image = read_image(ROOT / "samples" / name)
-    canvas, placement = letterbox(image, (416, 416), 32)
+    canvas, placement = letterbox(image, (288, 288), 32)
     checkpoint = load_checkpoint(CHECKPOINT)
     with torch.inference_mode():
         heads = [

@@ -230,7 +230,7 @@ def test_training_runs_and_resumes(tmp_path, monkeypatch):
 
 
 def test_calibration_finds_the_threshold_and_moves_scores_there():
-    from weights.recipe.calibrate import lowest_threshold, shift_logits
+    from weights.recipe.calibrate import SURE, lowest_threshold, shift_logits
 
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
     right = np.array([True, True, False, True, True, False])
@@ -240,14 +240,18 @@ def test_calibration_finds_the_threshold_and_moves_scores_there():
     assert lowest_threshold(scores, right, 1.0) == 0.8
     model = build().eval()
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    thresholds = [0.5, 0.4, 0.4, 0.4, 0.4, 0.7]
     with torch.no_grad():
         before = [head.view(1, 4, 11, *head.shape[2:]) for head in model(image)]
-        shift_logits(model, 0.6)
+        shift_logits(model, thresholds)
         after = [head.view(1, 4, 11, *head.shape[2:]) for head in model(image)]
     for a, b in zip(before, after, strict=True):
-        moved = torch.logit(torch.tensor(0.25)) - torch.logit(torch.tensor(0.6))
-        assert torch.allclose(b[:, :, 4:], a[:, :, 4:] + moved, atol=1e-5)
+        moved = (b - a)[0, 0, :, 0, 0]
         assert torch.equal(b[:, :, :4], a[:, :, :4])
+        for class_id, threshold in enumerate(thresholds):  # a box of just that score is worth 0.25 now
+            objectness = torch.logit(torch.tensor(threshold / SURE)) + moved[4]
+            probability = torch.logit(torch.tensor(SURE)) + moved[5 + class_id]
+            assert (objectness.sigmoid() * probability.sigmoid()).item() == pytest.approx(0.25, abs=1e-4)
 
 
 @given(st.lists(st.tuples(sides, sides, sides, sides), min_size=1, max_size=4))
