@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compare the time that C++ and Python spend per image: by stage, and of the whole commands.
 
-    python cpp/bench.py MODEL.onnx IMAGES... [--build build] [--threads 2] [--rounds 5]
+    python cpp/bench.py MODEL.onnx IMAGES... [--build cpp/build] [--threads 2] [--rounds 5]
 
 Both sides take turns in one run, on the same images, with the same number of threads. The comparison is fair
 when Python's OpenCV has the version that the C++ programs are built with (both are printed): for Debian 12
@@ -50,7 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("images", type=Path, nargs="+", help="pictures, or one folder of them")
     parser.add_argument(
-        "--build", type=Path, default=ROOT / "build", help="CMake's build folder (default: build)"
+        "--build", type=Path, default=ROOT / "cpp" / "build", help="CMake's build folder (default: cpp/build)"
     )
     parser.add_argument("--threads", type=int, default=2, help="OpenCV's threads (default: 2)")
     parser.add_argument(

@@ -17,6 +17,7 @@
 #include "detect/outputs.hpp"
 #include "detect/report.hpp"
 #include "detect/sources.hpp"
+#include "detect/tables.hpp"
 
 namespace {
 
@@ -35,33 +36,54 @@ int run(const Arguments& arguments) {
     yolov5_dnn::Detector detector(arguments.weights, arguments.detector);
     const std::vector<std::string>& names = detector.info().names;
 
+    say_size(arguments.detector.imgsz, detector);
+
+    const Folder folder(arguments);
     std::unique_ptr<JsonFile> json;
-    if (!arguments.json.empty()) json = std::make_unique<JsonFile>(arguments.json);
-    Pictures pictures(arguments.output, sources);
-    bool go_on = true;
+    if (!arguments.json.empty()) json = std::make_unique<JsonFile>(said_if_replaced(arguments.json));
+    std::vector<std::unique_ptr<CsvFile>> tables;
+    if (!arguments.csv.empty()) tables.push_back(std::make_unique<CsvFile>(said_if_replaced(arguments.csv)));
+    if (arguments.save_csv) tables.push_back(std::make_unique<CsvFile>(folder.path() / "predictions.csv"));
+    Pictures pictures(folder.path(), sources);
+    bool go_on = true, saved = arguments.save_csv;
     for (const Source& source : sources) {
         if (interrupted || !go_on) break;
         try {
-            read(source, arguments.max_pixels, [&](const Frame& frame) {
+            read(source, arguments.max_pixels, arguments.vid_stride, [&](const Frame& frame) {
                 yolov5_dnn::Timings timings;
                 const std::vector<Detection> detections = detector.detect(frame.image, &timings);
                 report.add(frame.image, detections, timings);
                 if (json) json->add(source, frame, detections, names);
+                for (const auto& table : tables) table->add(source, frame, detections, detector.info());
+                const std::string stem = stem_of(source, frame);
+                if (arguments.save_txt || arguments.save_conf) {
+                    const std::string lines = label_lines(detections, frame.image.size(), arguments.save_conf);
+                    write_file(folder.path() / "labels" / fs::u8path(stem + ".txt"), lines.data(), lines.size());
+                    saved = true;
+                }
+                if (arguments.save_crop && write_crops(folder.path(), stem, frame.image, detections, names))
+                    saved = true;
                 if (!arguments.save && !arguments.show) return true;
 
-                const cv::Mat picture = yolov5_dnn::draw(frame.image, detections, names);
+                const cv::Mat picture = yolov5_dnn::draw(frame.image, detections, names, arguments.style);
                 if (arguments.save) pictures.add(source, frame, picture);
+                saved = saved || arguments.save;
                 if (arguments.show) go_on = show(picture, frame.index < 0);
                 return go_on;
             });
         } catch (const InputError& error) {
-            report.problem(error.what());
+            report.problem(error.what(), true);
         }
         pictures.end();
         report.end(source, names);
     }
     if (json) json->close();
-    report.summary(arguments.save ? yolov5_dnn::detail::utf8(arguments.output) : "");
+    for (const auto& table : tables) table->close();
+    report.summary(saved ? yolov5_dnn::detail::utf8(folder.path()) : "");
+    if (arguments.default_model && report.looked() && !report.found())
+        std::cerr << "warning: nothing was found: without --weights it is " << arguments.weights.filename().string()
+                  << " that looks, which knows printed codes only; for your own model, `python -m convert best.pt` "
+                     "makes a file for --weights\n";
     return interrupted ? 130 : report.failed() ? 1 : 0;
 }
 
@@ -77,6 +99,9 @@ int main(int count, char** words) {
     std::signal(SIGTERM, [](int) { interrupted = 1; });
     // OpenCV logs each file that it cannot read; this program says it in one line of its own.
     if (!std::getenv("OPENCV_LOG_LEVEL")) cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+#ifndef _WIN32
+    setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", 0);  // nor FFmpeg
+#endif
     try {
         return run(parse(arguments));
     } catch (const std::exception& error) {

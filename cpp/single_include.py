@@ -23,6 +23,7 @@ WIDTH = 120
 
 _OWN = re.compile(r'^#include "(.+)"\n', re.MULTILINE)
 _FOREIGN = re.compile(r"^#include (<.+>)\n", re.MULTILINE)
+_FOR_SOME = re.compile(r"^#if .+\n#include <.+>\n#endif\n", re.MULTILINE)  # what only some systems have
 _INITIALISERS = re.compile(r"\)\s+: ")  # of a constructor, behind its parameters
 _CODE_BEFORE_BODY = re.compile(r"\)(\s*(const|noexcept|override))*\s*$")
 
@@ -121,7 +122,9 @@ def single_header() -> str:
     umbrella = UMBRELLA.read_text("utf-8")
     paths = [path for path in in_order(UMBRELLA, set()) if path != UMBRELLA]
     texts = {path.stem: path.read_text("utf-8") for path in paths}
-    includes = sorted({include for text in texts.values() for include in _FOREIGN.findall(text)})
+    for_some = sorted({block for text in texts.values() for block in _FOR_SOME.findall(text)})
+    plain = [_FOR_SOME.sub("", text) for text in texts.values()]
+    includes = sorted({include for text in plain for include in _FOREIGN.findall(text)})
     standard = [f"#include {name}" for name in includes if "/" not in name]
     opencv = [f"#include {name}" for name in includes if "/" in name]
     public = {stem: interface(body_of(texts[stem])) for stem in map(stem_of, _OWN.findall(umbrella))}
@@ -148,6 +151,7 @@ def single_header() -> str:
             "",
             *opencv,
             "",
+            *for_some,
             "namespace yolov5_dnn {",
             "",
             "\n\n".join(parts),

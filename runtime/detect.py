@@ -33,6 +33,7 @@ examples:
 
 Files go first, then cameras and streams, all of these together. Of a live source only the newest frame is
 looked at; it is opened again when it stalls. Put --imgsz and --classes after the sources.
+`yolov5-dnn detect` is the same command, and does not mind a runtime.py of your own in the working folder.
 
 exit codes: 0 all done; 1 some inputs could not be read; 2 nothing done: wrong usage, model or device, or
 nothing can be written; 130 interrupted (Ctrl-C; videos and JSON are complete up to there).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,7 +86,9 @@ class Detections:
         if not isinstance(index, slice):
             index = np.asarray(index)
             if index.ndim == 0:
-                return self._row(operator.index(index[()]))
+                if index.dtype.kind not in "iu":
+                    raise IndexError(f"detections are indexed by whole numbers, not by {index[()]!r}")
+                return self._row(int(index))
             if index.ndim > 1:
                 raise IndexError(f"detections are indexed by one number or one list, not {index.shape}")
             index = index if index.size else index.astype(np.intp)  # an empty list would be one of floats

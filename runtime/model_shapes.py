@@ -41,7 +41,7 @@ def check_size(graph: Graph, shape: Shape) -> list[Shape]:
     for i, node in enumerate(graph.nodes):
         rule = RULES.get(node.op_type)
         if rule is None:
-            free = "; export it again without --dynamic" if node.op_type == "Shape" else ""
+            free = "; export it again with simplify and without dynamic" if node.op_type == "Shape" else ""
             raise GraphError(f"{node.title} is of an operator that is unknown here{free}")
         for attribute in node.attributes:
             if attribute not in ATTRIBUTES:

@@ -90,6 +90,9 @@ def keep_freed_memory() -> None:
     buffers of that size from the system and gives them back, and each of their pages is zeroed again when it
     is touched: 3952 page faults a pass of yolov5n at 640 × 640, and 6 to 12 % of the time (`SPEED.md`). The
     process takes no more memory for it. Other systems' C libraries have no such switch, and need none here.
+
+    glibc before 2.35 takes no threshold above 32 MB. Without one, the other limit is left alone, too: setting
+    either stops glibc from raising both by itself.
     """
     import ctypes
 
@@ -98,8 +101,8 @@ def keep_freed_memory() -> None:
     except (OSError, AttributeError):
         return
     m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h
-    mallopt(m_mmap_threshold, 1 << 30)
-    mallopt(m_trim_threshold, (1 << 31) - 1)
+    if mallopt(m_mmap_threshold, 1 << 30) or mallopt(m_mmap_threshold, 32 << 20):
+        mallopt(m_trim_threshold, (1 << 31) - 1)
 
 
 def _load_classic(buffer: np.ndarray) -> Any:

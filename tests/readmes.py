@@ -11,6 +11,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 
 LANGUAGES = {"sh", "python", "cpp", "cmake", "js", "html", "json", "text", "text measured"}
+LANGUAGES.add("c++")  # an excerpt, which is no program by itself and is not compiled
 
 
 class Block(NamedTuple):

@@ -27,6 +27,7 @@ from runtime.model_file import read_info, read_model
 from runtime.nms import nms
 from runtime.rle import encode
 from runtime.tasks import BoxTask, find_task
+from runtime.tiles import Window, merge_windows, tile_windows
 
 FOLDER = Path(__file__).resolve().parent / "cases"
 Case = dict[str, Any]
@@ -74,7 +75,7 @@ def check_candidates(found: Candidates, expected: Case) -> None:
     np.testing.assert_allclose(found.xyxy, float32(expected["xyxy"], len(found), 4), rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("script", ["make_cases.py", "make_task_cases.py"])
+@pytest.mark.parametrize("script", ["make_cases.py", "make_task_cases.py", "make_tile_cases.py"])
 def test_the_files_are_up_to_date(script: str) -> None:
     done = subprocess.run([sys.executable, FOLDER / script, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -187,6 +188,53 @@ def test_crop(case: Case) -> None:
 def test_nms(case: Case) -> None:
     kept = nms(columns(case), case["iou_thres"], case["max_det"], case["agnostic"])
     assert kept.tolist() == case["kept"]
+
+
+def rectangles(list_of: Any, image_hw: tuple[int, int]) -> np.ndarray:
+    """Make one mask of rectangles x1 y1 x2 y2: bool (h, w)."""
+    mask = np.zeros(image_hw, bool)
+    for x1, y1, x2, y2 in list_of:
+        mask[y1:y2, x1:x2] = True
+    return mask
+
+
+def found_in(window: Window, part: Case) -> Detections:
+    """Make what was found in a window, with masks of one rectangle each."""
+    boxes, size = columns(part), (window.bottom - window.top, window.right - window.left)
+    names = tuple(f"c{i}" for i in range(10))
+    found = Detections(boxes.xyxy, boxes.scores, boxes.class_ids, names)
+    if "masks" in part:
+        masks = [rectangles([each], size) for each in part["masks"]]
+        found.masks = Masks.of_array(np.array(masks).reshape(-1, *size))
+    if "keypoints" in part:
+        found.keypoints = (
+            float32(part["keypoints"], len(found), -1, 2) if len(found) else np.zeros((0, 2, 2), np.float32)
+        )
+    return found
+
+
+@cases("tiles")
+def test_tiles(case: Case) -> None:
+    image_hw = case["image_hw"][0], case["image_hw"][1]
+    if "side" in case:
+        assert [list(window) for window in tile_windows(image_hw, case["side"])] == case["windows"]
+        return
+    windows = [Window(*window) for window in case["windows"]]
+    parts = [found_in(*each) for each in zip(windows, case["parts"], strict=True)]
+    options = case["iou_thres"], case["max_det"], case["agnostic"]
+    merged, expected = merge_windows(parts, windows, image_hw, *options), case["merged"]
+    assert merged.class_ids.tolist() == expected["class_ids"]
+    assert merged.scores.tolist() == expected["scores"]
+    np.testing.assert_allclose(merged.xyxy, float32(expected["xyxy"], len(merged), 4), rtol=0, atol=1e-3)
+    assert (merged.masks is None, merged.keypoints is None) == (
+        "masks" not in expected,
+        "keypoints" not in expected,
+    )
+    if merged.masks is not None:
+        for mask, of_rectangles in zip(merged.masks, expected["masks"], strict=True):
+            assert (mask == rectangles(of_rectangles, image_hw)).all()
+    if merged.keypoints is not None:
+        assert merged.keypoints.tolist() == expected["keypoints"]
 
 
 @cases("labels")

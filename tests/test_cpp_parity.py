@@ -1,7 +1,7 @@
 """The C++ headers and the Python runtime give the same answers, stage by stage and end to end.
 
-Needs the programs built by `cmake -S cpp -B build && cmake --build build`: in the folder that the environment
-variable YOLOV5_DNN_BUILD names, else in build/ or cpp/build/.
+Needs the programs built by `cmake -S cpp -B cpp/build && cmake --build cpp/build`: in the folder that the
+environment variable YOLOV5_DNN_BUILD names, else in cpp/build/.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ import cv2
 import numpy as np
 import pytest
 
+from runtime.classifier import Classifier
 from runtime.decode import Layout, decode
 from runtime.detections import Detections
+from runtime.inputs.image_file import read_image
 from runtime.letterbox import letterbox, to_bgr, to_blob
 from runtime.masks import Masks
 from runtime.nms import nms
+from runtime.rle import decode as decode_rle
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILDS = [Path(os.environ.get("YOLOV5_DNN_BUILD", ROOT / "build")), ROOT / "build", ROOT / "cpp" / "build"]
+BUILDS = [Path(os.environ.get("YOLOV5_DNN_BUILD", ROOT / "cpp" / "build")), ROOT / "cpp" / "build"]
 
 
 def program(name: str) -> Path:
@@ -38,7 +41,7 @@ def program(name: str) -> Path:
                 path = Path(build, folder, name + suffix)
                 if path.is_file():
                     return path
-    pytest.skip(f"{name} is not built; run: cmake -S cpp -B build && cmake --build build")
+    pytest.skip(f"{name} is not built; run: cmake -S cpp -B cpp/build && cmake --build cpp/build")
 
 
 class Stage:
@@ -409,6 +412,89 @@ def test_the_bus(shared: Path, coco_model: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
+def converted(
+    shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Path, dict[str, Any]]]:
+    """Convert one of the checkpoints with random weights; gives the model file, and what is known of it."""
+    pytest.importorskip("torch", reason="needs torch, to convert a checkpoint")
+    from convert import convert
+
+    def make(name: str) -> tuple[Path, dict[str, Any]]:
+        checkpoint, reference = shared / "checkpoints" / f"{name}.pt", shared / "reference" / f"{name}.npz"
+        if not checkpoint.is_file() or not reference.is_file():
+            pytest.skip(f"{checkpoint} or its reference is missing")
+        path = tmp_path_factory.mktemp("model") / f"{name}.onnx"
+        convert(checkpoint, path)
+        return path, dict(np.load(reference))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "name", ["random-v7.0-n-seg-6c", "random-v7.0-n-seg-nm16", "random-face-s", "random-yolov5nu"]
+)
+def test_other_tasks_find_the_same(
+    shared: Path, converted: Callable[[str], tuple[Path, dict[str, Any]]], tmp_path: Path, name: str
+) -> None:
+    model, reference = converted(name)
+    conf_thres = float(reference["conf_thres"])
+    ours, theirs = detect_both_ways(
+        tmp_path, shared / "images" / "bus.jpg", "--weights", model, "--conf-thres", str(conf_thres)
+    )
+    one, other = ours[0]["detections"], theirs[0]["detections"]
+    assert len(one) > 100
+    assert not differences(ours[0], theirs[0])
+    different = inside = 0
+    for box in one:
+        same_class = [each for each in other if each["class_id"] == box["class_id"]]
+        partner = min(same_class, key=lambda each, box=box: far(each["box"], box["box"]))  # type: ignore[misc]
+        assert list(box) == list(partner)
+        if "keypoints" in box:
+            assert far(np.ravel(box["keypoints"]), np.ravel(partner["keypoints"])) < 0.5
+        if "mask" in box:
+            masks = [decode_rle(each["mask"]) for each in (box, partner)]
+            different += int((masks[0] != masks[1]).sum())
+            inside += int(masks[0].sum())
+    assert ("keypoints" in one[0]) == ("face" in name)
+    assert (inside > 0) == ("seg" in name)
+    # Two generations of OpenCV blend pixels in ways that differ a little: at the masks' borders.
+    assert different <= 0.003 * inside
+
+
+def far(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
+    return max(abs(a - b) for a, b in zip(first, second, strict=True))
+
+
+def test_thresholds_are_those_of_the_task(
+    shared: Path, converted: Callable[[str], tuple[Path, dict[str, Any]]], tmp_path: Path
+) -> None:
+    model, _ = converted("random-yolov5nu")
+    picture = shared / "images" / "bus.jpg"
+    ours, theirs = detect_both_ways(tmp_path, picture, "--weights", model)
+    assert len(ours[0]["detections"]) == len(theirs[0]["detections"]) > 10
+    _, less = detect_both_ways(tmp_path, picture, "--weights", model, "--iou-thres", "0.45")
+    assert len(less[0]["detections"]) < len(theirs[0]["detections"])
+
+
+@pytest.mark.parametrize("name", ["random-v7.0-n-cls", "random-v6.2-n-cls"])
+def test_classes_are_the_same(
+    shared: Path, converted: Callable[[str], tuple[Path, dict[str, Any]]], name: str
+) -> None:
+    model, _ = converted(name)
+    classifier = Classifier(model)
+    for picture in ("bus.jpg", "zidane.jpg"):
+        path = shared / "images" / picture
+        done = run(program("yolov5_dnn_classify"), model, path)
+        assert done.returncode == 0, done.stderr
+        guesses = classifier(read_image(path)).top(5)
+        expected = "  ".join(f"{guess.name} {guess.probability:.2f}" for guess in guesses)
+        assert done.stdout == f"{path}  {expected}\n"
+    refused = run(program("yolov5-detect"), path, "--weights", model)
+    assert refused.returncode == 2
+    assert "is no model to detect with; it is for Classifier" in refused.stderr
+
+
+@pytest.fixture(scope="module")
 def red_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     onnx_models = pytest.importorskip("tests.onnx_models", reason="needs the onnx package, to make a model")
     return onnx_models.write(tmp_path_factory.mktemp("red") / "red.onnx")
@@ -448,6 +534,17 @@ def test_classes_and_thresholds_mean_the_same(red_model: Path, photographs: Path
     ):
         ours, theirs = detect_both_ways(tmp_path, photographs, "--weights", red_model, *options)
         assert not "".join(differences(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("tiles", ["320", "200"])
+def test_tiles_give_the_same_detections(tmp_path: Path, tiles: str) -> None:
+    """With the model that comes with both."""
+    picture = ROOT / "samples" / "cluttered.jpg"
+    (ours,), (theirs,) = detect_both_ways(tmp_path, picture, "--tiles", tiles)
+    assert len(ours["detections"]) > 5
+    assert not differences(ours, theirs)
+    order = [[box["class_id"] for box in each["detections"]] for each in (ours, theirs)]
+    assert order[0] == order[1]
 
 
 @pytest.fixture
@@ -529,6 +626,7 @@ WRONG: dict[str, Callable[[Path], list[str | Path]]] = {
     "one number or two": lambda model: [__file__, "--weights", model, "--imgsz", "64", "64", "64"],
     "from 0 to 1": lambda model: [__file__, "--weights", model, "--conf-thres", "2"],
     "is not a number": lambda model: [__file__, "--weights", model, "--iou-thres", "0.5x"],
+    "at least 32 pixels, not 31": lambda model: [__file__, "--weights", model, "--tiles", "31"],
     "is less than 1": lambda model: [__file__, "--weights", model, "--max-det", "0"],
     "there is no class 'green'": lambda model: [__file__, "--weights", model, "--classes", "green"],
     "there is no device 'abacus'; this OpenCV can use cpu": lambda model: [

@@ -215,6 +215,19 @@ def test_the_budget_of_pixels_holds_for_every_format(tmp_path: Path, data: bytes
         read_image(path)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"II+\0" + struct.pack("<HHQ", 8, 0, 1 << 63),
+        b"P6 -5 -7 255\n",
+        b"P7\nWIDTH -3\nHEIGHT -3\nENDHDR\n",
+        b"\xff\x4f\xff\x51" + struct.pack(">HHIIII", 47, 0, 10, 20, 4000, 4000),
+    ],
+)
+def test_what_fuzzing_found_is_no_header(data: bytes) -> None:
+    assert read_header(data + bytes(64)) is None
+
+
 def test_the_budget_of_pixels_is_an_argument(tmp_path: Path) -> None:
     path = tmp_path / "small.png"
     path.write_bytes(encode(red_picture(), ".png"))

@@ -29,6 +29,9 @@ if shutil.which("git") is None or not (ROOT / ".git").exists():
 
 NOT_HERE = {
     "python -m pytest": ".ci/run python does it; this test in this test would not end",
+    "tests/fuzz/run": ".ci/run fuzz does it",
+    "-m runtime.serve": "serves until it is stopped; tests/test_serve.py talks to it",
+    "http.server": "serves until it is stopped; tests/test_web.py opens the page",
     "WITH_CUDA": "needs the CUDA toolkit and OpenCV's sources",
     "opencv-build": "needs the CUDA toolkit and OpenCV's sources",
     "opencv-cuda": "needs a CUDA card",

@@ -252,7 +252,14 @@ inline void check_display() {
 // Shows a picture, a still one until a key is pressed; false if that is Esc or q: no more, please.
 inline bool show(const cv::Mat& picture, bool still) {
     const char* const title = "yolov5-dnn";
-    cv::namedWindow(title, cv::WINDOW_NORMAL | cv::WINDOW_KEEPRATIO);
+    static cv::Size size;
+    if (picture.size() != size) {  // not for every frame: the user may have chosen another size
+        size = picture.size();
+        cv::namedWindow(title, cv::WINDOW_NORMAL | cv::WINDOW_KEEPRATIO | cv::WINDOW_GUI_NORMAL);
+        const double scale =
+            std::min({1.0, 1280.0 / size.width, 720.0 / size.height});  // nothing tells the screen's size
+        cv::resizeWindow(title, std::max(1, cvRound(size.width * scale)), std::max(1, cvRound(size.height * scale)));
+    }
     cv::imshow(title, picture);
     const auto is_open = [title] { return cv::getWindowProperty(title, cv::WND_PROP_VISIBLE) >= 1; };
     int key = cv::waitKey(1);

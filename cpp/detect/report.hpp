@@ -54,6 +54,7 @@ public:
         sum_.forward += timings.forward;
         sum_.decode += timings.decode;
         sum_.nms += timings.nms;
+        found_ += static_cast<int>(detections.size());
         for (const yolov5_dnn::Detection& found : detections) ++counts_[found.class_id];
     }
 
@@ -71,8 +72,10 @@ public:
         counts_.clear();
     }
 
-    void problem(const std::string& text) {
-        std::cerr << "error: " << visible(text, 4000) << '\n';
+    void problem(const std::string& text, bool of_source = false) {
+        std::cerr << "error: ";
+        if (of_source && sources_ > 1) std::cerr << '[' << number_ + 1 << '/' << sources_ << "] ";
+        std::cerr << visible(text, 4000) << '\n';
         ++failed_;
     }
 
@@ -89,10 +92,12 @@ public:
     }
 
     int failed() const { return failed_; }
+    int looked() const { return images_ + frames_; }
+    int found() const { return found_; }
 
 private:
     std::size_t sources_, number_ = 0;
-    int images_ = 0, frames_ = 0, failed_ = 0;
+    int images_ = 0, frames_ = 0, failed_ = 0, found_ = 0;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 
     // of the source at hand

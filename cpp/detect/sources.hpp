@@ -132,8 +132,8 @@ struct Frame {
     double fps = 0;  // of its video or stream
 };
 
-// Calls `use` on each picture of a source until it returns false. Throws InputError if the source cannot be read.
-inline void read(const Source& source, int max_pixels, const std::function<bool(const Frame&)>& use) {
+// Calls `use` on each picture of a source, of videos every `vid_stride`-th, until it returns false. Throws InputError if the source cannot be read.
+inline void read(const Source& source, int max_pixels, int vid_stride, const std::function<bool(const Frame&)>& use) {
     Frame frame;
     if (source.kind == Kind::image) {
         // Not by imread, because that takes no Chinese names on Windows.
@@ -168,9 +168,10 @@ inline void read(const Source& source, int max_pixels, const std::function<bool(
     }
     if (!capture.isOpened()) throw InputError(source.name + ": cannot be opened as a video or stream");
     const double fps = capture.get(cv::CAP_PROP_FPS);
-    frame.fps = fps > 0 && fps <= 1000 ? fps : 25;
-    while (!interrupted && capture.read(frame.image)) {
-        ++frame.index;
+    frame.fps = (fps > 0 && fps <= 1000 ? fps : 25) / vid_stride;
+    while (!interrupted && capture.grab()) {
+        if (++frame.index % vid_stride) continue;
+        if (!capture.retrieve(frame.image)) break;
         if (!use(frame)) return;
     }
     if (frame.index < 0) throw InputError(source.name + ": the video has no frame that can be read");

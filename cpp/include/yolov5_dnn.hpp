@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// YOLOv5 detection with OpenCV alone:
+// YOLOv5 with OpenCV alone:
 //
 //     yolov5_dnn::Detector detector("model.onnx");
 //     for (const auto& found : detector.detect(cv::imread("bus.jpg")))
 //         std::cout << detector.info().names[found.class_id] << ' ' << found.score << ' ' << found.box << '\n';
+//
+// A Segmenter's detections have masks, those of a face model keypoints; a Classifier tells what a whole picture shows:
+//
+//     yolov5_dnn::Classifier classifier("model-cls.onnx");
+//     for (const auto& guess : classifier.classify(cv::imread("apple.jpg")).top(3))
+//         std::cout << classifier.info().names[guess.class_id] << ' ' << guess.probability << '\n';
 //
 // Model files come from `python -m convert CHECKPOINT.pt`. What it does not do: read pictures and videos (that is
 // OpenCV's business), read checkpoints, train.
 //
 // Functions have the names and the arithmetic of the Python package `runtime`, file for file. What is large is written
 // into a variable of the caller's, which is only reallocated when it has to grow: from the second image of a size on,
-// nothing here allocates but the result. Anything refused is a DetectorError. What is in `detail` may change.
+// detection allocates nothing but the result. Anything refused is a DetectorError. What is in `detail` may change.
 //
 // C++17; OpenCV 4.5.4 to 5: core, imgproc and dnn.
 
@@ -33,13 +39,16 @@
 #include "yolov5_dnn/devices.hpp"
 #include "yolov5_dnn/model_info.hpp"
 #include "yolov5_dnn/model_file.hpp"
+#include "yolov5_dnn/exports.hpp"
 #include "yolov5_dnn/letterbox.hpp"
 #include "yolov5_dnn/crop.hpp"
 #include "yolov5_dnn/network.hpp"
 #include "yolov5_dnn/candidates.hpp"
 #include "yolov5_dnn/decode.hpp"
+#include "yolov5_dnn/decoded.hpp"
 #include "yolov5_dnn/anchor_free.hpp"
 #include "yolov5_dnn/nms.hpp"
+#include "yolov5_dnn/tiles.hpp"
 #include "yolov5_dnn/tasks.hpp"
 
 #endif  // YOLOV5_DNN_HPP

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// YOLOv5 detection with OpenCV alone:
+// YOLOv5 with OpenCV alone:
 //
 //     yolov5_dnn::Detector detector("model.onnx");
 //     for (const auto& found : detector.detect(cv::imread("bus.jpg")))
 //         std::cout << detector.info().names[found.class_id] << ' ' << found.score << ' ' << found.box << '\n';
+//
+// A Segmenter's detections have masks, those of a face model keypoints; a Classifier tells what a whole picture shows:
+//
+//     yolov5_dnn::Classifier classifier("model-cls.onnx");
+//     for (const auto& guess : classifier.classify(cv::imread("apple.jpg")).top(3))
+//         std::cout << classifier.info().names[guess.class_id] << ' ' << guess.probability << '\n';
 //
 // Model files come from `python -m convert CHECKPOINT.pt`. What it does not do: read pictures and videos (that is
 // OpenCV's business), read checkpoints, train.
 //
 // Functions have the names and the arithmetic of the Python package `runtime`, file for file. What is large is written
 // into a variable of the caller's, which is only reallocated when it has to grow: from the second image of a size on,
-// nothing here allocates but the result. Anything refused is a DetectorError. What is in `detail` may change.
+// detection allocates nothing but the result. Anything refused is a DetectorError. What is in `detail` may change.
 //
 // C++17; OpenCV 4.5.4 to 5: core, imgproc and dnn.
 //
@@ -26,15 +32,19 @@
 struct Options {
     std::string device = "cpu";  // one of `available_devices()`
     cv::Size imgsz;              // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
-    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the worse
-    // ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and 0.7 for
-    // the overlap of models without anchors.
+    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the
+    // worse ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and
+    // 0.7 for the overlap of models without anchors.
     std::optional<double> conf_thres, iou_thres;
     int max_det = 1000;                // the most boxes an image may have
     std::vector<std::string> classes;  // names or numbers of the only classes to look for; empty = all
     bool agnostic_nms = false;         // let boxes of different classes suppress each other, too
     bool multi_label = false;          // give a box every class that scores high enough: what evaluations do
     bool rect = true;                  // pad as little as the network allows; false: always to the full imgsz
+    // Look at the whole image and also at overlapping tiles of so many pixels a side: for objects that would be too small
+    // for the network if a large image were scaled down to its input. The model's input size is a good choice; a forward
+    // pass for each tile is the price.
+    std::optional<int> tiles;
 
     // These replace the model file's; all three serve a file without metadata.
     std::vector<std::string> names;
@@ -99,13 +109,13 @@ struct ClassifierOptions {
     // Side of the square that the image's middle is scaled to, 0 for the model's own. Only a model of free input size
     // takes another, rounded up to a multiple of its size_multiple.
     int imgsz = 0;
-    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is as
-    // YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
+    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is
+    // as YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
     std::string crop;
 };
 
-// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call through
-// at a time.
+// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call
+// through at a time.
 class Classifier {
 public:
     // `model` is a file made by `python -m convert`.
@@ -174,8 +184,8 @@ struct Mask {
 
 // ----------------------------------------------------------------------------------------------------------------- rle
 
-// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part of
-// an image of this size; all else is 0.
+// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part
+// of an image of this size; all else is 0.
 std::string encode_rle(const Bitmap& window, cv::Size image);
 
 // ------------------------------------------------------------------------------------------------------ classification
@@ -227,9 +237,9 @@ struct DrawOptions {
 
 // Draws masks, boxes, keypoints and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The
 // first detections, which should be the best, are drawn last, over the others. Boxes, contours and points have a rim in
-// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
-// the image, and where there is no room left, the box alone tells the class, by its colour. OpenCV 4 has letters for
-// ASCII only.
+// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made
+// smaller, and at last cut, to fit into the image, and where there is no room left, the box alone tells the class, by
+// its colour. OpenCV 4 has letters for ASCII only.
 // Returns 8 bits, BGR.
 cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
              const std::vector<std::string>& names, const DrawOptions& options = {});
@@ -383,8 +393,9 @@ void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob);
 // Cuts the largest square from the middle of a BGR image, 8 bits, and scales it to size × size.
 cv::Mat crop_square(const cv::Mat& image, int size);
 
-// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because v6.2
-// scales floats, which are not rounded afterwards.
+// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because
+// v6.2 scales floats, which are not rounded afterwards. It is what cv::resize with INTER_LINEAR makes of floats, without
+// what is cut off, which can be a thousand times as much.
 cv::Mat crop_shorter_side(const cv::Mat& image, int size);
 
 // Turns a BGR image, 8 bits, into a classifier's input: float (1, 3, size, size), RGB. `crop` is "square" or
@@ -488,6 +499,15 @@ void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors,
 void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors, const std::vector<int>& strides,
             const Layout& layout, double conf_thres, bool multi_label, Candidates& found);
 
+// ------------------------------------------------------------------------------------------------------------- decoded
+
+// Chooses the boxes that score above `conf_thres`, in the order of the output, and writes them to `found`. With
+// `objectness` a box is a row of the output, a head of one column: centre x, centre y, width and height in pixels of the
+// network's input, objectness and classes as probabilities. Without, it is a column, and has no objectness. A box is given
+// its best class, or with `multi_label` every class that scores high enough.
+// Throws ModelError if a score or a chosen box is not a number.
+void decode_decoded(const Head& head, bool objectness, double conf_thres, bool multi_label, Candidates& found);
+
 // --------------------------------------------------------------------------------------------------------- anchor_free
 
 // The box of one candidate, x1 y1 x2 y2 in pixels of the network's input. `bins` are the logits of the left, top, right
@@ -495,9 +515,9 @@ void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors,
 cv::Vec4f decode_distances(const float* bins, std::ptrdiff_t plane, int reg_max, cv::Point2f cell,
                            float stride);
 
-// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head has
-// 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best class
-// (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
+// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head
+// has 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best
+// class (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
 // Throws ModelError if a head has no classes, or a class logit is not a number, as when 16-bit arithmetic overflowed.
 void decode_anchor_free(const std::vector<Head>& heads, const std::vector<int>& strides, int reg_max,
                         double conf_thres, bool multi_label, Candidates& found);
@@ -515,6 +535,33 @@ float iou(const cv::Vec4f& a, const cv::Vec4f& b);
 // given. The IoU of floats is compared with the threshold as a double, as torchvision does it. Writes the indices of
 // the chosen ones to `kept`, best first, at most `max_det`.
 void nms(const Candidates& candidates, double iou_thres, int max_det, bool agnostic, std::vector<int>& kept);
+
+// --------------------------------------------------------------------------------------------------------------- tiles
+
+constexpr int min_tile = 32;           // pixels
+constexpr double tile_overlap = 0.25;  // of a tile's side that its neighbour shows, too, at least
+
+// A part of an image, in pixels.
+struct Window {
+    int left = 0, top = 0, right = 0, bottom = 0;
+};
+
+// Lays tiles of `side` × `side` pixels, at least `min_tile`, over an image, evenly, as few as overlap by `tile_overlap`.
+// Gives the whole image first, then the tiles row by row; for an image no larger than a tile, only itself.
+std::vector<Window> tile_windows(cv::Size image, int side);
+
+// Makes one answer of what was found in each window, each in its own window's pixels.
+//
+// Whole boxes compete as in `nms`. A piece, cut off by a tile's edge, that shows the same as a whole box of its class in
+// what both their windows see, gives way to it; pieces that show the same become one box around all of them, with the
+// best one's score. (With `agnostic`, of any class.) A mask becomes the union of its pieces; keypoints are those of the
+// best piece.
+//
+// Gives detections in the image's pixels, best first, at most `max_det`. Throws InputError if there are not as many
+// parts as windows.
+std::vector<Detection> merge_windows(const std::vector<std::vector<Detection>>& parts,
+                                     const std::vector<Window>& windows, cv::Size image, double iou_thres,
+                                     int max_det, bool agnostic = false);
 
 // --------------------------------------------------------------------------------------------------------------- tasks
 
@@ -558,6 +605,7 @@ const Task& find_task(const std::string& name, const std::function<bool(const st
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
@@ -587,6 +635,10 @@ const Task& find_task(const std::string& name, const std::function<bool(const st
 #include <opencv2/dnn.hpp>
 #include <opencv2/imgproc.hpp>
 
+#if defined(__GLIBC__) && CV_VERSION_MAJOR >= 5
+#include <malloc.h>
+#endif
+
 namespace yolov5_dnn {
 
 // ------------------------------------------------------------------------------------------------------------- unicode
@@ -599,6 +651,26 @@ namespace detail {
 inline std::string utf8(const std::filesystem::path& path) {
     const auto text = path.u8string();  // made of char8_t from C++20 on
     return std::string(text.begin(), text.end());
+}
+
+// Appends a character by its code point.
+inline void append_utf8(std::string& text, unsigned code) {
+    const auto append = [&text](unsigned byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
+    if (code < 0x80) {
+        append(code);
+    } else if (code < 0x800) {
+        append(0xC0 | (code >> 6));
+        append(0x80 | (code & 0x3F));
+    } else if (code < 0x10000) {
+        append(0xE0 | (code >> 12));
+        append(0x80 | ((code >> 6) & 0x3F));
+        append(0x80 | (code & 0x3F));
+    } else {
+        append(0xF0 | (code >> 18));
+        append(0x80 | ((code >> 12) & 0x3F));
+        append(0x80 | ((code >> 6) & 0x3F));
+        append(0x80 | (code & 0x3F));
+    }
 }
 
 // Length in bytes of the UTF-8 character at text[at], or 0 if there is none, or a broken, overlong or surrogate one.
@@ -806,8 +878,10 @@ inline double logit(double probability) {
 // Views the output `blob` of a network, float (N, channels, ny, nx), at one image of the batch.
 // Throws ModelError if it has another form.
 inline Head head_of(const cv::Mat& blob, int image = 0) {
-    if (blob.dims != 4 || blob.type() != CV_32F || !blob.isContinuous() || image < 0 || image >= blob.size[0])
+    if (blob.dims < 3 || blob.dims > 4 || blob.type() != CV_32F || !blob.isContinuous() || image < 0 ||
+        image >= blob.size[0])
         throw ModelError("a head must be a float map of shape (N, channels, ny, nx)");
+    if (blob.dims == 3) return {blob.ptr<float>(image), blob.size[1], 1, blob.size[2]};
     return {blob.ptr<float>(image), blob.size[1], blob.size[2], blob.size[3]};
 }
 
@@ -1074,9 +1148,9 @@ inline void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob) {
 // A mask is σ(coefficients · prototypes), cut to its box, scaled up to the canvas and compared with a half:
 // https://github.com/ultralytics/yolov5/blob/v7.0/utils/segment/general.py (process_mask).
 //
-// Only what lies within a mask's box is ever computed, and kept at the resolution of the canvas, a byte a pixel: n masks
-// take at most n · H · W bytes for a network input of H × W, whatever the image's size. The image's own pixels are made
-// when they are asked for.
+// Only what lies within a mask's box is ever computed, and kept at the resolution of the canvas, a byte a pixel: n
+// masks take at most n · H · W bytes for a network input of H × W, whatever the image's size. The image's own pixels
+// are made when they are asked for.
 
 // Where a mask may be: `pixels`, 8 bits, from `corner` on, 255 for what belongs to it and 0 for the rest. Everything
 // else is outside it.
@@ -1260,214 +1334,6 @@ inline Device find_device(const std::string& name) {
     }
     throw DeviceError("there is no device '" + name + "'; this OpenCV can use " + usable);
 }
-
-// ---------------------------------------------------------------------------------------------------------------- json
-//
-// JSON, which the values of a model file's metadata are written in.
-
-namespace detail {
-
-constexpr int max_json_depth = 16;
-
-// A JSON value. Of an object, `keys` lies beside `items`.
-struct Json {
-    enum class Type { null, boolean, number, string, array, object };
-    Type type = Type::null;
-    bool boolean = false;
-    double number = 0;
-    std::string string;
-    std::vector<std::string> keys;
-    std::vector<Json> items;
-};
-
-// Reads one JSON text (RFC 8259) and accepts nothing else. Throws Invalid.
-class JsonReader {
-public:
-    static Json read(std::string_view text) {
-        JsonReader reader(text);
-        Json value = reader.value(0);
-        reader.space();
-        if (reader.at_ != text.size()) reader.fail();
-        return value;
-    }
-
-private:
-    explicit JsonReader(std::string_view text) : text_(text) {}
-
-    [[noreturn]] void fail() const { throw Invalid("not JSON from byte " + std::to_string(at_) + " on"); }
-
-    char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
-
-    bool take(char wanted) {
-        if (peek() != wanted || at_ == text_.size()) return false;
-        ++at_;
-        return true;
-    }
-
-    void space() {
-        while (take(' ') || take('\t') || take('\n') || take('\r')) {
-        }
-    }
-
-    bool take_word(std::string_view word) {
-        if (text_.substr(at_, word.size()) != word) return false;
-        at_ += word.size();
-        return true;
-    }
-
-    Json value(int depth) {
-        if (depth > max_json_depth) fail();
-        Json json;
-        space();
-        if (take('{')) {
-            json.type = Json::Type::object;
-            for (bool more = !take_end('}'); more; more = take_comma('}')) {
-                space();
-                json.keys.push_back(string());
-                space();
-                if (!take(':')) fail();
-                json.items.push_back(value(depth + 1));
-            }
-        } else if (take('[')) {
-            json.type = Json::Type::array;
-            for (bool more = !take_end(']'); more; more = take_comma(']')) json.items.push_back(value(depth + 1));
-        } else if (peek() == '"') {
-            json.type = Json::Type::string;
-            json.string = string();
-        } else if (take_word("true")) {
-            json.type = Json::Type::boolean;
-            json.boolean = true;
-        } else if (take_word("false")) {
-            json.type = Json::Type::boolean;
-        } else if (!take_word("null")) {
-            json.type = Json::Type::number;
-            json.number = number();
-        }
-        return json;
-    }
-
-    bool take_end(char end) {
-        space();
-        return take(end);
-    }
-
-    // After an item: true if another one follows, false if the list ends here.
-    bool take_comma(char end) {
-        space();
-        if (take(end)) return false;
-        if (!take(',')) fail();
-        return true;
-    }
-
-    bool take_digits() {
-        const std::size_t first = at_;
-        while (peek() >= '0' && peek() <= '9') ++at_;
-        return at_ > first;
-    }
-
-    double number() {
-        const std::size_t first = at_;
-        take('-');
-        if (!take('0') && !take_digits()) fail();
-        if (take('.') && !take_digits()) fail();
-        if (take('e') || take('E')) {
-            if (!take('+')) take('-');
-            if (!take_digits()) fail();
-        }
-        std::istringstream stream{std::string(text_.substr(first, at_ - first))};
-        stream.imbue(std::locale::classic());  // a decimal point is a point wherever the program runs
-        double number = 0;
-        stream >> number;
-        if (!std::isfinite(number) || stream.fail()) fail();
-        return number;
-    }
-
-    std::string string() {
-        if (!take('"')) fail();
-        std::string text;
-        while (!take('"')) {
-            if (take('\\')) {
-                escape(text);
-            } else {
-                character(text);
-            }
-        }
-        return text;
-    }
-
-    void character(std::string& text) {
-        const std::size_t length = character_length(text_, at_);
-        if (length == 0 || static_cast<unsigned char>(text_[at_]) < 0x20) fail();
-        text.append(text_.substr(at_, length));
-        at_ += length;
-    }
-
-    void escape(std::string& text) {
-        constexpr std::string_view letters = "\"\\/bfnrt";
-        constexpr std::string_view meanings = "\"\\/\b\f\n\r\t";
-        const std::size_t letter = at_ < text_.size() ? letters.find(text_[at_]) : std::string_view::npos;
-        if (letter != std::string_view::npos) {
-            ++at_;
-            text += meanings[letter];
-            return;
-        }
-        if (!take('u')) fail();
-        unsigned code = hex4();
-        if (code >= 0xD800 && code < 0xDC00) {  // the first half of a surrogate pair
-            if (!take('\\') || !take('u')) fail();
-            const unsigned low = hex4();
-            if (low < 0xDC00 || low >= 0xE000) fail();
-            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-        } else if (code >= 0xDC00 && code < 0xE000) {
-            fail();
-        }
-        append_utf8(text, code);
-    }
-
-    unsigned hex4() {
-        unsigned code = 0;
-        for (int i = 0; i < 4; ++i) {
-            const char c = peek();
-            unsigned digit = 0;
-            if (c >= '0' && c <= '9') {
-                digit = static_cast<unsigned>(c - '0');
-            } else if (c >= 'a' && c <= 'f') {
-                digit = static_cast<unsigned>(c - 'a') + 10;
-            } else if (c >= 'A' && c <= 'F') {
-                digit = static_cast<unsigned>(c - 'A') + 10;
-            } else {
-                fail();
-            }
-            code = code * 16 + digit;
-            ++at_;
-        }
-        return code;
-    }
-
-    static void append_utf8(std::string& text, unsigned code) {
-        const auto append = [&text](unsigned byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
-        if (code < 0x80) {
-            append(code);
-        } else if (code < 0x800) {
-            append(0xC0 | (code >> 6));
-            append(0x80 | (code & 0x3F));
-        } else if (code < 0x10000) {
-            append(0xE0 | (code >> 12));
-            append(0x80 | ((code >> 6) & 0x3F));
-            append(0x80 | (code & 0x3F));
-        } else {
-            append(0xF0 | (code >> 18));
-            append(0x80 | ((code >> 12) & 0x3F));
-            append(0x80 | ((code >> 6) & 0x3F));
-            append(0x80 | (code & 0x3F));
-        }
-    }
-
-    std::string_view text_;
-    std::size_t at_ = 0;
-};
-
-}  // namespace detail
 
 // ---------------------------------------------------------------------------------------------------------- model_info
 //
@@ -2113,6 +1979,414 @@ inline void check_function(ProtoReader& reader, const Span& span) {
 
 }  // namespace detail
 
+// ------------------------------------------------------------------------------------------------------------- exports
+//
+// Model files of other exporters, told in this house's own metadata. `export.py` of YOLOv5 and the `ultralytics` package
+// write networks that decode their boxes themselves, to pixels of the input; the shape of their one output tells how:
+//
+//     yolov5   (1, 3 · cells, 5 + nc): centre x, centre y, width, height, objectness, classes
+//     yolov8   (1, 4 + nc, cells): centre x, centre y, width, height, classes
+//
+// where cells = Σ H/s · W/s over the strides s, and scores are probabilities. Their metadata's values are what Python's
+// `str` makes of them: `names` "{0: 'person', 1: 'bicycle'}", `stride` "32", `task` "detect".
+
+namespace detail {
+
+constexpr std::size_t max_classes = 10000;
+
+// A model of another kind than can be run; the text, which follows the file's name, says what it is.
+class ExportError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// Reads the names of the classes: a Python literal, a dict by class id or a list, of strings alone.
+class NamesReader {
+public:
+    // Throws ExportError for anything else.
+    static std::vector<std::string> read(const std::string& text) { return NamesReader(text).names(); }
+
+private:
+    explicit NamesReader(const std::string& text) : text_(text) {}
+
+    [[noreturn]] void fail() const {
+        throw ExportError("has names in its metadata that break at '" + visible(text_.substr(at_), 40) + "'");
+    }
+
+    char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+    void space() {
+        while (peek() == ' ' || peek() == '\n' || peek() == '\t' || peek() == '\r') ++at_;
+    }
+
+    bool take(char wanted) {
+        space();
+        if (peek() != wanted || at_ >= text_.size()) return false;
+        ++at_;
+        return true;
+    }
+
+    std::vector<std::string> names() {
+        const bool dict = take('{');
+        if (!dict && !take('['))
+            throw ExportError("has names in its metadata that are no dict or list: '" + visible(text_, 60) + "'");
+        const char end = dict ? '}' : ']';
+        std::map<std::size_t, std::string> found;
+        while (!take(end)) {
+            std::size_t number = found.size();
+            if (dict) {
+                number = whole();
+                if (!take(':')) fail();
+            }
+            found[number] = string();
+            if (found.size() > max_classes)
+                throw ExportError("has more than " + std::to_string(max_classes) + " names in its metadata");
+            if (take(end)) break;
+            if (!take(',')) fail();
+        }
+        space();
+        if (at_ != text_.size()) fail();
+        std::vector<std::string> names;
+        for (const auto& [number, name] : found) {
+            if (number != names.size()) break;
+            names.push_back(name);
+        }
+        if (names.empty() || names.size() != found.size())
+            throw ExportError("has names in its metadata whose numbers are not 0, 1, 2, …");
+        return names;
+    }
+
+    std::size_t whole() {
+        space();
+        std::size_t value = 0, digits = 0;
+        for (; peek() >= '0' && peek() <= '9'; ++at_, ++digits)
+            value = 10 * value + static_cast<std::size_t>(peek() - '0');
+        if (digits == 0 || digits > 9) fail();
+        return value;
+    }
+
+    std::string string() {
+        space();
+        const char quote = peek();
+        if (quote != '\'' && quote != '"') fail();
+        ++at_;
+        std::string value;
+        while (peek() != quote) {
+            if (at_ >= text_.size()) fail();
+            const char letter = text_[at_++];
+            if (letter != '\\') {
+                value += letter;
+                continue;
+            }
+            if (at_ >= text_.size()) fail();
+            value += escape(text_[at_++]);
+        }
+        ++at_;
+        return value;
+    }
+
+    std::string escape(char letter) {
+        if (letter == 'n') return "\n";
+        if (letter == 'r') return "\r";
+        if (letter == 't') return "\t";
+        const std::size_t digits = letter == 'x' ? 2 : letter == 'u' ? 4 : letter == 'U' ? 8 : 0;
+        const std::string hexadecimal = text_.substr(at_, digits);
+        const bool is_code = digits && hexadecimal.size() == digits &&
+                             hexadecimal.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+        if (!is_code) return std::string(1, letter);
+        at_ += digits;
+        const std::uint64_t code = std::stoull(hexadecimal, nullptr, 16);
+        const bool is_character = code < 0x110000 && (code < 0xD800 || code >= 0xE000);
+        std::string character;
+        append_utf8(character, is_character ? static_cast<unsigned>(code) : 0xFFFD);
+        return character;
+    }
+
+    const std::string& text_;
+    std::size_t at_ = 0;
+};
+
+inline std::string json_names(const std::vector<std::string>& names) {
+    std::string json;
+    for (const std::string& name : names) {
+        json += json.empty() ? "[\"" : ", \"";
+        for (const char c : name) {
+            constexpr const char* digits = "0123456789abcdef";
+            if (c == '"' || c == '\\') json += '\\';
+            if (static_cast<unsigned char>(c) >= 0x20) {
+                json += c;
+            } else {
+                json += std::string("\\u00") + digits[c >> 4] + digits[c & 15];
+            }
+        }
+        json += '"';
+    }
+    return json + "]";
+}
+
+inline std::string what_it_is(const std::vector<Sides>& outputs) {
+    std::string shapes;
+    bool five = false;
+    for (const Sides& sides : outputs) {
+        std::string shape;
+        for (const std::int64_t side : sides) shape += (shape.empty() ? "" : ", ") + std::to_string(side);
+        shapes += (shapes.empty() ? "(" : " and (") + shape + ")";
+        five = five || sides.size() == 5;
+    }
+    std::string kind = "no detector that is known here";
+    if (five) kind = "a YOLOv5 whose head maps are of another order, as export.py up to v6.1 and --train give them";
+    if (outputs[0].size() == 3 && outputs.size() > 1 && outputs[1].size() == 4)
+        kind = "a segmentation network of another exporter";
+    if (outputs[0].size() == 2) kind = "a classifier of another exporter";
+    if (outputs[0].size() == 3 && outputs[0][2] == 6)
+        kind = "an end-to-end export, which only Python with OpenCV 5 runs; export it without NMS";
+    return "is " + kind + ": its outputs are " + shapes;
+}
+
+// Which task of `tasks()` has such an output, by its key, and how many classes there are. Throws ExportError.
+inline std::pair<std::string, std::int64_t> layout_of(const std::vector<Sides>& outputs, std::int64_t names,
+                                                      std::int64_t height, std::int64_t width) {
+    if (outputs.size() == 1 && outputs[0].size() == 3) {
+        const std::int64_t a = outputs[0][1], b = outputs[0][2];
+        if (outputs[0][0] != 1)
+            throw ExportError("takes " + std::to_string(outputs[0][0]) + " images at once; export it again for one");
+        std::set<std::int64_t> cells;  // of P4, P5 and P6 networks
+        std::int64_t sum = (height / 8) * (width / 8);
+        for (const std::int64_t stride : {16, 32, 64}) cells.insert(sum += (height / stride) * (width / stride));
+        if (b > 5 && ((a % 3 == 0 && cells.count(a / 3)) || (b - 5 == names && a > 1000)))
+            return {"decoded_rows", b - 5};
+        if (a > 4 && (cells.count(b) || a - 4 == names)) return {"decoded_columns", a - 4};
+        if (b > 6 && b - 5 == names) return {"decoded_rows", b - 5};
+    }
+    throw ExportError(what_it_is(outputs));
+}
+
+// Gives a file's metadata as this house writes it; as it is, unless another exporter wrote the file. `input` is the shape
+// of the input, `outputs` are those of the outputs then.
+// Throws ExportError for a model that is neither one of this house nor one of those above.
+inline std::map<std::string, std::string> own_metadata(const std::map<std::string, std::string>& metadata,
+                                                       const Sides& input, bool dynamic,
+                                                       const std::vector<Sides>& outputs) {
+    bool own = true;
+    for (const Sides& sides : outputs) own = own && sides.size() == 4;
+    for (const char* const key : {"strides", "anchors", "reg_max", "masks", "keypoints", "crop"})
+        own = own || metadata.count(key);
+    if (own) return metadata;
+    const auto text = [&](const char* key, const char* otherwise) {
+        const auto entry = metadata.find(key);
+        return entry == metadata.end() ? std::string(otherwise) : entry->second;
+    };
+    if (text("task", "detect") != "detect")
+        throw ExportError("is an export for the task '" + visible(text("task", ""), 40) +
+                          "', and of exports only detectors are run");
+    std::vector<std::string> names;
+    if (metadata.count("names")) names = NamesReader::read(metadata.at("names"));
+    const auto [layout, classes] = layout_of(outputs, static_cast<std::int64_t>(names.size()), input[2], input[3]);
+    if (names.empty())
+        for (std::int64_t number = 0; number < classes; ++number) names.push_back("class" + std::to_string(number));
+    const std::string stride = text("stride", "32");
+    if (stride.empty() || stride.size() > 4 || stride[0] == '0' ||
+        stride.find_first_not_of("0123456789") != std::string::npos)
+        throw ExportError("has a stride '" + visible(stride, 40) + "' in its metadata");
+    return {{"producer", text("producer", "")},
+            {"task", "\"detect\""},
+            {"names", json_names(names)},
+            {layout, "true"},
+            {"imgsz", "[" + std::to_string(input[2]) + ", " + std::to_string(input[3]) + "]"},
+            {"size_multiple", stride},
+            {"dynamic", dynamic ? "true" : "false"}};
+}
+
+}  // namespace detail
+
+// ---------------------------------------------------------------------------------------------------------------- json
+//
+// JSON, which the values of a model file's metadata are written in.
+
+namespace detail {
+
+constexpr int max_json_depth = 16;
+
+// A JSON value. Of an object, `keys` lies beside `items`.
+struct Json {
+    enum class Type { null, boolean, number, string, array, object };
+    Type type = Type::null;
+    bool boolean = false;
+    double number = 0;
+    std::string string;
+    std::vector<std::string> keys;
+    std::vector<Json> items;
+};
+
+// Reads one JSON text (RFC 8259) and accepts nothing else. Throws Invalid.
+class JsonReader {
+public:
+    static Json read(std::string_view text) {
+        JsonReader reader(text);
+        Json value = reader.value(0);
+        reader.space();
+        if (reader.at_ != text.size()) reader.fail();
+        return value;
+    }
+
+private:
+    explicit JsonReader(std::string_view text) : text_(text) {}
+
+    [[noreturn]] void fail() const { throw Invalid("not JSON from byte " + std::to_string(at_) + " on"); }
+
+    char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+    bool take(char wanted) {
+        if (peek() != wanted || at_ == text_.size()) return false;
+        ++at_;
+        return true;
+    }
+
+    void space() {
+        while (take(' ') || take('\t') || take('\n') || take('\r')) {
+        }
+    }
+
+    bool take_word(std::string_view word) {
+        if (text_.substr(at_, word.size()) != word) return false;
+        at_ += word.size();
+        return true;
+    }
+
+    Json value(int depth) {
+        if (depth > max_json_depth) fail();
+        Json json;
+        space();
+        if (take('{')) {
+            json.type = Json::Type::object;
+            for (bool more = !take_end('}'); more; more = take_comma('}')) {
+                space();
+                json.keys.push_back(string());
+                space();
+                if (!take(':')) fail();
+                json.items.push_back(value(depth + 1));
+            }
+        } else if (take('[')) {
+            json.type = Json::Type::array;
+            for (bool more = !take_end(']'); more; more = take_comma(']')) json.items.push_back(value(depth + 1));
+        } else if (peek() == '"') {
+            json.type = Json::Type::string;
+            json.string = string();
+        } else if (take_word("true")) {
+            json.type = Json::Type::boolean;
+            json.boolean = true;
+        } else if (take_word("false")) {
+            json.type = Json::Type::boolean;
+        } else if (!take_word("null")) {
+            json.type = Json::Type::number;
+            json.number = number();
+        }
+        return json;
+    }
+
+    bool take_end(char end) {
+        space();
+        return take(end);
+    }
+
+    // After an item: true if another one follows, false if the list ends here.
+    bool take_comma(char end) {
+        space();
+        if (take(end)) return false;
+        if (!take(',')) fail();
+        return true;
+    }
+
+    bool take_digits() {
+        const std::size_t first = at_;
+        while (peek() >= '0' && peek() <= '9') ++at_;
+        return at_ > first;
+    }
+
+    double number() {
+        const std::size_t first = at_;
+        take('-');
+        if (!take('0') && !take_digits()) fail();
+        if (take('.') && !take_digits()) fail();
+        if (take('e') || take('E')) {
+            if (!take('+')) take('-');
+            if (!take_digits()) fail();
+        }
+        std::istringstream stream{std::string(text_.substr(first, at_ - first))};
+        stream.imbue(std::locale::classic());  // a decimal point is a point wherever the program runs
+        double number = 0;
+        stream >> number;
+        if (!std::isfinite(number) || stream.fail()) fail();
+        return number;
+    }
+
+    std::string string() {
+        if (!take('"')) fail();
+        std::string text;
+        while (!take('"')) {
+            if (take('\\')) {
+                escape(text);
+            } else {
+                character(text);
+            }
+        }
+        return text;
+    }
+
+    void character(std::string& text) {
+        const std::size_t length = character_length(text_, at_);
+        if (length == 0 || static_cast<unsigned char>(text_[at_]) < 0x20) fail();
+        text.append(text_.substr(at_, length));
+        at_ += length;
+    }
+
+    void escape(std::string& text) {
+        constexpr std::string_view letters = "\"\\/bfnrt";
+        constexpr std::string_view meanings = "\"\\/\b\f\n\r\t";
+        const std::size_t letter = at_ < text_.size() ? letters.find(text_[at_]) : std::string_view::npos;
+        if (letter != std::string_view::npos) {
+            ++at_;
+            text += meanings[letter];
+            return;
+        }
+        if (!take('u')) fail();
+        unsigned code = hex4();
+        if (code >= 0xD800 && code < 0xDC00) {  // the first half of a surrogate pair
+            if (!take('\\') || !take('u')) fail();
+            const unsigned low = hex4();
+            if (low < 0xDC00 || low >= 0xE000) fail();
+            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        } else if (code >= 0xDC00 && code < 0xE000) {
+            fail();
+        }
+        append_utf8(text, code);
+    }
+
+    unsigned hex4() {
+        unsigned code = 0;
+        for (int i = 0; i < 4; ++i) {
+            const char c = peek();
+            unsigned digit = 0;
+            if (c >= '0' && c <= '9') {
+                digit = static_cast<unsigned>(c - '0');
+            } else if (c >= 'a' && c <= 'f') {
+                digit = static_cast<unsigned>(c - 'a') + 10;
+            } else if (c >= 'A' && c <= 'F') {
+                digit = static_cast<unsigned>(c - 'A') + 10;
+            } else {
+                fail();
+            }
+            code = code * 16 + digit;
+            ++at_;
+        }
+        return code;
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+};
+
+}  // namespace detail
+
 // -------------------------------------------------------------------------------------------------------- model_shapes
 //
 // How much a network computes and holds at an input size: the shapes of all its values, from its graph alone. One rule
@@ -2257,9 +2531,9 @@ inline Made broadcast(Operands& o) {
 }
 
 // Kernel, strides, dilations and pads of a convolution or pooling, each checked.
-class Window {
+class SlidingWindow {
 public:
-    Window(const Operands& o, const Sides& its_kernel, std::size_t rank) {
+    SlidingWindow(const Operands& o, const Sides& its_kernel, std::size_t rank) {
         need(rank >= 1 && rank <= 3, "it has not one to three sides to slide along");
         kernel = o.integers("kernel_shape", its_kernel);
         strides = o.integers("strides", Sides(rank, 1));
@@ -2317,7 +2591,7 @@ inline Made conv(Operands& o) {
     need(group >= 1 && x[1] == product(weight[1], group) && weight[0] % group == 0,
          std::to_string(group) + " groups do not fit the channels");
     need(!o.has(2) || o.shape(2) == Sides{weight[0]}, "its bias has another length");
-    const Window window(o, part_of(weight, 2, weight.size()), x.size() - 2);
+    const SlidingWindow window(o, part_of(weight, 2, weight.size()), x.size() - 2);
     need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
     const Sides made = joined({x[0], weight[0]}, window.slid(x));
     o.work = product(product(count_of(made), weight[1]), window.area);
@@ -2332,7 +2606,7 @@ inline Made conv_transpose(Operands& o) {
          std::to_string(group) + " groups do not fit the channels");
     need(!o.has(2) || o.shape(2) == Sides{product(weight[1], group)}, "its bias has another length");
     const std::size_t rank = x.size() - 2;
-    const Window window(o, part_of(weight, 2, weight.size()), rank);
+    const SlidingWindow window(o, part_of(weight, 2, weight.size()), rank);
     need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
     need(window.auto_pad == "NOTSET", "its size is not stated by pads");
     const Sides extra = o.integers("output_padding", Sides(rank, 0));
@@ -2351,7 +2625,7 @@ inline Made conv_transpose(Operands& o) {
 inline Made pool(Operands& o) {
     const Sides& x = o.shape(0);
     need(x.size() >= 3, "it has not one to three sides to slide along");
-    const Window window(o, {}, x.size() - 2);
+    const SlidingWindow window(o, {}, x.size() - 2);
     for (std::size_t i = 0; i < window.pads.size(); ++i)
         need(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
     const Sides made = joined({x[0], x[1]}, window.slid(x));
@@ -2789,9 +3063,9 @@ inline std::string inputs_of(const Node& node, const std::map<std::string, Sides
     return text;
 }
 
-// Checks what the network computes for an input of this shape (N, C, H, W). Throws GraphError, which names the operator
+// Checks what the network computes for an input of this shape (N, C, H, W). Gives the shapes of its outputs. Throws GraphError, which names the operator
 // that does not fit, or the budget.
-inline void check_size(const Graph& graph, const Sides& shape) {
+inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
     std::map<std::string, Sides> shapes;
     for (const auto& tensor : graph.tensors) shapes[tensor.first] = tensor.second.dims;
     if (graph.input_dims[1] != 0 && graph.input_dims[1] != shape[1])
@@ -2808,7 +3082,10 @@ inline void check_size(const Graph& graph, const Sides& shape) {
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
         const Rule rule = find_rule(node.op_type);
-        if (!rule) throw GraphError(node.title + " is of an operator that is unknown here");
+        if (!rule)
+            throw GraphError(node.title + " is of an operator that is unknown here" +
+                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : "") +
+                             (node.op_type == "TopK" ? "; export it again without NMS" : ""));
         for (const auto& attribute : node.attributes)
             if (!is_attribute(attribute.first))
                 throw GraphError(node.title + " has the unknown attribute " + attribute.first);
@@ -2847,6 +3124,9 @@ inline void check_size(const Graph& graph, const Sides& shape) {
                 alive -= count_of(shapes.at(name));
         }
     }
+    std::vector<Sides> outputs;
+    for (const std::string& name : graph.outputs) outputs.push_back(shapes.at(name));
+    return outputs;
 }
 
 }  // namespace detail
@@ -2884,9 +3164,9 @@ inline cv::Vec4f decode_distances(const float* bins, std::ptrdiff_t plane, int r
             (y + distances[3]) * stride};
 }
 
-// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head has
-// 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best class
-// (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
+// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head
+// has 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best
+// class (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
 // Throws ModelError if a head has no classes, or a class logit is not a number, as when 16-bit arithmetic overflowed.
 inline void decode_anchor_free(const std::vector<Head>& heads, const std::vector<int>& strides, int reg_max,
                                double conf_thres, bool multi_label, Candidates& found) {
@@ -2948,6 +3228,43 @@ inline void decode_anchor_free(const std::vector<Head>& heads, const std::vector
             for (std::ptrdiff_t j = 0; j < count; ++j)
                 if (best[static_cast<std::size_t>(j)] > threshold) visit(start + j);
         }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------- decoded
+//
+// From the output of a network that decodes its boxes itself, as other exporters write them, to candidates.
+
+// Chooses the boxes that score above `conf_thres`, in the order of the output, and writes them to `found`. With
+// `objectness` a box is a row of the output, a head of one column: centre x, centre y, width and height in pixels of the
+// network's input, objectness and classes as probabilities. Without, it is a column, and has no objectness. A box is given
+// its best class, or with `multi_label` every class that scores high enough.
+// Throws ModelError if a score or a chosen box is not a number.
+inline void decode_decoded(const Head& head, bool objectness, double conf_thres, bool multi_label, Candidates& found) {
+    // Boxes in rows: what belongs to one lies side by side.
+    cv::Mat output(head.channels, head.nx, CV_32F, const_cast<float*>(head.data));
+    if (!objectness) output = output.t();
+    const int first = objectness ? 5 : 4;
+    const auto threshold = static_cast<float>(conf_thres);
+    found.extra_width = 0;
+    found.resize(0);
+    for (int i = 0; i < output.rows; ++i) {
+        const float* const row = output.ptr<float>(i);
+        const float share = objectness ? row[4] : 1.0F;
+        if (share <= threshold) continue;
+        const auto add = [&](int class_id) {
+            const float score = row[first + class_id] * share;
+            if (!(score > threshold)) return;
+            const float half_w = row[2] / 2, half_h = row[3] / 2;
+            found.xyxy.emplace_back(row[0] - half_w, row[1] - half_h, row[0] + half_w, row[1] + half_h);
+            found.scores.push_back(score);
+            found.class_ids.push_back(class_id);
+        };
+        const float *const classes = row + first, *const end = row + output.cols;
+        if (std::any_of(classes, end, [share](float each) { return std::isnan(each * share); }))
+            throw ModelError(detail::not_finite);
+        if (!multi_label) add(static_cast<int>(std::max_element(classes, end) - classes));
+        for (int k = 0; multi_label && k < end - classes; ++k) add(k);
     }
 }
 
@@ -3068,6 +3385,38 @@ inline Task anchor_free_task() {
             nullptr};
 }
 
+// Networks of other exporters, which decode their boxes themselves, as `exports.hpp` tells them: in rows as of YOLOv5's
+// `export.py`, in columns as of the `ultralytics` package.
+inline Task decoded_rows_task() {
+    return {"detect",
+            {"names", "decoded_rows"},
+            for_boxes,
+            0.25,
+            0.45,
+            [](const ModelInfo&) {},
+            [](const ModelInfo& info, cv::Size) {
+                return std::vector<Output>{{"output0", {1, -1, 5 + class_count(info)}}};
+            },
+            [](const ModelInfo&, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+               Candidates& found) { decode_decoded(heads[0], true, conf_thres, multi_label, found); },
+            nullptr};
+}
+
+inline Task decoded_columns_task() {
+    return {"detect",
+            {"names", "decoded_columns"},
+            for_boxes,
+            0.25,
+            0.7,
+            [](const ModelInfo&) {},
+            [](const ModelInfo& info, cv::Size) {
+                return std::vector<Output>{{"output0", {1, 4 + class_count(info), -1}}};
+            },
+            [](const ModelInfo&, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+               Candidates& found) { decode_decoded(heads[0], false, conf_thres, multi_label, found); },
+            nullptr};
+}
+
 // A box, and which pixels in it belong to the object: each box has `masks` coefficients for the prototypes, the further
 // output `proto`.
 inline Task segment_task() {
@@ -3105,8 +3454,9 @@ inline Task segment_task() {
             }};
 }
 
-// Boxes with keypoints: the faces and their five landmarks of yolov5-face. A point lies at raw · anchor + cell · stride,
-// without a sigmoid and without the boxes' half cell: https://github.com/deepcam-cn/yolov5-face (models/yolo.py).
+// Boxes with keypoints: the faces and their five landmarks of yolov5-face. A point lies at raw · anchor + cell ·
+// stride, without a sigmoid and without the boxes' half cell: https://github.com/deepcam-cn/yolov5-face
+// (models/yolo.py).
 inline Task keypoints_task() {
     return {"keypoints",
             {"names", "anchors", "strides", "keypoints"},
@@ -3167,8 +3517,9 @@ inline Task classify_task() {
 
 // Several kinds of network may share a name: of these the first one whose metadata is there is taken.
 inline const std::vector<Task>& tasks() {
-    static const std::vector<Task> all = {detail::detect_task(), detail::anchor_free_task(), detail::segment_task(),
-                                          detail::keypoints_task(), detail::classify_task()};
+    static const std::vector<Task> all = {
+        detail::detect_task(),  detail::anchor_free_task(), detail::decoded_rows_task(), detail::decoded_columns_task(),
+        detail::segment_task(), detail::keypoints_task(),   detail::classify_task()};
     return all;
 }
 
@@ -3204,6 +3555,29 @@ namespace detail {
 
 constexpr std::uintmax_t max_model_bytes = 0x7FFFFFFF;  // protobuf's own limit
 constexpr const char* how_to_convert = "convert its checkpoint with: python -m convert CHECKPOINT.pt";
+
+// A path for a shell to read.
+inline std::string shell_quoted(const std::string& path) {
+    const auto plain = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || std::strchr("@%+=:,./-_", c);
+    };
+    if (!path.empty() && std::all_of(path.begin(), path.end(), plain)) return path;
+    std::string quoted = "'";
+    for (const char c : path) quoted += c == '\'' ? std::string("'\"'\"'") : std::string(1, c);
+    return quoted + "'";
+}
+
+// Says how a missing model file is made, of the checkpoint beside it if there is one.
+inline std::string how_to_make(const std::filesystem::path& path) {
+    std::error_code error;
+    for (const char* const suffix : {".pt", ".pth"}) {
+        const std::filesystem::path beside = std::filesystem::path(path).replace_extension(suffix);
+        if (std::filesystem::is_regular_file(beside, error))
+            return "convert it with: python -m convert " + shell_quoted(utf8(beside)) + " --output " +
+                   shell_quoted(utf8(path));
+    }
+    return std::string(how_to_convert) + " --output " + shell_quoted(utf8(path));
+}
 
 constexpr std::size_t max_metadata = 100;
 constexpr std::size_t max_text = std::size_t{1} << 20;  // bytes of one text of metadata
@@ -3270,10 +3644,15 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
 
     for (const Span& place : parts.spans("functions")) check_function(reader, place);
     const Graph graph = read_graph(reader, parts.span("graph"));
-    for (const Sides& shape : input_shapes(graph, metadata)) check_size(graph, shape);
+    Sides largest;
+    std::vector<Sides> outputs;
+    for (const Sides& shape : input_shapes(graph, metadata)) {
+        outputs = check_size(graph, shape);
+        largest = shape;
+    }
     for (const Span& place : graph.domains)
         if (buffer[place.tag] == tag_of(7)) buffer[place.tag] = tag_of(onnx::node_unknown);
-    return metadata;
+    return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
 }
 
 // The checks of one metadata value each. They throw Invalid.
@@ -3372,7 +3751,9 @@ inline ModelFile read_model(const std::filesystem::path& path) {
     const std::string name = detail::utf8(path);
     std::error_code error;
     if (!std::filesystem::exists(path, error))
-        throw ModelError("there is no model file " + name + "; " + detail::how_to_convert + " --output " + name);
+        throw ModelError(path.extension() == ".pt" || path.extension() == ".pth"
+                             ? "there is no file " + name
+                             : "there is no model file " + name + "; " + detail::how_to_make(path));
     if (!std::filesystem::is_regular_file(path, error)) throw ModelError(name + " is not a file");
     const std::uintmax_t size = std::filesystem::file_size(path, error);
     if (error) throw ModelError(name + " cannot be read: " + error.message());
@@ -3386,9 +3767,12 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         throw ModelError(name + " cannot be read");
     const std::string_view head(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size());
     if (head.substr(0, 4) == "PK\x03\x04" || head.substr(0, 2) == "\x80\x02")
-        throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; " + detail::how_to_convert);
+        throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; convert it with: python -m convert " +
+                         detail::shell_quoted(name));
     try {
         model.metadata = detail::walk_model(model.buffer);
+    } catch (const detail::ExportError& other) {
+        throw ModelError(name + " " + other.what() + "; " + detail::how_to_convert);
     } catch (const detail::GraphError& refusal) {
         throw ModelError(name + " is refused: " + refusal.what());
     } catch (const detail::Invalid& invalid) {
@@ -3510,8 +3894,8 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
 
 namespace detail {
 
-// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes another
-// size than its own. Throws InputError for a size that it can't have.
+// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes
+// another size than its own. Throws InputError for a size that it can't have.
 inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
     if (imgsz == cv::Size()) return info.imgsz;
     const auto valid = [](int side) { return side > 0 && side <= max_side; };
@@ -3528,8 +3912,8 @@ inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
                      ", or with --focus conv for a free size");
 }
 
-// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError, which
-// calls the file `name`.
+// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError,
+// which calls the file `name`.
 inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& info, cv::Size size,
                                       const std::string& name) {
     const int fold = info.fold;
@@ -3546,12 +3930,33 @@ inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& in
 
 namespace detail {
 
+#if defined(__GLIBC__) && CV_VERSION_MAJOR >= 5
+// Tells glibc to keep large buffers that are freed for the next ones that are asked for.
+//
+// OpenCV 5's new engine asks for its intermediate maps anew in each forward pass. By default glibc takes buffers of that
+// size from the system and gives them back, and each of their pages is zeroed again when it is touched. The process takes
+// no more memory for it. Other systems' C libraries have no such switch, and need none here.
+//
+// glibc before 2.35 takes no threshold above 32 MB. Without one, the other limit is left alone, too: setting either
+// stops glibc from raising both by itself.
+inline void keep_freed_memory() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        if (mallopt(M_MMAP_THRESHOLD, 1 << 30) || mallopt(M_MMAP_THRESHOLD, 32 << 20))
+            mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+    });
+}
+#endif
+
 inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const std::string& name) {
     try {
 #if CV_VERSION_MAJOR >= 5
         // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
         // the one that takes a vector forgets the engine.
         const bool is_cpu = device.name == "cpu";
+#if defined(__GLIBC__)
+        if (is_cpu) keep_freed_memory();
+#endif
         cv::dnn::Net net =
             cv::dnn::readNetFromONNX(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size(),
                                      is_cpu ? cv::dnn::ENGINE_AUTO : cv::dnn::ENGINE_CLASSIC);
@@ -3688,6 +4093,196 @@ inline void nms(const Candidates& candidates, double iou_thres, int max_det, boo
     kept.erase(end, kept.end());
 }
 
+// --------------------------------------------------------------------------------------------------------------- tiles
+//
+// Small objects in large pictures: overlapping tiles at full resolution, the whole picture as well, and one answer from
+// all of them.
+//
+// What a tile's edge cuts through is found in part. A neighbour holds it whole if it is no larger than the overlap, and
+// the whole picture shows it if it is large; what is left are pieces of things in between, which are put together.
+
+constexpr int min_tile = 32;           // pixels
+constexpr double tile_overlap = 0.25;  // of a tile's side that its neighbour shows, too, at least
+
+// A part of an image, in pixels.
+struct Window {
+    int left = 0, top = 0, right = 0, bottom = 0;
+};
+
+namespace detail {
+
+constexpr double cut_edge = 0.015;  // of a window's side: a box that comes so near to an edge of it is cut there
+constexpr float same_share = 0.6F;  // of the smaller one's area, in what two windows see: two boxes show the same thing
+
+// Where tiles start along an axis.
+inline std::vector<int> tile_starts(int length, int side) {
+    if (length <= side) return {0};
+    const int gaps = static_cast<int>(std::ceil((length - side) / (side * (1 - tile_overlap))));
+    std::vector<int> starts;
+    for (int i = 0; i <= gaps; ++i) starts.push_back(round(static_cast<double>(i) * (length - side) / gaps));
+    return starts;
+}
+
+// Brings what was found in a window to the image's pixels.
+inline Detection moved(const Detection& found, const Window& window, cv::Size image) {
+    Detection result = found;
+    result.box += cv::Point2f(static_cast<float>(window.left), static_cast<float>(window.top));
+    for (cv::Point2f& point : result.keypoints)
+        point += cv::Point2f(static_cast<float>(window.left), static_cast<float>(window.top));
+    if (found.mask.empty()) return result;
+    result.mask = {found.mask.window(), {}, image};
+    result.mask.bitmap.corner += cv::Point(window.left, window.top);
+    return result;
+}
+
+// Whether a box, in its window's pixels, reaches an edge of it that is not the image's.
+inline bool is_cut(const cv::Rect2f& box, const Window& window, cv::Size image) {
+    const int width = window.right - window.left, height = window.bottom - window.top;
+    const double margin = cut_edge * std::max(width, height);
+    const cv::Point2f corner = box.br();
+    return (window.left > 0 && box.x < static_cast<float>(margin)) ||
+           (window.top > 0 && box.y < static_cast<float>(margin)) ||
+           (window.right < image.width && corner.x > static_cast<float>(width - margin)) ||
+           (window.bottom < image.height && corner.y > static_cast<float>(height - margin));
+}
+
+// What two boxes, x1 y1 x2 y2, have in common where both their windows see, as a share of the smaller one's area there.
+inline float share_in_common(const cv::Vec4f& box, const Window& window, const cv::Vec4f& other, const Window& others) {
+    const auto low_x = static_cast<float>(std::max(window.left, others.left));
+    const auto low_y = static_cast<float>(std::max(window.top, others.top));
+    const auto high_x = static_cast<float>(std::min(window.right, others.right));
+    const auto high_y = static_cast<float>(std::min(window.bottom, others.bottom));
+    const auto within = [&](const cv::Vec4f& each) {  // windows that see nothing in common leave no area
+        const auto clip = [](float value, float low, float high) { return std::min(std::max(value, low), high); };
+        return cv::Vec4f(clip(each[0], low_x, high_x), clip(each[1], low_y, high_y), clip(each[2], low_x, high_x),
+                         clip(each[3], low_y, high_y));
+    };
+    const auto area = [](float width, float height) { return std::max(width, 0.0F) * std::max(height, 0.0F); };
+    const cv::Vec4f a = within(box), b = within(other);
+    const float common = area(std::min(a[2], b[2]) - std::max(a[0], b[0]), std::min(a[3], b[3]) - std::max(a[1], b[1]));
+    const float smaller = std::min(area(a[2] - a[0], a[3] - a[1]), area(b[2] - b[0], b[3] - b[1]));
+    return common / std::max(smaller, 1e-9F);
+}
+
+// Makes one mask of several of one image, whose bitmaps lie in its pixels.
+inline Mask united(const std::vector<Mask>& masks) {
+    cv::Rect reach;
+    for (const Mask& mask : masks) reach |= cv::Rect(mask.bitmap.corner, mask.bitmap.pixels.size());
+    Mask whole{{reach.tl(), cv::Mat::zeros(reach.size(), CV_8U)}, {}, masks.at(0).image};
+    for (const Mask& mask : masks) {
+        if (mask.bitmap.pixels.empty()) continue;
+        cv::Mat part = whole.bitmap.pixels(cv::Rect(mask.bitmap.corner - reach.tl(), mask.bitmap.pixels.size()));
+        part |= mask.bitmap.pixels;
+    }
+    return whole;
+}
+
+}  // namespace detail
+
+// Lays tiles of `side` × `side` pixels, at least `min_tile`, over an image, evenly, as few as overlap by `tile_overlap`.
+// Gives the whole image first, then the tiles row by row; for an image no larger than a tile, only itself.
+inline std::vector<Window> tile_windows(cv::Size image, int side) {
+    std::vector<Window> windows = {{0, 0, image.width, image.height}};
+    if (std::max(image.width, image.height) <= side) return windows;
+    for (const int top : detail::tile_starts(image.height, side))
+        for (const int left : detail::tile_starts(image.width, side))
+            windows.push_back({left, top, std::min(left + side, image.width), std::min(top + side, image.height)});
+    return windows;
+}
+
+// Makes one answer of what was found in each window, each in its own window's pixels.
+//
+// Whole boxes compete as in `nms`. A piece, cut off by a tile's edge, that shows the same as a whole box of its class in
+// what both their windows see, gives way to it; pieces that show the same become one box around all of them, with the
+// best one's score. (With `agnostic`, of any class.) A mask becomes the union of its pieces; keypoints are those of the
+// best piece.
+//
+// Gives detections in the image's pixels, best first, at most `max_det`. Throws InputError if there are not as many
+// parts as windows.
+inline std::vector<Detection> merge_windows(const std::vector<std::vector<Detection>>& parts,
+                                            const std::vector<Window>& windows, cv::Size image, double iou_thres,
+                                            int max_det, bool agnostic = false) {
+    if (parts.size() != windows.size())
+        throw InputError("there are " + std::to_string(parts.size()) + " parts of " + std::to_string(windows.size()) +
+                         " windows");
+    std::vector<Detection> joined;
+    Candidates boxes;                // of the joined,
+    std::vector<std::size_t> seen;   // and the window of each
+    std::vector<int> whole, pieces;  // indices of the joined
+    for (std::size_t w = 0; w < windows.size(); ++w) {
+        for (const Detection& found : parts[w]) {
+            const bool cut = detail::is_cut(found.box, windows[w], image);
+            (cut ? pieces : whole).push_back(static_cast<int>(joined.size()));
+            joined.push_back(detail::moved(found, windows[w], image));
+            const cv::Rect2f& box = joined.back().box;
+            boxes.xyxy.push_back({box.x, box.y, box.br().x, box.br().y});
+            boxes.scores.push_back(found.score);
+            boxes.class_ids.push_back(found.class_id);
+            seen.push_back(w);
+        }
+    }
+
+    struct Group {
+        bool cut = false;                  // whether it is of pieces
+        std::vector<std::size_t> members;  // indices of the joined, best first
+    };
+    std::vector<Group> groups;
+    std::vector<std::pair<std::size_t, std::size_t>> grouped;  // indices of the joined, and of each one's group
+    Candidates chosen;
+    std::vector<int> kept;
+    boxes.select(whole, chosen);
+    nms(chosen, iou_thres, max_det, agnostic, kept);
+    for (const int k : kept) {
+        const auto i = static_cast<std::size_t>(whole[static_cast<std::size_t>(k)]);
+        grouped.emplace_back(i, groups.size());
+        groups.push_back({false, {i}});
+    }
+    std::stable_sort(pieces.begin(), pieces.end(), [&](int a, int b) {
+        return boxes.scores[static_cast<std::size_t>(a)] > boxes.scores[static_cast<std::size_t>(b)];
+    });
+    for (const int piece : pieces) {
+        const auto i = static_cast<std::size_t>(piece);
+        float most = 0;
+        std::size_t group = groups.size();
+        for (const auto& [j, its_group] : grouped) {
+            if (!agnostic && boxes.class_ids[j] != boxes.class_ids[i]) continue;
+            const float share =
+                detail::share_in_common(boxes.xyxy[i], windows[seen[i]], boxes.xyxy[j], windows[seen[j]]);
+            if (share <= most) continue;
+            most = share;
+            group = its_group;
+        }
+        if (most <= detail::same_share) {
+            group = groups.size();
+            groups.push_back({true, {}});
+        }
+        if (!groups[group].cut) continue;
+        groups[group].members.push_back(i);  // of one thing, whose other pieces this one may lead to
+        grouped.emplace_back(i, group);
+    }
+    std::stable_sort(groups.begin(), groups.end(), [&](const Group& a, const Group& b) {
+        return boxes.scores[a.members[0]] > boxes.scores[b.members[0]];
+    });
+    groups.resize(std::min(groups.size(), static_cast<std::size_t>(max_det)));
+
+    std::vector<Detection> merged;
+    for (const Group& group : groups) {
+        merged.push_back(joined[group.members[0]]);
+        if (group.members.size() == 1) continue;
+        std::vector<Mask> masks;
+        cv::Vec4f hull = boxes.xyxy[group.members[0]];
+        for (const std::size_t i : group.members) {
+            const cv::Vec4f& box = boxes.xyxy[i];
+            hull = {std::min(hull[0], box[0]), std::min(hull[1], box[1]), std::max(hull[2], box[2]),
+                    std::max(hull[3], box[3])};
+            masks.push_back(joined[i].mask);
+        }
+        merged.back().box = {hull[0], hull[1], hull[2] - hull[0], hull[3] - hull[1]};
+        if (!merged.back().mask.empty()) merged.back().mask = detail::united(masks);
+    }
+    return merged;
+}
+
 // ------------------------------------------------------------------------------------------------------------ detector
 //
 // The detector: letterbox → network → decode → NMS, on one image after the other.
@@ -3696,15 +4291,19 @@ inline void nms(const Candidates& candidates, double iou_thres, int max_det, boo
 struct Options {
     std::string device = "cpu";  // one of `available_devices()`
     cv::Size imgsz;              // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
-    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the worse
-    // ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and 0.7 for
-    // the overlap of models without anchors.
+    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the
+    // worse ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and
+    // 0.7 for the overlap of models without anchors.
     std::optional<double> conf_thres, iou_thres;
     int max_det = 1000;                // the most boxes an image may have
     std::vector<std::string> classes;  // names or numbers of the only classes to look for; empty = all
     bool agnostic_nms = false;         // let boxes of different classes suppress each other, too
     bool multi_label = false;          // give a box every class that scores high enough: what evaluations do
     bool rect = true;                  // pad as little as the network allows; false: always to the full imgsz
+    // Look at the whole image and also at overlapping tiles of so many pixels a side: for objects that would be too small
+    // for the network if a large image were scaled down to its input. The model's input size is a good choice; a forward
+    // pass for each tile is the price.
+    std::optional<int> tiles;
 
     // These replace the model file's; all three serve a file without metadata.
     std::vector<std::string> names;
@@ -3741,6 +4340,9 @@ inline const Options& checked(const Options& options) {
     share(options.iou_thres, "iou_thres");
     if (options.max_det < 1)
         throw InputError("max_det must be a whole number of at least 1, not " + std::to_string(options.max_det));
+    if (options.tiles && *options.tiles < min_tile)
+        throw InputError("tiles must be a whole number of at least " + std::to_string(min_tile) + " pixels, not " +
+                         std::to_string(*options.tiles));
     return options;
 }
 
@@ -3811,7 +4413,7 @@ public:
     std::vector<Detection> detect(const cv::Mat& image, Timings* timings = nullptr) {
         const std::lock_guard<std::mutex> lock(mutex_);
         Timings spent;
-        std::vector<Detection> found = run(image, spent);
+        std::vector<Detection> found = options_.tiles ? run_tiles(image, spent) : run(image, spent);
         if (timings) *timings = spent;
         return found;
     }
@@ -3825,7 +4427,8 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         Timings spent;
         std::vector<std::vector<Detection>> found;
-        for (const cv::Mat& image : images) found.push_back(run(image, spent));
+        for (const cv::Mat& image : images)
+            found.push_back(options_.tiles ? run_tiles(image, spent) : run(image, spent));
         if (timings) *timings = spent;
         return found;
     }
@@ -3843,6 +4446,25 @@ private:
           network_(detail::within_budget(file, info_, imgsz_, detail::utf8(model)), info_, find_device(options.device),
                    detail::utf8(model)) {}
 
+    static double ms(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
+
+    // Runs the four stages on the whole of an image and on its tiles.
+    std::vector<Detection> run_tiles(const cv::Mat& picture, Timings& timings) {
+        const Clock::time_point start = Clock::now();
+        const cv::Mat image = to_bgr(picture, conversions_);
+        timings.letterbox += ms(Clock::now() - start);
+        const std::vector<Window> windows = tile_windows(image.size(), *options_.tiles);
+        std::vector<std::vector<Detection>> parts;
+        for (const Window& each : windows)
+            parts.push_back(run(image(cv::Range(each.top, each.bottom), cv::Range(each.left, each.right)), timings));
+        if (parts.size() == 1) return parts[0];
+        const Clock::time_point found = Clock::now();
+        std::vector<Detection> merged =
+            merge_windows(parts, windows, image.size(), iou_thres_, options_.max_det, options_.agnostic_nms);
+        timings.nms += ms(Clock::now() - found);
+        return merged;
+    }
+
     // Runs the four stages and adds to each one's milliseconds.
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {
         const Clock::time_point start = Clock::now();
@@ -3856,7 +4478,8 @@ private:
 
         const Clock::time_point forwarded = Clock::now();
         heads_.clear();
-        for (std::size_t i = 0; i < info_.strides.size(); ++i) heads_.push_back(head_of(outputs[i]));
+        const std::size_t heads = std::max<std::size_t>(1, info_.strides.size());  // decoded boxes have no strides
+        for (std::size_t i = 0; i < heads; ++i) heads_.push_back(head_of(outputs[i]));
         info_.head->decode(info_, heads_, conf_thres_, options_.multi_label, candidates_);
         if (!classes_.empty()) keep_wanted_classes();
 
@@ -3874,7 +4497,6 @@ private:
         if (info_.head->complete) info_.head->complete(info_, chosen_, outputs, placement, image.size(), found);
         const Clock::time_point end = Clock::now();
 
-        const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
         timings.letterbox += ms(letterboxed - start);
         timings.forward += ms(forwarded - letterboxed);
         timings.decode += ms(decoded - forwarded);
@@ -3976,8 +4598,8 @@ inline std::vector<float> softmax(std::vector<float> logits) {
 // ---------------------------------------------------------------------------------------------------------------- crop
 //
 // From an image of any size to a classifier's input: its middle, scaled, with the colours normalised. The arithmetic is
-// YOLOv5's. Release v7.0 cuts the largest square from the middle and scales that ("square"); v6.2 scales the shorter side
-// and cuts the middle then ("shorter-side"):
+// YOLOv5's. Release v7.0 cuts the largest square from the middle and scales that ("square"); v6.2 scales the shorter
+// side and cuts the middle then ("shorter-side"):
 // https://github.com/ultralytics/yolov5/blob/v7.0/utils/augmentations.py (CenterCrop, ToTensor) and
 // https://github.com/ultralytics/yolov5/blob/v6.2/utils/augmentations.py (classify_transforms).
 
@@ -3992,23 +4614,59 @@ inline cv::Mat crop_square(const cv::Mat& image, int size) {
     return scaled;
 }
 
-// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because v6.2
-// scales floats, which are not rounded afterwards.
+namespace detail {
+
+// Between which two pixels of a line of so many a pixel of the scaled line lies, and how far from the first.
+struct Tap {
+    int first = 0;
+    int second = 0;
+    float share = 0;
+
+    Tap(std::int64_t pixel, std::int64_t scaled, int source) {
+        // Rounded to float at the same place as cv::resize does it.
+        const double scale = 1 / (static_cast<double>(scaled) / source);
+        const auto position = static_cast<float>((static_cast<double>(pixel) + 0.5) * scale - 0.5);
+        const float inside = std::min(std::max(position, 0.0F), static_cast<float>(source - 1));
+        first = std::min(static_cast<int>(inside), source - 1);
+        second = std::min(first + 1, source - 1);
+        share = inside - static_cast<float>(first);
+    }
+};
+
+}  // namespace detail
+
+// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because
+// v6.2 scales floats, which are not rounded afterwards. It is what cv::resize with INTER_LINEAR makes of floats, without
+// what is cut off, which can be a thousand times as much.
 inline cv::Mat crop_shorter_side(const cv::Mat& image, int size) {
     const int shorter = std::min(image.rows, image.cols);
-    const auto scaled_side = [&](int side) { return static_cast<int>(static_cast<double>(size) * side / shorter); };
-    const cv::Size scaled_size =
-        image.rows <= image.cols ? cv::Size(scaled_side(image.cols), size) : cv::Size(size, scaled_side(image.rows));
-    cv::Mat floats(image.size(), CV_32FC3);
-    for (int y = 0; y < image.rows; ++y) {
-        const auto* const from = image.ptr<unsigned char>(y);
-        std::transform(from, from + 3 * image.cols, floats.ptr<float>(y),
-                       [](unsigned char value) { return static_cast<float>(value) / 255.0F; });
+    const auto taps = [&](int side) {
+        const std::int64_t scaled =
+            side == shorter ? size : static_cast<std::int64_t>(static_cast<double>(size) * side / shorter);
+        const auto first = static_cast<std::int64_t>(std::nearbyint(static_cast<double>(scaled - size) / 2));
+        std::vector<detail::Tap> all;
+        for (int i = 0; i < size; ++i) all.emplace_back(first + i, scaled, side);
+        return all;
+    };
+    const std::vector<detail::Tap> rows = taps(image.rows), columns = taps(image.cols);
+    const auto unit = [](unsigned char value) { return static_cast<float>(value) / 255.0F; };
+    const auto between = [](float first, float second, float share) { return first * (1 - share) + second * share; };
+    cv::Mat square(size, size, CV_32FC3);
+    for (int y = 0; y < size; ++y) {
+        const detail::Tap& down = rows[static_cast<std::size_t>(y)];
+        const auto* const above = image.ptr<cv::Vec3b>(down.first);
+        const auto* const below = image.ptr<cv::Vec3b>(down.second);
+        for (int x = 0; x < size; ++x) {
+            const detail::Tap& across = columns[static_cast<std::size_t>(x)];
+            for (int c = 0; c < 3; ++c) {
+                const auto blend = [&](const cv::Vec3b* row) {
+                    return between(unit(row[across.first][c]), unit(row[across.second][c]), across.share);
+                };
+                square.at<cv::Vec3f>(y, x)[c] = between(blend(above), blend(below), down.share);
+            }
+        }
     }
-    cv::Mat scaled = floats;
-    if (scaled_size != image.size()) cv::resize(floats, scaled, scaled_size, 0, 0, cv::INTER_LINEAR);
-    const int top = detail::round((scaled.rows - size) / 2.0), left = detail::round((scaled.cols - size) / 2.0);
-    return scaled(cv::Rect(left, top, size, size));
+    return square;
 }
 
 // Turns a BGR image, 8 bits, into a classifier's input: float (1, 3, size, size), RGB. `crop` is "square" or
@@ -4042,13 +4700,13 @@ struct ClassifierOptions {
     // Side of the square that the image's middle is scaled to, 0 for the model's own. Only a model of free input size
     // takes another, rounded up to a multiple of its size_multiple.
     int imgsz = 0;
-    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is as
-    // YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
+    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is
+    // as YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
     std::string crop;
 };
 
-// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call through
-// at a time.
+// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call
+// through at a time.
 class Classifier {
 public:
     // `model` is a file made by `python -m convert`.
@@ -4123,8 +4781,8 @@ private:
 // ----------------------------------------------------------------------------------------------------------------- rle
 //
 // Masks as COCO writes them: run lengths down the columns, in a short text.
-// https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c documents the format: the lengths of runs of 0 and
-// 1 in turn, beginning with 0, column by column. From the fourth on, each is written as its difference from the one
+// https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c documents the format: the lengths of runs of 0
+// and 1 in turn, beginning with 0, column by column. From the fourth on, each is written as its difference from the one
 // before the last; then in groups of five bits, lowest first, a sixth bit telling that more follow, each group a letter
 // from "0" on.
 
@@ -4146,8 +4804,8 @@ inline std::string text_of_runs(const std::vector<std::int64_t>& counts) {
 
 }  // namespace detail
 
-// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part of
-// an image of this size; all else is 0.
+// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part
+// of an image of this size; all else is 0.
 inline std::string encode_rle(const Bitmap& window, cv::Size image) {
     std::vector<std::int64_t> bounds = {0};  // of the runs, in pixels counted down the columns
     cv::Mat columns;
@@ -4486,9 +5144,9 @@ inline std::string label_text(const std::string& name, float share) {
 
 // Draws masks, boxes, keypoints and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The
 // first detections, which should be the best, are drawn last, over the others. Boxes, contours and points have a rim in
-// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
-// the image, and where there is no room left, the box alone tells the class, by its colour. OpenCV 4 has letters for
-// ASCII only.
+// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made
+// smaller, and at last cut, to fit into the image, and where there is no room left, the box alone tells the class, by
+// its colour. OpenCV 4 has letters for ASCII only.
 // Returns 8 bits, BGR.
 inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
                     const std::vector<std::string>& names, const DrawOptions& options = {}) {

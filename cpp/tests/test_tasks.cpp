@@ -159,6 +159,8 @@ TEST_CASE("a classifier tells how probable each class is") {
     Classifier other(file.path, options);
     CHECK(other.crop() == "shorter-side");
     CHECK(other.classify(image).top(1).at(0).class_id == 0);
+    for (const cv::Size size : {cv::Size(30000, 1), cv::Size(1, 30000), cv::Size(1, 1)})  // bounded, whatever the shape
+        CHECK(other.classify(cv::Mat(size, CV_8UC3, blue)).top(1).at(0).class_id == 2);
     options.crop = "round";
     CHECK_THROWS_AS(Classifier(file.path, options), InputError);
     options = {};
@@ -169,6 +171,22 @@ TEST_CASE("a classifier tells how probable each class is") {
     // Red is (1 − 0.5) / 0.25 = 2 then, and nothing is −2.
     CHECK(Classifier(normalised.path).classify(image).probabilities[0] > 0.999);
     CHECK(Classifier(normalised.path).classify(cv::Mat(9, 9, CV_8UC3, cv::Scalar::all(0))).probabilities[0] < 1e-6);
+}
+
+TEST_CASE("the middle of the scaled picture is what scaling the whole picture gives") {
+    cv::Mat image(300, 811, CV_8UC3), floats, whole;
+    cv::randu(image, cv::Scalar::all(0), cv::Scalar::all(256));
+    for (const bool upright : {false, true})
+        for (const int size : {64, 224, 300, 500}) {
+            if (upright) cv::transpose(image, image);
+            image.convertTo(floats, CV_32F, 1 / 255.0);
+            const int longer = static_cast<int>(static_cast<double>(size) * 811 / 300);
+            const int cut = static_cast<int>(std::nearbyint((longer - size) / 2.0));
+            const bool wide = image.cols > image.rows;
+            cv::resize(floats, whole, wide ? cv::Size(longer, size) : cv::Size(size, longer), 0, 0, cv::INTER_LINEAR);
+            const cv::Mat middle = whole(cv::Rect(wide ? cut : 0, wide ? 0 : cut, size, size));
+            CHECK(cv::norm(crop_shorter_side(image, size), middle, cv::NORM_INF) < 1e-5);
+        }
 }
 
 TEST_CASE("classes are written on pictures") {

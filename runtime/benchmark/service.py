@@ -1,8 +1,8 @@
 """What serving costs above the detector itself: `python -m runtime.benchmark.service`.
 
 Two figures, each from one interleaved run. Cost: processor time of the server for a request, by way of HTTP
-and gRPC, against that of decoding the same JPEG and detecting in it in a loop; one worker and one thread
-each. Throughput: requests a second with four clients, against a plain loop of as many detectors as the server
+and gRPC, against that of decoding the same JPEG and detecting in it in a loop, one after the other.
+Throughput: requests a second with four clients, against a plain loop of as many detectors as the server
 has workers, a thread each. The clients run on the same cores: the second figure wants a core or two to spare.
 
 Needs the extras `serve` and `bench`, and tritonclient[http].
@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     picture = options.picture.read_bytes()
     print(f"{options.weights.name}, {len(picture)} bytes of JPEG, OpenCV {cv2.__version__}")
-    print("\n| processor time, one worker | ms a picture | above Detector |\n| --- | ---: | ---: |")
+    print(
+        "\n| processor time, one request at a time | ms a picture | above Detector |\n| --- | ---: | ---: |"
+    )
     for name, milliseconds, more in measure_cost(options, picture):
         print(f"| {name} | {milliseconds:.2f} | {more} |")
     print(
@@ -64,9 +66,9 @@ def measure_cost(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[
     """Give for the loop, HTTP and gRPC: milliseconds of processor time, and the share above the loop."""
     import psutil
 
-    cv2.setNumThreads(1)
+    set_threads(options.workers)
     detector = Detector(options.weights)
-    with serving(options.weights, 1) as (pid, http_port, grpc_port):
+    with serving(options.weights, options.workers) as (pid, http_port, grpc_port):
         server = psutil.Process(pid)
 
         def server_time() -> float:
@@ -97,7 +99,7 @@ def measure_cost(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[
 
 def measure_throughput(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[str, float, str]]:
     """Give for a loop of several detectors, HTTP and gRPC: pictures a second, and the share of the loop's."""
-    cv2.setNumThreads(1)
+    set_threads(options.workers)
     detectors = [Detector(options.weights) for _ in range(options.workers)]
     with serving(options.weights, options.workers) as (_, http_port, grpc_port):
         clients = {
@@ -119,6 +121,11 @@ def measure_throughput(options: argparse.Namespace, picture: bytes) -> Iterator[
     for name, found in rates.items():
         shares = [mine / base for mine, base in zip(found, rates["loop"], strict=True)]
         yield name, statistics.median(found), "" if name == "loop" else f"{statistics.median(shares):.2f}"
+
+
+def set_threads(workers: int) -> None:
+    """Let OpenCV use as many threads as the server's workers do."""
+    cv2.setNumThreads(max(1, (os.cpu_count() or 1) // workers))
 
 
 def _seconds(workers: Sequence[Callable[[], object]], count: int) -> float:

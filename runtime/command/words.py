@@ -128,6 +128,9 @@ differ: it runs a model file, which `python -m convert best.pt` makes once of yo
 | --- | --- | --- |
 {rows}
 
+A `best.onnx` that YOLOv5's `export.py` or the `ultralytics` package wrote runs, too, as it is:
+[which](README.md#files-of-other-exporters).
+
 What is refused is refused with the sentence in the last column, before anything is read. The words of
 `classify/predict.py` are taken by `python -m runtime.classify` in the same way.
 

@@ -194,5 +194,6 @@ def _url(url: str) -> _Found:
     kind = Kind.VIDEO if path.suffix.lower() in VIDEO_SUFFIXES else Kind.LIVE
     if path.suffix.lower() in IMAGE_SUFFIXES and parts.scheme.lower() in ("http", "https"):
         kind = Kind.IMAGE
-    stem = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{place}{path.with_suffix('') if path.name else ''}").strip("_.")
+    whole = f"{place}{path.with_suffix('') if path.name else ''}"
+    stem = re.sub(r"[^A-Za-z0-9.-]+", "_", path.stem if kind is Kind.IMAGE else whole).strip("_.")
     return kind, name, url, stem[:100] or "stream"

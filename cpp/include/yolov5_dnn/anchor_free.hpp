@@ -48,9 +48,9 @@ inline cv::Vec4f decode_distances(const float* bins, std::ptrdiff_t plane, int r
             (y + distances[3]) * stride};
 }
 
-// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head has
-// 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best class
-// (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
+// Finds the candidates of one image whose score is above `conf_thres`, in the order head, row, column, class. A head
+// has 4 · reg_max channels for the distances, then the classes; `strides` go by head. A candidate is given its best
+// class (the first of equals), or with `multi_label` every class that is above. There is nothing extra.
 // Throws ModelError if a head has no classes, or a class logit is not a number, as when 16-bit arithmetic overflowed.
 inline void decode_anchor_free(const std::vector<Head>& heads, const std::vector<int>& strides, int reg_max,
                                double conf_thres, bool multi_label, Candidates& found) {

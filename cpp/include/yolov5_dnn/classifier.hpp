@@ -30,13 +30,13 @@ struct ClassifierOptions {
     // Side of the square that the image's middle is scaled to, 0 for the model's own. Only a model of free input size
     // takes another, rounded up to a multiple of its size_multiple.
     int imgsz = 0;
-    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is as
-    // YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
+    // How images are cut, "square" or "shorter-side", see `to_classifier_blob`; empty: as the model file says, which is
+    // as YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
     std::string crop;
 };
 
-// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call through
-// at a time.
+// A YOLOv5 classifier, ready to be called on images. It may be called from several threads: a lock lets one call
+// through at a time.
 class Classifier {
 public:
     // `model` is a file made by `python -m convert`.

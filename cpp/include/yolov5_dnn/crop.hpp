@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From an image of any size to a classifier's input: its middle, scaled, with the colours normalised. The arithmetic is
-// YOLOv5's. Release v7.0 cuts the largest square from the middle and scales that ("square"); v6.2 scales the shorter side
-// and cuts the middle then ("shorter-side"):
+// YOLOv5's. Release v7.0 cuts the largest square from the middle and scales that ("square"); v6.2 scales the shorter
+// side and cuts the middle then ("shorter-side"):
 // https://github.com/ultralytics/yolov5/blob/v7.0/utils/augmentations.py (CenterCrop, ToTensor) and
 // https://github.com/ultralytics/yolov5/blob/v6.2/utils/augmentations.py (classify_transforms).
 
@@ -9,8 +9,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
@@ -30,23 +33,59 @@ inline cv::Mat crop_square(const cv::Mat& image, int size) {
     return scaled;
 }
 
-// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because v6.2
-// scales floats, which are not rounded afterwards.
+namespace detail {
+
+// Between which two pixels of a line of so many a pixel of the scaled line lies, and how far from the first.
+struct Tap {
+    int first = 0;
+    int second = 0;
+    float share = 0;
+
+    Tap(std::int64_t pixel, std::int64_t scaled, int source) {
+        // Rounded to float at the same place as cv::resize does it.
+        const double scale = 1 / (static_cast<double>(scaled) / source);
+        const auto position = static_cast<float>((static_cast<double>(pixel) + 0.5) * scale - 0.5);
+        const float inside = std::min(std::max(position, 0.0F), static_cast<float>(source - 1));
+        first = std::min(static_cast<int>(inside), source - 1);
+        second = std::min(first + 1, source - 1);
+        share = inside - static_cast<float>(first);
+    }
+};
+
+}  // namespace detail
+
+// Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because
+// v6.2 scales floats, which are not rounded afterwards. It is what cv::resize with INTER_LINEAR makes of floats, without
+// what is cut off, which can be a thousand times as much.
 inline cv::Mat crop_shorter_side(const cv::Mat& image, int size) {
     const int shorter = std::min(image.rows, image.cols);
-    const auto scaled_side = [&](int side) { return static_cast<int>(static_cast<double>(size) * side / shorter); };
-    const cv::Size scaled_size =
-        image.rows <= image.cols ? cv::Size(scaled_side(image.cols), size) : cv::Size(size, scaled_side(image.rows));
-    cv::Mat floats(image.size(), CV_32FC3);
-    for (int y = 0; y < image.rows; ++y) {
-        const auto* const from = image.ptr<unsigned char>(y);
-        std::transform(from, from + 3 * image.cols, floats.ptr<float>(y),
-                       [](unsigned char value) { return static_cast<float>(value) / 255.0F; });
+    const auto taps = [&](int side) {
+        const std::int64_t scaled =
+            side == shorter ? size : static_cast<std::int64_t>(static_cast<double>(size) * side / shorter);
+        const auto first = static_cast<std::int64_t>(std::nearbyint(static_cast<double>(scaled - size) / 2));
+        std::vector<detail::Tap> all;
+        for (int i = 0; i < size; ++i) all.emplace_back(first + i, scaled, side);
+        return all;
+    };
+    const std::vector<detail::Tap> rows = taps(image.rows), columns = taps(image.cols);
+    const auto unit = [](unsigned char value) { return static_cast<float>(value) / 255.0F; };
+    const auto between = [](float first, float second, float share) { return first * (1 - share) + second * share; };
+    cv::Mat square(size, size, CV_32FC3);
+    for (int y = 0; y < size; ++y) {
+        const detail::Tap& down = rows[static_cast<std::size_t>(y)];
+        const auto* const above = image.ptr<cv::Vec3b>(down.first);
+        const auto* const below = image.ptr<cv::Vec3b>(down.second);
+        for (int x = 0; x < size; ++x) {
+            const detail::Tap& across = columns[static_cast<std::size_t>(x)];
+            for (int c = 0; c < 3; ++c) {
+                const auto blend = [&](const cv::Vec3b* row) {
+                    return between(unit(row[across.first][c]), unit(row[across.second][c]), across.share);
+                };
+                square.at<cv::Vec3f>(y, x)[c] = between(blend(above), blend(below), down.share);
+            }
+        }
     }
-    cv::Mat scaled = floats;
-    if (scaled_size != image.size()) cv::resize(floats, scaled, scaled_size, 0, 0, cv::INTER_LINEAR);
-    const int top = detail::round((scaled.rows - size) / 2.0), left = detail::round((scaled.cols - size) / 2.0);
-    return scaled(cv::Rect(left, top, size, size));
+    return square;
 }
 
 // Turns a BGR image, 8 bits, into a classifier's input: float (1, 3, size, size), RGB. `crop` is "square" or

@@ -54,8 +54,10 @@ inline double logit(double probability) {
 // Views the output `blob` of a network, float (N, channels, ny, nx), at one image of the batch.
 // Throws ModelError if it has another form.
 inline Head head_of(const cv::Mat& blob, int image = 0) {
-    if (blob.dims != 4 || blob.type() != CV_32F || !blob.isContinuous() || image < 0 || image >= blob.size[0])
+    if (blob.dims < 3 || blob.dims > 4 || blob.type() != CV_32F || !blob.isContinuous() || image < 0 ||
+        image >= blob.size[0])
         throw ModelError("a head must be a float map of shape (N, channels, ny, nx)");
+    if (blob.dims == 3) return {blob.ptr<float>(image), blob.size[1], 1, blob.size[2]};
     return {blob.ptr<float>(image), blob.size[1], blob.size[2], blob.size[3]};
 }
 

@@ -27,6 +27,7 @@
 #include "network.hpp"
 #include "nms.hpp"
 #include "tasks.hpp"
+#include "tiles.hpp"
 #include "unicode.hpp"
 
 namespace yolov5_dnn {
@@ -35,15 +36,19 @@ namespace yolov5_dnn {
 struct Options {
     std::string device = "cpu";  // one of `available_devices()`
     cv::Size imgsz;              // size to letterbox to, rounded up to `size_multiple`; empty = the model's own
-    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the worse
-    // ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and 0.7 for
-    // the overlap of models without anchors.
+    // Boxes must score above conf_thres, 0 to 1; of boxes of one class that overlap more than iou_thres, 0 to 1, the
+    // worse ones are lost. By default what is usual for the model's task: 0.25 and 0.45, 0.6 and 0.5 for keypoints, and
+    // 0.7 for the overlap of models without anchors.
     std::optional<double> conf_thres, iou_thres;
     int max_det = 1000;                // the most boxes an image may have
     std::vector<std::string> classes;  // names or numbers of the only classes to look for; empty = all
     bool agnostic_nms = false;         // let boxes of different classes suppress each other, too
     bool multi_label = false;          // give a box every class that scores high enough: what evaluations do
     bool rect = true;                  // pad as little as the network allows; false: always to the full imgsz
+    // Look at the whole image and also at overlapping tiles of so many pixels a side: for objects that would be too small
+    // for the network if a large image were scaled down to its input. The model's input size is a good choice; a forward
+    // pass for each tile is the price.
+    std::optional<int> tiles;
 
     // These replace the model file's; all three serve a file without metadata.
     std::vector<std::string> names;
@@ -80,6 +85,9 @@ inline const Options& checked(const Options& options) {
     share(options.iou_thres, "iou_thres");
     if (options.max_det < 1)
         throw InputError("max_det must be a whole number of at least 1, not " + std::to_string(options.max_det));
+    if (options.tiles && *options.tiles < min_tile)
+        throw InputError("tiles must be a whole number of at least " + std::to_string(min_tile) + " pixels, not " +
+                         std::to_string(*options.tiles));
     return options;
 }
 
@@ -150,7 +158,7 @@ public:
     std::vector<Detection> detect(const cv::Mat& image, Timings* timings = nullptr) {
         const std::lock_guard<std::mutex> lock(mutex_);
         Timings spent;
-        std::vector<Detection> found = run(image, spent);
+        std::vector<Detection> found = options_.tiles ? run_tiles(image, spent) : run(image, spent);
         if (timings) *timings = spent;
         return found;
     }
@@ -164,7 +172,8 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         Timings spent;
         std::vector<std::vector<Detection>> found;
-        for (const cv::Mat& image : images) found.push_back(run(image, spent));
+        for (const cv::Mat& image : images)
+            found.push_back(options_.tiles ? run_tiles(image, spent) : run(image, spent));
         if (timings) *timings = spent;
         return found;
     }
@@ -182,6 +191,25 @@ private:
           network_(detail::within_budget(file, info_, imgsz_, detail::utf8(model)), info_, find_device(options.device),
                    detail::utf8(model)) {}
 
+    static double ms(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
+
+    // Runs the four stages on the whole of an image and on its tiles.
+    std::vector<Detection> run_tiles(const cv::Mat& picture, Timings& timings) {
+        const Clock::time_point start = Clock::now();
+        const cv::Mat image = to_bgr(picture, conversions_);
+        timings.letterbox += ms(Clock::now() - start);
+        const std::vector<Window> windows = tile_windows(image.size(), *options_.tiles);
+        std::vector<std::vector<Detection>> parts;
+        for (const Window& each : windows)
+            parts.push_back(run(image(cv::Range(each.top, each.bottom), cv::Range(each.left, each.right)), timings));
+        if (parts.size() == 1) return parts[0];
+        const Clock::time_point found = Clock::now();
+        std::vector<Detection> merged =
+            merge_windows(parts, windows, image.size(), iou_thres_, options_.max_det, options_.agnostic_nms);
+        timings.nms += ms(Clock::now() - found);
+        return merged;
+    }
+
     // Runs the four stages and adds to each one's milliseconds.
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {
         const Clock::time_point start = Clock::now();
@@ -195,7 +223,8 @@ private:
 
         const Clock::time_point forwarded = Clock::now();
         heads_.clear();
-        for (std::size_t i = 0; i < info_.strides.size(); ++i) heads_.push_back(head_of(outputs[i]));
+        const std::size_t heads = std::max<std::size_t>(1, info_.strides.size());  // decoded boxes have no strides
+        for (std::size_t i = 0; i < heads; ++i) heads_.push_back(head_of(outputs[i]));
         info_.head->decode(info_, heads_, conf_thres_, options_.multi_label, candidates_);
         if (!classes_.empty()) keep_wanted_classes();
 
@@ -213,7 +242,6 @@ private:
         if (info_.head->complete) info_.head->complete(info_, chosen_, outputs, placement, image.size(), found);
         const Clock::time_point end = Clock::now();
 
-        const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
         timings.letterbox += ms(letterboxed - start);
         timings.forward += ms(forwarded - letterboxed);
         timings.decode += ms(decoded - forwarded);

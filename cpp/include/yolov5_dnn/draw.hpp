@@ -177,9 +177,9 @@ inline std::string label_text(const std::string& name, float share) {
 
 // Draws masks, boxes, keypoints and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The
 // first detections, which should be the best, are drawn last, over the others. Boxes, contours and points have a rim in
-// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made smaller, and at last cut, to fit into
-// the image, and where there is no room left, the box alone tells the class, by its colour. OpenCV 4 has letters for
-// ASCII only.
+// black or white, so that they stand off any background. Labels go where `place_labels` finds room; they are made
+// smaller, and at last cut, to fit into the image, and where there is no room left, the box alone tells the class, by
+// its colour. OpenCV 4 has letters for ASCII only.
 // Returns 8 bits, BGR.
 inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
                     const std::vector<std::string>& names, const DrawOptions& options = {}) {

@@ -195,25 +195,6 @@ private:
         return code;
     }
 
-    static void append_utf8(std::string& text, unsigned code) {
-        const auto append = [&text](unsigned byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
-        if (code < 0x80) {
-            append(code);
-        } else if (code < 0x800) {
-            append(0xC0 | (code >> 6));
-            append(0x80 | (code & 0x3F));
-        } else if (code < 0x10000) {
-            append(0xE0 | (code >> 12));
-            append(0x80 | ((code >> 6) & 0x3F));
-            append(0x80 | (code & 0x3F));
-        } else {
-            append(0xF0 | (code >> 18));
-            append(0x80 | ((code >> 12) & 0x3F));
-            append(0x80 | ((code >> 6) & 0x3F));
-            append(0x80 | (code & 0x3F));
-        }
-    }
-
     std::string_view text_;
     std::size_t at_ = 0;
 };

@@ -4,9 +4,9 @@
 // A mask is σ(coefficients · prototypes), cut to its box, scaled up to the canvas and compared with a half:
 // https://github.com/ultralytics/yolov5/blob/v7.0/utils/segment/general.py (process_mask).
 //
-// Only what lies within a mask's box is ever computed, and kept at the resolution of the canvas, a byte a pixel: n masks
-// take at most n · H · W bytes for a network input of H × W, whatever the image's size. The image's own pixels are made
-// when they are asked for.
+// Only what lies within a mask's box is ever computed, and kept at the resolution of the canvas, a byte a pixel: n
+// masks take at most n · H · W bytes for a network input of H × W, whatever the image's size. The image's own pixels
+// are made when they are asked for.
 
 #pragma once
 

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "errors.hpp"
+#include "exports.hpp"
 #include "json.hpp"
 #include "letterbox.hpp"
 #include "model_graph.hpp"
@@ -38,6 +41,29 @@ namespace detail {
 
 constexpr std::uintmax_t max_model_bytes = 0x7FFFFFFF;  // protobuf's own limit
 constexpr const char* how_to_convert = "convert its checkpoint with: python -m convert CHECKPOINT.pt";
+
+// A path for a shell to read.
+inline std::string shell_quoted(const std::string& path) {
+    const auto plain = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || std::strchr("@%+=:,./-_", c);
+    };
+    if (!path.empty() && std::all_of(path.begin(), path.end(), plain)) return path;
+    std::string quoted = "'";
+    for (const char c : path) quoted += c == '\'' ? std::string("'\"'\"'") : std::string(1, c);
+    return quoted + "'";
+}
+
+// Says how a missing model file is made, of the checkpoint beside it if there is one.
+inline std::string how_to_make(const std::filesystem::path& path) {
+    std::error_code error;
+    for (const char* const suffix : {".pt", ".pth"}) {
+        const std::filesystem::path beside = std::filesystem::path(path).replace_extension(suffix);
+        if (std::filesystem::is_regular_file(beside, error))
+            return "convert it with: python -m convert " + shell_quoted(utf8(beside)) + " --output " +
+                   shell_quoted(utf8(path));
+    }
+    return std::string(how_to_convert) + " --output " + shell_quoted(utf8(path));
+}
 
 constexpr std::size_t max_metadata = 100;
 constexpr std::size_t max_text = std::size_t{1} << 20;  // bytes of one text of metadata
@@ -104,10 +130,15 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
 
     for (const Span& place : parts.spans("functions")) check_function(reader, place);
     const Graph graph = read_graph(reader, parts.span("graph"));
-    for (const Sides& shape : input_shapes(graph, metadata)) check_size(graph, shape);
+    Sides largest;
+    std::vector<Sides> outputs;
+    for (const Sides& shape : input_shapes(graph, metadata)) {
+        outputs = check_size(graph, shape);
+        largest = shape;
+    }
     for (const Span& place : graph.domains)
         if (buffer[place.tag] == tag_of(7)) buffer[place.tag] = tag_of(onnx::node_unknown);
-    return metadata;
+    return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
 }
 
 // The checks of one metadata value each. They throw Invalid.
@@ -206,7 +237,9 @@ inline ModelFile read_model(const std::filesystem::path& path) {
     const std::string name = detail::utf8(path);
     std::error_code error;
     if (!std::filesystem::exists(path, error))
-        throw ModelError("there is no model file " + name + "; " + detail::how_to_convert + " --output " + name);
+        throw ModelError(path.extension() == ".pt" || path.extension() == ".pth"
+                             ? "there is no file " + name
+                             : "there is no model file " + name + "; " + detail::how_to_make(path));
     if (!std::filesystem::is_regular_file(path, error)) throw ModelError(name + " is not a file");
     const std::uintmax_t size = std::filesystem::file_size(path, error);
     if (error) throw ModelError(name + " cannot be read: " + error.message());
@@ -220,9 +253,12 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         throw ModelError(name + " cannot be read");
     const std::string_view head(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size());
     if (head.substr(0, 4) == "PK\x03\x04" || head.substr(0, 2) == "\x80\x02")
-        throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; " + detail::how_to_convert);
+        throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; convert it with: python -m convert " +
+                         detail::shell_quoted(name));
     try {
         model.metadata = detail::walk_model(model.buffer);
+    } catch (const detail::ExportError& other) {
+        throw ModelError(name + " " + other.what() + "; " + detail::how_to_convert);
     } catch (const detail::GraphError& refusal) {
         throw ModelError(name + " is refused: " + refusal.what());
     } catch (const detail::Invalid& invalid) {
@@ -344,8 +380,8 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
 
 namespace detail {
 
-// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes another
-// size than its own. Throws InputError for a size that it can't have.
+// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes
+// another size than its own. Throws InputError for a size that it can't have.
 inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
     if (imgsz == cv::Size()) return info.imgsz;
     const auto valid = [](int side) { return side > 0 && side <= max_side; };
@@ -362,8 +398,8 @@ inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
                      ", or with --focus conv for a free size");
 }
 
-// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError, which
-// calls the file `name`.
+// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError,
+// which calls the file `name`.
 inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& info, cv::Size size,
                                       const std::string& name) {
     const int fold = info.fold;

@@ -159,9 +159,9 @@ inline Made broadcast(Operands& o) {
 }
 
 // Kernel, strides, dilations and pads of a convolution or pooling, each checked.
-class Window {
+class SlidingWindow {
 public:
-    Window(const Operands& o, const Sides& its_kernel, std::size_t rank) {
+    SlidingWindow(const Operands& o, const Sides& its_kernel, std::size_t rank) {
         need(rank >= 1 && rank <= 3, "it has not one to three sides to slide along");
         kernel = o.integers("kernel_shape", its_kernel);
         strides = o.integers("strides", Sides(rank, 1));
@@ -219,7 +219,7 @@ inline Made conv(Operands& o) {
     need(group >= 1 && x[1] == product(weight[1], group) && weight[0] % group == 0,
          std::to_string(group) + " groups do not fit the channels");
     need(!o.has(2) || o.shape(2) == Sides{weight[0]}, "its bias has another length");
-    const Window window(o, part_of(weight, 2, weight.size()), x.size() - 2);
+    const SlidingWindow window(o, part_of(weight, 2, weight.size()), x.size() - 2);
     need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
     const Sides made = joined({x[0], weight[0]}, window.slid(x));
     o.work = product(product(count_of(made), weight[1]), window.area);
@@ -234,7 +234,7 @@ inline Made conv_transpose(Operands& o) {
          std::to_string(group) + " groups do not fit the channels");
     need(!o.has(2) || o.shape(2) == Sides{product(weight[1], group)}, "its bias has another length");
     const std::size_t rank = x.size() - 2;
-    const Window window(o, part_of(weight, 2, weight.size()), rank);
+    const SlidingWindow window(o, part_of(weight, 2, weight.size()), rank);
     need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
     need(window.auto_pad == "NOTSET", "its size is not stated by pads");
     const Sides extra = o.integers("output_padding", Sides(rank, 0));
@@ -253,7 +253,7 @@ inline Made conv_transpose(Operands& o) {
 inline Made pool(Operands& o) {
     const Sides& x = o.shape(0);
     need(x.size() >= 3, "it has not one to three sides to slide along");
-    const Window window(o, {}, x.size() - 2);
+    const SlidingWindow window(o, {}, x.size() - 2);
     for (std::size_t i = 0; i < window.pads.size(); ++i)
         need(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
     const Sides made = joined({x[0], x[1]}, window.slid(x));
@@ -691,9 +691,9 @@ inline std::string inputs_of(const Node& node, const std::map<std::string, Sides
     return text;
 }
 
-// Checks what the network computes for an input of this shape (N, C, H, W). Throws GraphError, which names the operator
+// Checks what the network computes for an input of this shape (N, C, H, W). Gives the shapes of its outputs. Throws GraphError, which names the operator
 // that does not fit, or the budget.
-inline void check_size(const Graph& graph, const Sides& shape) {
+inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
     std::map<std::string, Sides> shapes;
     for (const auto& tensor : graph.tensors) shapes[tensor.first] = tensor.second.dims;
     if (graph.input_dims[1] != 0 && graph.input_dims[1] != shape[1])
@@ -710,7 +710,10 @@ inline void check_size(const Graph& graph, const Sides& shape) {
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
         const Rule rule = find_rule(node.op_type);
-        if (!rule) throw GraphError(node.title + " is of an operator that is unknown here");
+        if (!rule)
+            throw GraphError(node.title + " is of an operator that is unknown here" +
+                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : "") +
+                             (node.op_type == "TopK" ? "; export it again without NMS" : ""));
         for (const auto& attribute : node.attributes)
             if (!is_attribute(attribute.first))
                 throw GraphError(node.title + " has the unknown attribute " + attribute.first);
@@ -749,6 +752,9 @@ inline void check_size(const Graph& graph, const Sides& shape) {
                 alive -= count_of(shapes.at(name));
         }
     }
+    std::vector<Sides> outputs;
+    for (const std::string& name : graph.outputs) outputs.push_back(shapes.at(name));
+    return outputs;
 }
 
 }  // namespace detail

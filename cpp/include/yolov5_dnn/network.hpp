@@ -6,11 +6,17 @@
 #include <algorithm>
 #include <cstddef>
 #include <exception>
+#include <limits>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include <opencv2/core.hpp>
 #include <opencv2/dnn.hpp>
+
+#if defined(__GLIBC__) && CV_VERSION_MAJOR >= 5
+#include <malloc.h>
+#endif
 
 #include "devices.hpp"
 #include "errors.hpp"
@@ -22,12 +28,33 @@ namespace yolov5_dnn {
 
 namespace detail {
 
+#if defined(__GLIBC__) && CV_VERSION_MAJOR >= 5
+// Tells glibc to keep large buffers that are freed for the next ones that are asked for.
+//
+// OpenCV 5's new engine asks for its intermediate maps anew in each forward pass. By default glibc takes buffers of that
+// size from the system and gives them back, and each of their pages is zeroed again when it is touched. The process takes
+// no more memory for it. Other systems' C libraries have no such switch, and need none here.
+//
+// glibc before 2.35 takes no threshold above 32 MB. Without one, the other limit is left alone, too: setting either
+// stops glibc from raising both by itself.
+inline void keep_freed_memory() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        if (mallopt(M_MMAP_THRESHOLD, 1 << 30) || mallopt(M_MMAP_THRESHOLD, 32 << 20))
+            mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+    });
+}
+#endif
+
 inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const std::string& name) {
     try {
 #if CV_VERSION_MAJOR >= 5
         // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
         // the one that takes a vector forgets the engine.
         const bool is_cpu = device.name == "cpu";
+#if defined(__GLIBC__)
+        if (is_cpu) keep_freed_memory();
+#endif
         cv::dnn::Net net =
             cv::dnn::readNetFromONNX(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size(),
                                      is_cpu ? cv::dnn::ENGINE_AUTO : cv::dnn::ENGINE_CLASSIC);

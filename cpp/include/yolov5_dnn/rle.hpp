@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Masks as COCO writes them: run lengths down the columns, in a short text.
-// https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c documents the format: the lengths of runs of 0 and
-// 1 in turn, beginning with 0, column by column. From the fourth on, each is written as its difference from the one
+// https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c documents the format: the lengths of runs of 0
+// and 1 in turn, beginning with 0, column by column. From the fourth on, each is written as its difference from the one
 // before the last; then in groups of five bits, lowest first, a sixth bit telling that more follow, each group a letter
 // from "0" on.
 
@@ -36,8 +36,8 @@ inline std::string text_of_runs(const std::vector<std::int64_t>& counts) {
 
 }  // namespace detail
 
-// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part of
-// an image of this size; all else is 0.
+// Writes a mask as COCO's compressed RLE, the text called `counts` beside `size`, [height, width]. `window` is a part
+// of an image of this size; all else is 0.
 inline std::string encode_rle(const Bitmap& window, cv::Size image) {
     std::vector<std::int64_t> bounds = {0};  // of the runs, in pixels counted down the columns
     cv::Mat columns;

@@ -16,6 +16,7 @@
 #include "anchor_free.hpp"
 #include "candidates.hpp"
 #include "decode.hpp"
+#include "decoded.hpp"
 #include "detections.hpp"
 #include "errors.hpp"
 #include "letterbox.hpp"
@@ -136,6 +137,38 @@ inline Task anchor_free_task() {
             nullptr};
 }
 
+// Networks of other exporters, which decode their boxes themselves, as `exports.hpp` tells them: in rows as of YOLOv5's
+// `export.py`, in columns as of the `ultralytics` package.
+inline Task decoded_rows_task() {
+    return {"detect",
+            {"names", "decoded_rows"},
+            for_boxes,
+            0.25,
+            0.45,
+            [](const ModelInfo&) {},
+            [](const ModelInfo& info, cv::Size) {
+                return std::vector<Output>{{"output0", {1, -1, 5 + class_count(info)}}};
+            },
+            [](const ModelInfo&, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+               Candidates& found) { decode_decoded(heads[0], true, conf_thres, multi_label, found); },
+            nullptr};
+}
+
+inline Task decoded_columns_task() {
+    return {"detect",
+            {"names", "decoded_columns"},
+            for_boxes,
+            0.25,
+            0.7,
+            [](const ModelInfo&) {},
+            [](const ModelInfo& info, cv::Size) {
+                return std::vector<Output>{{"output0", {1, 4 + class_count(info), -1}}};
+            },
+            [](const ModelInfo&, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+               Candidates& found) { decode_decoded(heads[0], false, conf_thres, multi_label, found); },
+            nullptr};
+}
+
 // A box, and which pixels in it belong to the object: each box has `masks` coefficients for the prototypes, the further
 // output `proto`.
 inline Task segment_task() {
@@ -173,8 +206,9 @@ inline Task segment_task() {
             }};
 }
 
-// Boxes with keypoints: the faces and their five landmarks of yolov5-face. A point lies at raw · anchor + cell · stride,
-// without a sigmoid and without the boxes' half cell: https://github.com/deepcam-cn/yolov5-face (models/yolo.py).
+// Boxes with keypoints: the faces and their five landmarks of yolov5-face. A point lies at raw · anchor + cell ·
+// stride, without a sigmoid and without the boxes' half cell: https://github.com/deepcam-cn/yolov5-face
+// (models/yolo.py).
 inline Task keypoints_task() {
     return {"keypoints",
             {"names", "anchors", "strides", "keypoints"},
@@ -235,8 +269,9 @@ inline Task classify_task() {
 
 // Several kinds of network may share a name: of these the first one whose metadata is there is taken.
 inline const std::vector<Task>& tasks() {
-    static const std::vector<Task> all = {detail::detect_task(), detail::anchor_free_task(), detail::segment_task(),
-                                          detail::keypoints_task(), detail::classify_task()};
+    static const std::vector<Task> all = {
+        detail::detect_task(),  detail::anchor_free_task(), detail::decoded_rows_task(), detail::decoded_columns_task(),
+        detail::segment_task(), detail::keypoints_task(),   detail::classify_task()};
     return all;
 }
 

@@ -18,6 +18,26 @@ inline std::string utf8(const std::filesystem::path& path) {
     return std::string(text.begin(), text.end());
 }
 
+// Appends a character by its code point.
+inline void append_utf8(std::string& text, unsigned code) {
+    const auto append = [&text](unsigned byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
+    if (code < 0x80) {
+        append(code);
+    } else if (code < 0x800) {
+        append(0xC0 | (code >> 6));
+        append(0x80 | (code & 0x3F));
+    } else if (code < 0x10000) {
+        append(0xE0 | (code >> 12));
+        append(0x80 | ((code >> 6) & 0x3F));
+        append(0x80 | (code & 0x3F));
+    } else {
+        append(0xF0 | (code >> 18));
+        append(0x80 | ((code >> 12) & 0x3F));
+        append(0x80 | ((code >> 6) & 0x3F));
+        append(0x80 | (code & 0x3F));
+    }
+}
+
 // Length in bytes of the UTF-8 character at text[at], or 0 if there is none, or a broken, overlong or surrogate one.
 inline std::size_t character_length(std::string_view text, std::size_t at) {
     const auto byte = [&](std::size_t i) {

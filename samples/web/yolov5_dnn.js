@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// YOLOv5 detection with OpenCV.js alone: the twin of the Python package `runtime` and of the C++ headers.
+// Functions have their names and their arithmetic. It needs no page: it runs in a worker and in Node, too.
+//
+//     import loadOpenCV from "@opencvjs/web/lib/opencv_js.js";
+//     import { Detector } from "./yolov5_dnn.js";
+//
+//     const cv = await loadOpenCV();
+//     const detector = await Detector.load(cv, bytes); // Uint8Array of a file made by `python -m convert`
+//     for (const { name, score, box } of detector.detect(image_data)) console.log(name, score, box);
+//     detector.dispose();
+//
+// The modules, in the order the data flows:
+//
+//     errors · protobuf, graph, tasks, model_file · letterbox · candidates · decode, anchor_free · nms · masks · labels,
+//     draw · network · detector · classification, classifier
+
+export { DetectorError, InputError, ModelError, printable } from "./yolov5_dnn/errors.js";
+export { read_info, read_model } from "./yolov5_dnn/model_file.js";
+export { letterbox, letterbox_shape, to_blob, unletterbox } from "./yolov5_dnn/letterbox.js";
+export { Candidates } from "./yolov5_dnn/candidates.js";
+export { decode, decode_boxes, logit, sigmoid } from "./yolov5_dnn/decode.js";
+export { decode_anchor_free } from "./yolov5_dnn/anchor_free.js";
+export { nms } from "./yolov5_dnn/nms.js";
+export { class_colour, css, draw, draw_classes, line_width, text_colour, text_size } from "./yolov5_dnn/draw.js";
+export { Network } from "./yolov5_dnn/network.js";
+export { Classifier } from "./yolov5_dnn/classifier.js";
+export { Detector, STAGES, to_dict } from "./yolov5_dnn/detector.js";

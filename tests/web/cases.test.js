@@ -1,0 +1,93 @@
+// The golden cases of tests/cases, which Python and C++ read, too.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  class_colour, decode, letterbox, line_width, ModelError, nms, read_info, read_model, text_colour, text_size, to_blob,
+  unletterbox,
+} from "../../samples/web/yolov5_dnn.js";
+import { cases, load_opencv, picture, sha256 } from "./house.js";
+
+const cv = await load_opencv();
+
+for (const golden of cases("letterbox")) {
+  test(`letterbox: ${golden.name}`, () => {
+    const image = picture(golden.image);
+    const { canvas, placement } = letterbox(cv, image, golden.imgsz, golden.multiple);
+    assert.deepEqual([canvas.height, canvas.width, 3], golden.canvas.shape);
+    const bgr = new Uint8Array(3 * canvas.height * canvas.width);
+    for (let i = 0; i < canvas.height * canvas.width; i++) {
+      for (let c = 0; c < 3; c++) bgr[3 * i + c] = canvas.data[4 * i + 2 - c];
+    }
+    assert.equal(sha256(bgr), golden.canvas.sha256);
+    assert.deepEqual(placement, golden.placement);
+    assert.equal(sha256(to_blob(canvas, golden.fold)), golden.blob.sha256);
+    const boxes = unletterbox(Float32Array.from(golden.xyxy.flat()), placement, [image.height, image.width]);
+    assert.deepEqual(Array.from(boxes), golden.unletterboxed.flat());
+  });
+}
+
+for (const golden of cases("decode")) {
+  test(`decode: ${golden.name}`, () => {
+    const heads = golden.heads.map(({ shape, data }) => ({ shape, data: Float32Array.from(data, Number) }));
+    const run = () =>
+      decode(heads, golden.anchors, golden.strides, golden.layout, golden.conf_thres, golden.multi_label);
+    if (golden.error) {
+      assert.throws(run, { name: golden.error });
+      return;
+    }
+    const found = run();
+    const { xyxy, scores, class_ids, extra } = golden.candidates;
+    assert.deepEqual(Array.from(found.class_ids), class_ids);
+    assert.deepEqual(Array.from(found.extra), extra.flat());
+    close(found.xyxy, xyxy.flat(), 1e-3);
+    close(found.scores, scores, 1e-6);
+  });
+}
+
+for (const golden of cases("nms")) {
+  test(`nms: ${golden.name}`, () => {
+    const candidates = {
+      xyxy: Float32Array.from(golden.xyxy.flat()),
+      scores: Float32Array.from(golden.scores),
+      class_ids: Int32Array.from(golden.class_ids),
+    };
+    assert.deepEqual(nms(candidates, golden.iou_thres, golden.max_det, golden.agnostic), golden.kept);
+  });
+}
+
+for (const golden of cases("model_file")) {
+  test(`model file: ${golden.name}`, () => {
+    const file = new Uint8Array(Buffer.from(golden.file, "base64"));
+    if (golden.error) {
+      const refused = () => read_info(read_model(file, "red.onnx").metadata, "red.onnx");
+      assert.throws(refused, (error) => {
+        assert.ok(error instanceof ModelError);
+        assert.ok(error.message.includes(golden.error), error.message);
+        assert.ok(error.message.startsWith("red.onnx "), error.message);
+        assert.match(error.message, /^[^\p{Cc}]{1,400}$/u);
+        return true;
+      });
+      return;
+    }
+    const { buffer, metadata } = read_model(file);
+    assert.equal(sha256(buffer), golden.buffer_sha256);
+    const info = read_info(metadata);
+    for (const [key, value] of Object.entries(golden.info)) assert.deepEqual(info[key], value, key);
+  });
+}
+
+test("draw: class_colour, text_colour, line_width and text_size", () => {
+  const [colours, texts, sizes] = cases("draw");
+  const reversed = (list) => list.map((colour) => [...colour].reverse()); // B G R in the file
+  assert.deepEqual(colours.class_ids.map(class_colour), reversed(colours.colours));
+  assert.deepEqual(reversed(texts.backgrounds).map(text_colour), reversed(texts.colours));
+  assert.deepEqual(sizes.sizes.map(line_width), sizes.line_widths);
+  assert.deepEqual(sizes.sizes.map(text_size), sizes.text_sizes);
+});
+
+function close(found, expected, tolerance) {
+  assert.equal(found.length, expected.length);
+  expected.forEach((value, i) => assert.ok(Math.abs(found[i] - value) <= tolerance, `${found[i]} is not ${value}`));
+}
