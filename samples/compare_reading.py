@@ -6,8 +6,9 @@ python -m samples.compare_reading --help, from a checkout: the pictures are made
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -16,7 +17,8 @@ import zxingcpp
 from tqdm import tqdm
 
 from runtime import Detector
-from samples.read_codes import cut_out, find, read_with_opencv, read_with_zxing
+from runtime.inputs.image_file import read_image
+from samples.read_codes import find, read, read_with_opencv, read_with_zxing
 from weights.recipe.pictures import Picture, compose
 
 READABLE = ("qr_code", "data_matrix", "aztec", "barcode")
@@ -46,10 +48,10 @@ def whole_zxing(image: np.ndarray) -> list[np.ndarray]:
 
 
 def detected(
-    image: np.ndarray, detectors: dict[int, Detector], read: Callable[[np.ndarray], str]
+    image: np.ndarray, detectors: dict[int, Detector], reader: Callable[[np.ndarray], str]
 ) -> list[np.ndarray]:
-    """Corner points (2, 2) of each detection whose cut-out `read` reads."""
-    return [box.reshape(2, 2) for box in find(image, detectors).xyxy if read(cut_out(image, box))]
+    """Corner points (2, 2) of each detection that `reader` reads."""
+    return [box.reshape(2, 2) for box in find(image, detectors).xyxy if read(image, box, reader)]
 
 
 def table_of_codes(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +62,7 @@ def table_of_codes(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     longest = rng.uniform(0.05, 0.13, len(places))
     codes = [(str(n), x, y, float(v)) for n, (x, y), v in zip(names, places, longest, strict=True)]
     ground = str(rng.choice(["photograph", "leaves", "text_page"]))
-    image, labels = compose(Picture("", seed, size, ground, False, codes), attempt=0)
+    image, labels = compose(Picture("", seed, size, ground, False, False, codes), attempt=0)
     return image, np.array([label["box"] for label in labels], np.float32)
 
 
@@ -71,36 +73,49 @@ def hit(boxes: np.ndarray, found: list[np.ndarray]) -> np.ndarray:
     return np.asarray(inside.all(2).any(0))
 
 
-def main() -> None:
-    """Compare whole-picture reading with detecting, cutting out and reading, on large cluttered pictures."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--count", type=int, default=40, help="pictures (default: 40)")
-    parser.add_argument("--size", type=int, default=1600, help="their width in pixels (default: 1600)")
-    parser.add_argument("--seed", type=int, default=1000, help="of the first picture (default: 1000)")
-    args = parser.parse_args()
+def compare(name: str, pictures: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Print how many of the codes in pictures (BGR, boxes (n, 4)) are read in each way."""
     detectors: dict[int, Detector] = {}
     methods: dict[str, Callable[[np.ndarray], list[np.ndarray]]] = {
         "OpenCV, whole picture": whole_opencv,
-        "detector, then OpenCV": partial(detected, detectors=detectors, read=read_with_opencv),
+        "detector, then OpenCV": partial(detected, detectors=detectors, reader=read_with_opencv),
         "zxing-cpp, whole picture": whole_zxing,
-        "detector, then zxing-cpp": partial(detected, detectors=detectors, read=read_with_zxing),
+        "detector, then zxing-cpp": partial(detected, detectors=detectors, reader=read_with_zxing),
     }
     total, only_detected, only_whole = 0, 0, 0
-    read = dict.fromkeys(methods, 0)
-    for index in tqdm(range(args.count), "pictures", leave=False):
-        image, boxes = table_of_codes(args.size, args.seed + index)
-        hits = {name: hit(boxes, method(image)) for name, method in methods.items()}
+    count = dict.fromkeys(methods, 0)
+    for image, boxes in tqdm(pictures, name, leave=False):
+        hits = {method: hit(boxes, find_codes(image)) for method, find_codes in methods.items()}
         total += len(boxes)
-        for name in methods:
-            read[name] += int(hits[name].sum())
+        for method in methods:
+            count[method] += int(hits[method].sum())
         whole, cut = hits["zxing-cpp, whole picture"], hits["detector, then zxing-cpp"]
         only_detected += int((cut & ~whole).sum())
         only_whole += int((whole & ~cut).sum())
-    print(f"{total} codes in {args.count} pictures of {args.size}x{args.size * 3 // 4}\n")
-    print("| read by | codes |\n| --- | ---: |")
-    for name, count in read.items():
-        print(f"| {name} | {count} |")
+    print(f"\n| {name}: {total} codes, read by | codes |\n| --- | ---: |")
+    for method, codes in count.items():
+        print(f"| {method} | {codes} |")
     print(f"\nzxing-cpp in one way only: {only_detected} by the detector, {only_whole} in the whole picture")
+
+
+def one_code_each(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The pictures of a folder, each taken for one code that may lie anywhere in it."""
+    pictures = [read_image(path) for path in sorted(folder.iterdir()) if path.suffix in (".png", ".jpg")]
+    return [(image, np.array([[0, 0, *image.shape[1::-1]]], np.float32)) for image in pictures]
+
+
+def main() -> None:
+    """Compare whole-picture reading with detecting, cutting out and reading."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--count", type=int, default=40, help="cluttered pictures to make (default: 40)")
+    parser.add_argument("--size", type=int, default=1600, help="their width in pixels (default: 1600)")
+    parser.add_argument("--seed", type=int, default=1000, help="of the first picture (default: 1000)")
+    parser.add_argument("--photographs", type=Path, nargs="*", default=[], help="folders, one code a picture")
+    args = parser.parse_args()
+    made = (table_of_codes(args.size, args.seed + index) for index in range(args.count))
+    compare(f"{args.count} cluttered pictures of {args.size}x{args.size * 3 // 4}", made)
+    for folder in args.photographs:
+        compare(folder.name, one_code_each(folder))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Find printed codes with the embedded model, then read them.
 
-python samples/read_codes.py samples/cluttered.jpg
+python samples/read_codes.py samples/cluttered.jpg samples/page.jpg --output read
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -14,9 +16,12 @@ import numpy as np
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # a checkout that is not installed
 
 from runtime import Detections, Detector
+from runtime.errors import InputError
+from runtime.inputs.image_file import read_image
 from runtime.nms import nms
 
 MARGIN = 0.15  # readers want the quiet zone around a code
+LARGEST = 1280  # larger pictures are not looked at in their own size
 
 
 def find(image: np.ndarray, detectors: dict[int, Detector]) -> Detections:
@@ -24,13 +29,30 @@ def find(image: np.ndarray, detectors: dict[int, Detector]) -> Detections:
 
     `detectors` keeps what was loaded, for the next picture.
     """
-    found = []
-    for side in sorted({320, -(-min(1280, max(320, *image.shape[:2])) // 32) * 32}):
+    if 0 not in detectors:
+        detectors[0] = Detector()  # the input size that the model names
+    usual = max(detectors[0].imgsz)
+    found = detectors[0](image)
+    side = -(-min(LARGEST, max(image.shape[:2])) // 32) * 32
+    if side > usual:
         if side not in detectors:
             detectors[side] = Detector(imgsz=side)
-        found.append(detectors[side](image))
-    every = Detections.concatenate(found)
-    return every[nms(every, iou_thres=0.45, max_det=1000, agnostic=True)]
+        found = Detections.concatenate([found, detectors[side](image)])
+    return found[nms(found, iou_thres=0.45, max_det=1000, agnostic=True)]
+
+
+def views(image: np.ndarray, box: np.ndarray) -> Iterator[np.ndarray]:
+    """A box (x1, y1, x2, y2) cut out with a margin, as it is, clearer, enlarged: grey, for readers to try."""
+    x1, y1, x2, y2 = (float(v) for v in box)
+    for margin in (MARGIN, 0.5):
+        dx, dy = margin * (x2 - x1) + 2, margin * (y2 - y1) + 2
+        crop = image[max(0, int(y1 - dy)) : int(y2 + dy) + 1, max(0, int(x1 - dx)) : int(x2 + dx) + 1]
+        grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY))
+        yield grey
+        yield np.asarray(cv2.createCLAHE(clipLimit=4).apply(grey))  # for codes of low contrast
+        factor = min(4.0, 600 / max(grey.shape))
+        if factor > 1:
+            yield np.asarray(cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC))
 
 
 def read_with_opencv(picture: np.ndarray) -> str:
@@ -45,43 +67,51 @@ def read_with_zxing(picture: np.ndarray) -> str:
     """Return the text of the code in a picture, of any class but aruco, or ""."""
     import zxingcpp
 
-    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    clear = cv2.createCLAHE(clipLimit=4).apply(grey)  # for codes of low contrast
-    results = (result for view in (grey, clear) for result in zxingcpp.read_barcodes(view))
-    return next((result.text for result in results if result.text), "")
+    return next((result.text for result in zxingcpp.read_barcodes(picture) if result.text), "")
 
 
-def cut_out(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Cut a box (x1, y1, x2, y2) with its margin out of the image; a small one is enlarged, up to 4×."""
-    x1, y1, x2, y2 = box
-    dx, dy = MARGIN * (x2 - x1) + 2, MARGIN * (y2 - y1) + 2
-    crop = image[max(0, int(y1 - dy)) : int(y2 + dy) + 1, max(0, int(x1 - dx)) : int(x2 + dx) + 1]
-    scale = min(4.0, max(1.0, 300 / max(crop.shape[:2])))
-    return cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+def read(image: np.ndarray, box: np.ndarray, reader: Callable[[np.ndarray], str]) -> str:
+    """Return what `reader` reads in a box of an image, in one view or another, or ""."""
+    return next((text for view in views(image, box) if (text := reader(view))), "")
 
 
-def main(path: str, output: str = "read.jpg") -> None:
-    """Print each code's class, score and text, and write a picture with all of them drawn."""
+def main() -> None:
+    """Print the class, score and text of each code in pictures; draw them into copies of the pictures."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
+    parser.add_argument("--output", type=Path, help="folder for the drawn copies; without it none is written")
+    args = parser.parse_args()
     try:
         import zxingcpp  # noqa: F401
 
-        read = read_with_zxing
+        reader = read_with_zxing
     except ImportError:
-        read = read_with_opencv
-    image = cv2.imread(path)
-    if image is None:
-        raise SystemExit(f"cannot read the picture {path}")
-    detections = find(image, {})
-    drawn = detections.draw(image)
-    for found in detections:
-        text = read(cut_out(image, np.array(found.box)))
-        print(f"{found.name:12}{found.score:.2f}  {text or '(not read)'}")
-        below = (int(found.box[0]), int(found.box[3]) + 14)
-        cv2.putText(drawn, text[:24], below, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 255), 1, cv2.LINE_AA)
-    cv2.imwrite(output, drawn)
+        reader = read_with_opencv
+    targets = [args.output / (path.stem + ".jpg") if args.output else None for path in args.pictures]
+    if args.output:
+        args.output.mkdir(parents=True, exist_ok=True)
+        sources = {path.resolve() for path in args.pictures}
+        for target in targets:
+            if target and (target.resolve() in sources or targets.count(target) > 1):
+                parser.error(f"{target} would be written over another picture: give another --output")
+    detectors: dict[int, Detector] = {}
+    for path, target in zip(args.pictures, targets, strict=True):
+        try:
+            image = read_image(path)
+        except InputError as error:
+            parser.error(str(error))
+        detections = find(image, detectors)
+        drawn = detections.draw(image)
+        for box, score, class_id in zip(
+            detections.xyxy, detections.scores, detections.class_ids, strict=True
+        ):
+            text = read(image, box, reader)
+            print(f"{path}: {detections.names[class_id]:12}{score:.2f}  {text or '(not read)'}")
+            below = (int(box[0]), int(box[3]) + 14)
+            cv2.putText(drawn, text[:24], below, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 255), 1, cv2.LINE_AA)
+        if target and not cv2.imwrite(str(target), drawn):
+            raise SystemExit(f"cannot write {target}")
 
 
 if __name__ == "__main__":
-    if not 2 <= len(sys.argv) <= 3:
-        raise SystemExit("usage: python samples/read_codes.py IMAGE [OUTPUT.jpg]")
-    main(*sys.argv[1:])
+    main()

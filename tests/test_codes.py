@@ -34,7 +34,7 @@ def detector():
 
 @pytest.fixture(scope="module")
 def blob():
-    canvas, _ = letterbox(read_image(ROOT / "samples" / "cluttered.jpg"), (320, 320), 32)
+    canvas, _ = letterbox(read_image(ROOT / "samples" / "cluttered.jpg"), (288, 288), 32)
     return to_blob(canvas)
 
 
@@ -51,7 +51,7 @@ def intersection_over_union(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_the_files_are_small():
-    assert CHECKPOINT.stat().st_size + MODEL.stat().st_size <= 6_000_000
+    assert CHECKPOINT.stat().st_size + MODEL.stat().st_size <= 8_000_000
 
 
 def test_the_checkpoint_is_a_half_precision_yolov5():
@@ -72,15 +72,15 @@ def test_the_checkpoint_is_a_half_precision_yolov5():
 def test_the_model_file_says_what_it_finds(detector):
     assert detector.info.names == NAMES
     assert detector.info.strides == (8, 16, 32)
-    assert detector.info.imgsz == (320, 320)
+    assert detector.info.imgsz == (288, 288)
     assert detector.info.dynamic
 
 
-def test_the_checkpoint_has_at_most_1_2_million_parameters():
+def test_the_checkpoint_has_at_most_3_million_parameters():
     pytest.importorskip("torch")
     from convert import load_checkpoint
 
-    assert load_checkpoint(CHECKPOINT).parameters <= 1_200_000
+    assert load_checkpoint(CHECKPOINT).parameters <= 3_000_000
 
 
 def test_conversion_reproduces_the_model_file(tmp_path, blob):
@@ -102,7 +102,7 @@ def test_opencv_detects_what_pytorch_detects(detector, name):
     from convert import load_checkpoint
 
     image = read_image(ROOT / "samples" / name)
-    canvas, placement = letterbox(image, (320, 320), 32)
+    canvas, placement = letterbox(image, (288, 288), 32)
     checkpoint = load_checkpoint(CHECKPOINT)
     with torch.inference_mode():
         heads = [
@@ -132,20 +132,62 @@ def test_the_sample_pictures_hold_what_was_drawn_into_them(detector, name):
     assert [NAMES[i] for i in found.class_ids[best]] == [label["name"] for label in labels]
 
 
-def test_read_codes_reads_the_sample(tmp_path):
-    picture = tmp_path / "read.jpg"
-    command = [sys.executable, "samples/read_codes.py", "samples/parcel.jpg", str(picture)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    (line,) = run.stdout.splitlines()
-    assert line.startswith("barcode")
-    assert read_image(picture).shape == read_image(ROOT / "samples" / "parcel.jpg").shape
+def run_read_codes(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "samples/read_codes.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_read_codes_reads_several_pictures_and_writes_none_unasked(tmp_path):
+    pictures = []
+    for name in ("parcel.jpg", "page.jpg"):
+        pictures.append(tmp_path / name)
+        pictures[-1].write_bytes((ROOT / "samples" / name).read_bytes())
+    before = {path: path.read_bytes() for path in pictures}
+    run = run_read_codes(*pictures)
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert [line.split(": ")[1].split()[0] for line in lines if "parcel" in line] == ["barcode"]
+    assert {line.split(": ")[1].split()[0] for line in lines if "page" in line} == {"qr_code", "pdf417"}
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     pytest.importorskip("zxingcpp")
-    assert LABELS["parcel.jpg"][0]["text"] in line
+    assert LABELS["parcel.jpg"][0]["text"] in lines[0]
+
+
+def test_read_codes_draws_into_a_folder_and_never_over_a_source(tmp_path):
+    source = tmp_path / "parcel.jpg"
+    source.write_bytes((ROOT / "samples" / "parcel.jpg").read_bytes())
+    run = run_read_codes(source, "--output", tmp_path / "drawn")
+    assert run.returncode == 0, run.stderr
+    drawn = read_image(tmp_path / "drawn" / "parcel.jpg")
+    assert drawn.shape == read_image(source).shape
+    assert not np.array_equal(drawn, read_image(source))
+    refused = run_read_codes(source, "--output", tmp_path)
+    assert refused.returncode == 2
+    assert "over another picture" in refused.stderr
+    assert source.read_bytes() == (ROOT / "samples" / "parcel.jpg").read_bytes()
+
+
+def test_read_codes_refuses_what_is_no_picture_in_one_sentence(tmp_path):
+    run = run_read_codes(tmp_path / "none.jpg")
+    assert run.returncode == 2
+    assert "none.jpg" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_read_codes_without_arguments_says_how_to_call_it():
-    run = subprocess.run(
-        [sys.executable, "samples/read_codes.py"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert run.returncode != 0
+    run = run_read_codes()
+    assert run.returncode == 2
     assert "usage" in run.stderr
+
+
+def test_every_code_of_the_cluttered_picture_reads_from_its_box(detector):
+    """The picture's codes that zxing-cpp can read at all; the marker is read by OpenCV."""
+    pytest.importorskip("zxingcpp")
+    sys.path.insert(0, str(ROOT))
+    from samples.read_codes import read, read_with_zxing
+
+    image = read_image(ROOT / "samples" / "cluttered.jpg")
+    for found in detector(image):
+        if found.name == "aruco":
+            continue
+        assert read(image, np.array(found.box), read_with_zxing), found.name

@@ -19,8 +19,8 @@ from runtime.decode import Layout, decode
 from runtime.letterbox import letterbox, to_blob, unletterbox
 from runtime.nms import nms
 
-from . import NAMES
-from .dataset import Scenes
+from . import NAMES, clean
+from .dataset import HELD_OUT_SEED, Scenes
 
 Detect = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
 """(BGR image, lowest confidence) to boxes xyxy (n, 4) in pixels, scores (n,), class ids (n,)."""
@@ -87,6 +87,17 @@ def average_precision(detect: Detect, scenes: Scenes, count: int) -> tuple[float
     precision = evaluation.eval["precision"][0, :, :, 0, 2]  # at IoU 0.5, by recall and class, all sizes
     by_class = {name: float(precision[:, i].mean()) for i, name in enumerate(NAMES)}
     return float(evaluation.stats[0]), float(evaluation.stats[1]), by_class
+
+
+def share_found(detect: Detect, count: int) -> float:
+    """How many of `count` clean pictures of one code (of a seed never trained on) are found, 0 to 1."""
+    found = 0
+    for index in range(count):
+        image, labels = clean.single(np.random.default_rng([HELD_OUT_SEED, index]))
+        boxes, _, class_ids = detect(image, 0.25)
+        boxes = boxes[class_ids == labels[0, 0]]
+        found += bool(len(boxes) and box_iou(labels[:, 1:], boxes).max() >= 0.5)
+    return found / count
 
 
 def corner_and_size(box: list[float]) -> list[float]:

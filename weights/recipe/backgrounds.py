@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from .printing import WORDS, put_text
 
 @cache
 def photographs() -> tuple[Image, ...]:
-    """The photographs inside the wheels of scikit-image and scikit-learn, as BGR."""
+    """The photographs inside the wheels of scikit-image and scikit-learn, as BGR.
+
+    Also those of the folder that the environment variable CODES_PHOTOGRAPHS names, see `photographs.py`.
+    """
     import skimage.data
     import sklearn.datasets
 
@@ -45,6 +49,8 @@ def photographs() -> tuple[Image, ...]:
     pictures += [
         np.ascontiguousarray(image[..., ::-1]) for image in sklearn.datasets.load_sample_images().images
     ]
+    more = os.environ.get("CODES_PHOTOGRAPHS")
+    pictures += [cv2.imread(str(path)) for path in sorted(Path(more).iterdir())] if more else []
     return tuple(np.asarray(picture, np.uint8) for picture in pictures if picture is not None)
 
 

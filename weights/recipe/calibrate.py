@@ -1,13 +1,14 @@
 """Move the scores so that the usual confidence of 0.25 is the place to cut.
 
-Training leaves many wrong detections above it: the scenes hold more codes than the world does. One constant
-is added to the objectness and class logits, which hardly changes the order of the boxes. It is chosen on
-scenes that were neither trained nor measured on.
+Training leaves many wrong detections above it: the scenes hold more codes than the world does. Constants are
+added to the objectness and class logits. They follow from a precision on scenes that were neither trained nor
+measured on, or from thresholds for each class.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from .network import DEFAULT_INPUT, IMGSZ
 
 SEED = 8
 CONF = 0.25
+SURE = 0.95
+"""Class probability of a detection that a threshold is meant for."""
 
 
 def judged_scores(detect: Detect, scenes: Scenes) -> tuple[np.ndarray, np.ndarray]:
@@ -54,13 +57,26 @@ def lowest_threshold(scores: np.ndarray, right: np.ndarray, precision: float) ->
     return float(scores[reached[-1]])
 
 
-def shift_logits(model: DetectionModel, threshold: float) -> None:
-    """Move objectness and class logits, in place, so that a probability of `threshold` becomes CONF."""
-    shift = np.log(CONF / (1 - CONF)) - np.log(threshold / (1 - threshold))
+def shift_logits(model: DetectionModel, thresholds: Sequence[float]) -> None:
+    """Move the logits, in place, so that a score of `thresholds`[class] becomes about CONF.
+
+    Objectness moves all classes alike, as far as the lowest threshold asks for it. The logits of the other
+    classes go down by what is missing for a box whose class probability is SURE.
+    """
+
+    def logit(probability: float) -> float:
+        return float(np.log(probability / (1 - probability)))
+
+    common = logit(CONF / SURE) - logit(min(thresholds) / SURE)
     for conv in model.detect.m:
         assert isinstance(conv, nn.Conv2d)
         assert conv.bias is not None
-        conv.bias.data.view(model.detect.na, -1)[:, 4:] += float(shift)
+        biases = conv.bias.data.view(model.detect.na, -1)
+        biases[:, 4] += common
+        for class_id, threshold in enumerate(thresholds):
+            if threshold > min(thresholds):
+                objectness = 1 / (1 + np.exp(-logit(threshold / SURE) - common))
+                biases[:, 5 + class_id] += logit(CONF / objectness) - logit(SURE)
 
 
 def main() -> None:
@@ -68,23 +84,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m weights.recipe.calibrate", description=main.__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("output", type=Path, help="checkpoint to write")
-    parser.add_argument("--scenes", type=Path, required=True, help="folder for its scenes, made if missing")
+    parser.add_argument("--scenes", type=Path, help="folder for its scenes, made if missing")
     parser.add_argument("--count", type=int, default=400, help="how many scenes (default: 400)")
     parser.add_argument("--precision", type=float, default=0.953, help="wanted at 0.25 (default: 0.953)")
+    parser.add_argument(
+        "--thresholds",
+        type=float,
+        nargs=len(NAMES),
+        metavar="SCORE",
+        help="the scores of " + ", ".join(NAMES) + " that become 0.25, instead of measuring one for all",
+    )
     args = parser.parse_args()
+    if (args.scenes is None) == (args.thresholds is None):
+        parser.error("give --scenes or --thresholds")
     torch.set_num_threads(2)
     model = load_checkpoint(args.checkpoint).model.float().eval()
     if not isinstance(model, DetectionModel):
         parser.error(f"{args.checkpoint} is no checkpoint of a detector")
     model.names = list(NAMES)
-    scores, right = judged_scores(
-        torch_detector(model, DEFAULT_INPUT), generate(args.scenes, args.count, IMGSZ, SEED)
-    )
-    threshold = lowest_threshold(scores, right, args.precision)
-    shift_logits(model, threshold)
+    thresholds = args.thresholds
+    if thresholds is None:
+        scenes = generate(args.scenes, args.count, IMGSZ, SEED)
+        scores, right = judged_scores(torch_detector(model, DEFAULT_INPUT), scenes)
+        thresholds = [lowest_threshold(scores, right, args.precision)] * len(NAMES)
+        print(f"{right.sum()} right, {len(right) - right.sum()} wrong detections above 0.05")
+    shift_logits(model, thresholds)
     save_checkpoint(args.output, model, opt={"imgsz": DEFAULT_INPUT})
-    wrong = len(right) - right.sum()
-    print(f"{right.sum()} right, {wrong} wrong detections above 0.05; {threshold:.3f} becomes {CONF}")
+    print(
+        ", ".join(f"{name} {value:.3f}" for name, value in zip(NAMES, thresholds, strict=True)),
+        "become",
+        CONF,
+    )
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ Image = np.ndarray
 """A uint8 picture, BGR or grey."""
 Rng = np.random.Generator
 
-FREQUENCY = (0.2, 0.22, 0.13, 0.13, 0.22, 0.1)
-"""How often each class of NAMES is drawn."""
+FREQUENCY = (0.19, 0.22, 0.14, 0.14, 0.22, 0.09)
+"""How often each class of NAMES is drawn in scenes."""
+CLEAN_FREQUENCY = (0.13, 0.22, 0.14, 0.19, 0.15, 0.17)
+"""How often in clean pictures: markers and symbols without finder patterns take longer to learn there."""
 
 DIGITS = "0123456789"
 ALPHANUMERIC = DIGITS + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -35,6 +37,10 @@ ARUCO_DICTIONARIES = [
         "DICT_APRILTAG_36h11",
     )
 ]
+
+
+LENGTHS = (0.17, 0.18, 0.18, 0.16, 0.13, 0.1, 0.04, 0.04)
+"""How often text of each of eight lengths is written into a two-dimensional symbol."""
 
 
 class Code(NamedTuple):
@@ -63,13 +69,13 @@ def write(text: str, symbology: zxingcpp.BarcodeFormat, **options: object) -> Im
 
 
 def qr_code(rng: Rng) -> Code:
-    """QR codes of versions 1 to about 12, a few of them Micro QR."""
-    if rng.random() < 0.04:
+    """QR codes of versions 1 to 40, most of them small, a few of them Micro QR."""
+    if rng.random() < 0.05:
         modules = write(
             random_text(rng, DIGITS, int(rng.integers(3, 10))), zxingcpp.BarcodeFormat.MicroQRCode
         )
     else:
-        length = int(rng.choice([6, 15, 30, 60, 120, 220]) * rng.uniform(0.6, 1.4))
+        length = int(rng.choice([6, 15, 30, 60, 120, 220, 600, 910], p=LENGTHS) * rng.uniform(0.6, 1.4))
         modules = write(
             random_text(rng, PRINTABLE, length),
             zxingcpp.BarcodeFormat.QRCode,
@@ -79,10 +85,10 @@ def qr_code(rng: Rng) -> Code:
 
 
 def data_matrix(rng: Rng) -> Code:
-    """Square Data Matrix symbols of 10 to about 52 modules, some rectangular ones."""
-    square = rng.random() < 0.88
+    """Square Data Matrix symbols of 10 to 144 modules, most of them small, some rectangular ones."""
+    square = rng.random() < 0.85
     length = (
-        int(rng.choice([3, 8, 16, 35, 70, 140]) * rng.uniform(0.6, 1.4))
+        int(rng.choice([3, 8, 16, 35, 70, 140, 400, 800], p=LENGTHS) * rng.uniform(0.6, 1.4))
         if square
         else int(rng.integers(3, 25))
     )
@@ -95,11 +101,11 @@ def data_matrix(rng: Rng) -> Code:
 
 
 def aztec(rng: Rng) -> Code:
-    """Compact and full-range Aztec symbols, a few runes."""
+    """Compact and full-range Aztec symbols up to 151 modules, most of them small, a few runes."""
     if rng.random() < 0.05:
         modules = write(str(rng.integers(0, 256)), zxingcpp.BarcodeFormat.AztecRune)
     else:
-        length = int(rng.choice([5, 12, 25, 60, 120, 250]) * rng.uniform(0.6, 1.4))
+        length = int(rng.choice([5, 12, 25, 60, 120, 250, 600, 1000], p=LENGTHS) * rng.uniform(0.6, 1.4))
         modules = write(random_text(rng, PRINTABLE, length), zxingcpp.BarcodeFormat.Aztec)
     return Code(2, modules, 1.0, "")
 
@@ -107,7 +113,7 @@ def aztec(rng: Rng) -> Code:
 def pdf417(rng: Rng) -> Code:
     """PDF417 with one data column and up: columns and rows are taken out of what the writer lays out."""
     kind = rng.random()
-    length = int(rng.choice([12, 30, 70, 150, 300]) * rng.uniform(0.7, 1.3))
+    length = int(rng.choice([12, 30, 70, 150, 300, 650]) * rng.uniform(0.7, 1.3))
     text = random_text(rng, PRINTABLE, length)
     if kind < 0.1:
         modules = write(text[:100], zxingcpp.BarcodeFormat.MicroPDF417)
@@ -119,7 +125,7 @@ def pdf417(rng: Rng) -> Code:
     keep = int(rng.integers(1, data + 1))
     modules = np.hstack([modules[:, : 34 + 17 * keep], modules[:, 34 + 17 * data :]])
     rows = modules[:: _row_height(modules)]
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         rows = rows[: int(rng.integers(min(5, len(rows)), len(rows) + 1))]
     return Code(
         3, rows, rows.shape[1] / (len(rows) * rng.choice([2, 3, 3, 4, 5, 8]) * rng.uniform(0.8, 1.2)), ""
@@ -138,7 +144,7 @@ def barcode(rng: Rng) -> Code:
     kind = str(
         rng.choice(
             ["EAN13", "UPCA", "EAN8", "UPCE", "Code128", "Code39", "ITF", "Codabar", "Code93", "DataBarOmni"],
-            p=[0.27, 0.17, 0.05, 0.04, 0.2, 0.07, 0.11, 0.03, 0.03, 0.03],
+            p=[0.25, 0.15, 0.06, 0.05, 0.2, 0.08, 0.11, 0.03, 0.04, 0.03],
         )
     )
     guards: tuple[tuple[int, int], ...] = ()
@@ -155,13 +161,15 @@ def barcode(rng: Rng) -> Code:
         text = "A" + random_text(rng, DIGITS, int(rng.integers(4, 14))) + "B"
     elif kind == "Code128":
         alphabet = (DIGITS, ALPHANUMERIC, PRINTABLE)[rng.integers(3)]
-        text = random_text(rng, alphabet, int(rng.integers(4, 24)))
+        text = random_text(
+            rng, alphabet, int(rng.choice([5, 10, 18, 34, 60], p=[0.25, 0.3, 0.25, 0.12, 0.08]))
+        )
     else:
         text = random_text(rng, ALPHANUMERIC, int(rng.integers(3, 14)))
     modules = write(text, getattr(formats, kind))[:1]
     height = rng.choice([0.15, 0.3, 0.5, 0.7, 0.85], p=[0.1, 0.2, 0.25, 0.25, 0.2]) * rng.uniform(0.75, 1.25)
     if modules.shape[1] > 140:
-        height *= 0.6
+        height = max(0.05, height * (0.6 if modules.shape[1] < 300 else 0.35))
     return Code(4, modules, 1 / height, text, guards if rng.random() < 0.75 else ())
 
 
@@ -177,6 +185,10 @@ MAKERS = (qr_code, data_matrix, aztec, pdf417, barcode, aruco)
 assert tuple(maker.__name__ for maker in MAKERS) == NAMES
 
 
-def random_code(rng: Rng) -> Code:
-    """A code of a random class, the classes as often as FREQUENCY says."""
-    return MAKERS[rng.choice(len(MAKERS), p=FREQUENCY)](rng)
+def random_code(rng: Rng, frequency: tuple[float, ...] = FREQUENCY) -> Code:
+    """A code of a random class, the classes as often as `frequency` says."""
+    while True:
+        try:
+            return MAKERS[rng.choice(len(MAKERS), p=frequency)](rng)
+        except ValueError:  # this text does not fit into that symbol
+            continue

@@ -21,6 +21,7 @@ def draw_curve(log: Path, picture: Path) -> None:
         left.plot(steps, [row[key] for row in rows], label=key)
     for key in ("mAP", "mAP50"):
         right.plot(steps, [row[key] for row in rows], label=f"{key}, held-out scenes")
+    right.plot(steps, [row["clean"] for row in rows], label="clean codes found")
     left.set_title("training loss, weighted parts")
     right.set_title("accuracy of the averaged weights")
     right.set_ylim(0, 1)

@@ -12,10 +12,14 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from . import clean
 from .codes import Image, Rng
 from .scene import MOST, make_scene
 
 CHUNK = 50
+USUAL = (0.34, 0.09, 0.29, 0.06, 0.22)
+NARROW = (0.2, 0.0, 0.8, 0.0, 0.0)
+"""How often a picture of training is a stored scene, four of them, one clean code, a page, a photograph."""
 HELD_OUT_SEED = 2
 """Scenes of this seed are for measuring, never for training."""
 
@@ -75,73 +79,99 @@ def generate(folder: Path, count: int, size: int, seed: int, workers: int = 2) -
     return Scenes(folder)
 
 
-def augment(image: Image, labels: np.ndarray, size: int, rng: Rng) -> tuple[Image, np.ndarray]:
-    """A (size, size) view of a scene: cut or shrunk, turned, lit otherwise. Not mirrored: codes are not."""
+def augment(image: Image, labels: np.ndarray, shape: tuple[int, int], rng: Rng) -> tuple[Image, np.ndarray]:
+    """A view, (h, w) = `shape`, of a scene: cut or shrunk, turned, relit. Not mirrored: codes are not."""
+    turns = int(rng.integers(4)) if rng.random() < 0.5 else 0
+    height, width = shape if turns % 2 == 0 else shape[::-1]
     whole = image.shape[0]
-    scale = (
-        float(np.exp(rng.uniform(np.log(0.6), np.log(1.5)))) * size / whole
-        if rng.random() < 0.8
-        else size / whole
-    )
-    side = size / scale  # of the window, in scene pixels
-    free = whole - side
-    shift = rng.uniform(min(0, free), max(0, free), 2)
+    fitting = max(height, width) / whole
+    scale = float(np.exp(rng.uniform(np.log(0.6), np.log(1.5)))) * fitting if rng.random() < 0.8 else fitting
+    free = whole - np.array([width, height]) / scale  # of the scene, around the window
+    shift = rng.uniform(np.minimum(0, free), np.maximum(0, free))
     matrix = np.array([[scale, 0, -shift[0] * scale], [0, scale, -shift[1] * scale]])
     border = tuple(int(v) for v in (rng.integers(0, 256, 3) if rng.random() < 0.3 else (114, 114, 114)))
-    flags = cv2.INTER_AREA if scale < 0.7 else cv2.INTER_LINEAR
+    extent = (width, height)
     if scale < 0.7:
+        # the runtime shrinks with INTER_LINEAR, cameras and programs more smoothly
+        flags = cv2.INTER_AREA if rng.random() < 0.5 else cv2.INTER_LINEAR
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=flags)
-        image = cv2.warpAffine(
-            small, np.array([[1, 0, matrix[0, 2]], [0, 1, matrix[1, 2]]]), (size, size), borderValue=border
-        )
+        unscaled = np.array([[1, 0, matrix[0, 2]], [0, 1, matrix[1, 2]]])
+        image = cv2.warpAffine(small, unscaled, extent, borderValue=border)
     else:
-        image = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderValue=border)
+        image = cv2.warpAffine(image, matrix, extent, flags=cv2.INTER_LINEAR, borderValue=border)
     whole_boxes = labels[:, 1:] * scale + np.tile(matrix[:, 2], 2)
-    boxes = np.clip(whole_boxes, 0, size)
+    boxes = np.clip(whole_boxes, 0, np.tile(extent, 2))
     sides = boxes[:, 2:] - boxes[:, :2]
     visible = sides.prod(1) / np.maximum((whole_boxes[:, 2:] - whole_boxes[:, :2]).prod(1), 1e-3)
     for box in boxes[
-        (visible <= 0.4) & (sides.min(1, initial=size) > 0)
+        (visible <= 0.4) & (sides.min(1, initial=whole) > 0)
     ]:  # a sliver is neither a code nor background
         x1, y1, x2, y2 = (int(v) for v in (*np.floor(box[:2]), *np.ceil(box[2:])))
         image[y1:y2, x1:x2] = border
-    keep = (visible > 0.4) & (sides.min(1, initial=size) >= 6)
+    keep = (visible > 0.4) & (sides.min(1, initial=whole) >= 6)
     classes, boxes = labels[keep, 0], boxes[keep]
-    turns = int(rng.integers(4)) if rng.random() < 0.5 else 0
     for _ in range(turns):  # a quarter turn against the clock
-        boxes = np.stack([boxes[:, 1], size - boxes[:, 2], boxes[:, 3], size - boxes[:, 0]], 1)
-    image = np.rot90(image, turns)
-    gain, offset = rng.uniform(0.7, 1.3), rng.uniform(-25, 25)
-    image = np.clip(image * np.float32(gain) + np.float32(offset), 0, 255).astype(np.uint8)
-    if rng.random() < 0.15:
-        image = np.repeat(image.mean(2, keepdims=True).astype(np.uint8), 3, 2)
+        boxes = np.stack([boxes[:, 1], width - boxes[:, 2], boxes[:, 3], width - boxes[:, 0]], 1)
+        width, height = height, width
+    image = relit(np.rot90(image, turns), rng)
     return np.ascontiguousarray(image), np.column_stack([classes, boxes]).astype(np.float32)
 
 
-def mosaic(scenes: Scenes, indices: np.ndarray, size: int, rng: Rng) -> tuple[Image, np.ndarray]:
+def relit(image: Image, rng: Rng) -> Image:
+    """A picture with another brightness and contrast, sometimes grey."""
+    gain, offset = rng.uniform(0.7, 1.3), rng.uniform(-25, 25)
+    table = np.clip(np.arange(256) * gain + offset, 0, 255).astype(np.uint8)
+    image = table[image]
+    if rng.random() < 0.15:
+        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    return np.asarray(image, np.uint8)
+
+
+def mosaic(scenes: Scenes, indices: np.ndarray, shape: tuple[int, int], rng: Rng) -> tuple[Image, np.ndarray]:
     """Four scenes around a random centre."""
-    canvas = np.empty((size, size, 3), np.uint8)
-    cx, cy = (int(v) for v in rng.uniform(0.3, 0.7, 2) * size)
+    height, width = shape
+    canvas = np.empty((height, width, 3), np.uint8)
+    cx, cy = (int(v) for v in rng.uniform(0.3, 0.7, 2) * (width, height))
     found = []
     for index, (x1, y1, x2, y2) in zip(
-        indices, [(0, 0, cx, cy), (cx, 0, size, cy), (0, cy, cx, size), (cx, cy, size, size)], strict=True
+        indices,
+        [(0, 0, cx, cy), (cx, 0, width, cy), (0, cy, cx, height), (cx, cy, width, height)],
+        strict=True,
     ):
-        tile = max(x2 - x1, y2 - y1)
-        image, labels = augment(*scenes[int(index)], tile, rng)
-        window = (x2 - x1, y2 - y1)
-        canvas[y1:y2, x1:x2] = image[: window[1], : window[0]]
-        boxes = np.clip(labels[:, 1:], 0, np.tile(window, 2))
-        sides, before = boxes[:, 2:] - boxes[:, :2], labels[:, 3:] - labels[:, 1:3]
-        keep = (sides.prod(1) > 0.4 * before.prod(1)) & (sides.min(1, initial=size) >= 6)
-        found.append(np.column_stack([labels[keep, 0], boxes[keep] + (x1, y1, x1, y1)]))
+        image, labels = augment(*scenes[int(index)], (y2 - y1, x2 - x1), rng)
+        canvas[y1:y2, x1:x2] = image
+        found.append(np.column_stack([labels[:, 0], labels[:, 1:] + (x1, y1, x1, y1)]))
     return canvas, np.concatenate(found).astype(np.float32)
+
+
+def example(scenes: Scenes, shape: tuple[int, int], rng: Rng) -> tuple[Image, np.ndarray]:
+    """What training sees, (h, w) = `shape`: a view of stored scenes, or a picture drawn on the spot."""
+    narrow = max(shape) > 2 * min(shape)
+    kind = rng.choice(["scene", "mosaic", "single", "page", "photograph"], p=NARROW if narrow else USUAL)
+    if kind == "scene":
+        return augment(*scenes[int(rng.integers(len(scenes)))], shape, rng)
+    if kind == "mosaic":
+        return mosaic(scenes, rng.integers(0, len(scenes), 4), shape, rng)
+    if kind == "page":
+        return clean.fit(*clean.page(rng, shape), shape)
+    if kind == "photograph":
+        image, labels = clean.photograph(rng)
+        return relit(clean.fit(image, labels, shape)[0], rng), labels
+    for _ in range(20):  # a picture of about the shape: the rest of the canvas is grey
+        image, labels = clean.single(rng)
+        ratio = image.shape[1] / image.shape[0] / (shape[1] / shape[0])
+        if max(ratio, 1 / ratio) < 2.2:
+            break
+    canvas, labels = clean.fit(image, labels, shape)
+    sides = labels[0, 3:] - labels[0, 1:3]
+    return canvas, labels[: int(sides.min() >= 3)]
 
 
 def main() -> None:
     """Make scenes ahead of training (training makes those that are missing)."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=12000)
+    parser.add_argument("--count", type=int, default=6000)
     parser.add_argument("--size", type=int, default=416)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)

@@ -1,23 +1,25 @@
-"""How good the model is, as a table: on photographs, on pictures without codes, on scenes it never saw."""
+"""How good the model is, beside zxing-cpp and OpenCV on the same pictures: tables for weights/README.md."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-import zxingcpp
 from tqdm import tqdm
 
+from samples.read_codes import views
+
+from . import NAMES, contestants
 from .accuracy import Detect, average_precision, box_iou, file_detector
+from .contestants import Found, cut_out, texts_in, touch
 from .dataset import HELD_OUT_SEED, Scenes, generate
-from .network import IMGSZ
+from .network import DEFAULT_INPUT, IMGSZ
 
 CONF = 0.25
-MARGIN = 0.15
-"""A detection's crop is this much larger on every side, of its width and height."""
 FOLDER_CLASSES = {
     "qrcode": 0,
     "datamatrix": 1,
@@ -29,11 +31,34 @@ FOLDER_CLASSES = {
     "code": 4,
 }
 """What a folder's name starts with, and the class id of the codes in it."""
+SIZES = (0, 32, 64, 128, 256, 10**6)
+"""Bounds of a code's size, the root of its area, in pixels of the network's input."""
+
+
+class Outcome(NamedTuple):
+    """What became of one photograph of one code."""
+
+    size: float
+    """Of the code in the network's input; 0 where zxing-cpp does not tell where it is."""
+    zxing: bool
+    """zxing-cpp reads it in the whole picture."""
+    opencv: bool
+    """OpenCV reads it in the whole picture."""
+    found: bool
+    """A box of the right class lies where it was read, and reads the same when it is cut out."""
+    cut: bool
+    """A code of the right class is read in some box, whether or not the whole picture reads."""
 
 
 def photographs(folder: Path) -> list[Path]:
     """The pictures of a folder and the folders in it."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
+
+
+def half(paths: list[Path], which: str) -> list[Path]:
+    """The pictures, in the order of their names, of a half: "first" to choose on, "second" to report."""
+    middle = len(paths) // 2
+    return {"first": paths[:middle], "second": paths[middle:], "all": paths}[which]
 
 
 def load(path: Path) -> np.ndarray:
@@ -44,80 +69,113 @@ def load(path: Path) -> np.ndarray:
     return image
 
 
-def extent(result: zxingcpp.Barcode) -> tuple[float, float, float, float]:
-    """Where zxing-cpp read the code: x1, y1, x2, y2. A line (as of a 1-D code) becomes one pixel thick."""
-    corner = result.position
-    points = [corner.top_left, corner.top_right, corner.bottom_right, corner.bottom_left]
-    xs, ys = [p.x for p in points], [p.y for p in points]
-    return min(xs), min(ys), max(max(xs), min(xs) + 1), max(max(ys), min(ys) + 1)
-
-
-def is_found(image: np.ndarray, truth: zxingcpp.Barcode, boxes: np.ndarray) -> bool:
+def is_found(image: np.ndarray, truth: Found, boxes: np.ndarray) -> bool:
     """Whether one of `boxes` (n, 4) overlaps the code that was read, and its crop reads the same."""
-    h, w = image.shape[:2]
-    tx1, ty1, tx2, ty2 = extent(truth)
-    for x1, y1, x2, y2 in boxes.tolist():
-        if min(x2, tx2) <= max(x1, tx1) or min(y2, ty2) <= max(y1, ty1):
-            continue
-        dx, dy = MARGIN * (x2 - x1), MARGIN * (y2 - y1)
-        rows = slice(max(0, int(y1 - dy)), min(h, int(y2 + dy) + 1))
-        columns = slice(max(0, int(x1 - dx)), min(w, int(x2 + dx) + 1))
-        crop = np.ascontiguousarray(image[rows, columns])
-        if any(result.text == truth.text for result in zxingcpp.read_barcodes(crop)):
-            return True
-    return False
-
-
-def recall(detect: Detect, folder: Path, missed: list[Path]) -> tuple[int, int]:
-    """(readable, found) photographs of a folder; those not found are added to `missed`."""
-    class_id = next((c for start, c in FOLDER_CLASSES.items() if folder.name.startswith(start)), None)
-    if class_id is None:
-        raise SystemExit(f"{folder}: its name should start with one of {', '.join(FOLDER_CLASSES)}")
-    found = readable = 0
-    for path in photographs(folder):
-        image = load(path)
-        truths = zxingcpp.read_barcodes(image)
-        if not truths:
-            continue
-        readable += 1
-        boxes, _, class_ids = detect(image, CONF)
-        if any(is_found(image, truth, boxes[class_ids == class_id]) for truth in truths):
-            found += 1
-        else:
-            missed.append(path)
-    return readable, found
-
-
-def print_recall(detect: Detect, root: Path) -> None:
-    """The table of recall by folder, and the names of the photographs missed."""
-    folders = sorted(path for path in root.iterdir() if path.is_dir())
-    missed: list[Path] = []
-    counts = np.array(
-        [recall(detect, folder, missed) for folder in tqdm(folders, "photographs", leave=False)]
+    return any(
+        touch(tuple(box), truth.box) and truth.text in texts_in(cut_out(image, tuple(box)), truth.class_id)
+        for box in boxes.tolist()
     )
-    print("| photographs | readable | found | recall |\n| --- | ---: | ---: | ---: |")
-    names = [folder.name for folder in folders] + ["all"]
-    for name, (readable, found) in zip(names, [*counts, counts.sum(0)], strict=True):
-        print(f"| {name} | {readable} | {found} | {found / max(readable, 1):.1%} |")
-    print("not found:", ", ".join(f"{p.parent.name}/{p.name}" for p in missed) or "none")
 
 
-def print_recall_by_size(detect: Detect, scenes: Scenes, count: int) -> None:
-    """How many labels a detection of the right class meets with IoU 0.5, by the label's size in the scene."""
-    sizes, hits = [], []
-    for index in range(count):
+def outcome(image: np.ndarray, class_id: int, detect: Detect) -> Outcome:
+    """What the model and the others make of a photograph of one code."""
+    truths = [found for found in contestants.zxing(image) if found.class_id == class_id]
+    others = [found for found in contestants.opencv(image, {class_id}) if found.text]
+    boxes, _, class_ids = detect(image, CONF)
+    boxes = boxes[class_ids == class_id]
+    zoom = DEFAULT_INPUT / max(image.shape[:2])
+    sizes = [max(b[2] - b[0], b[3] - b[1]) for b in (truth.box for truth in truths)]
+    return Outcome(
+        max(sizes, default=0.0) * zoom,
+        bool(truths),
+        bool(others),
+        any(is_found(image, truth, boxes) for truth in truths),
+        any(
+            found.class_id == class_id
+            for box in boxes
+            for view in views(image, box)
+            for found in contestants.zxing(view)
+        ),
+    )
+
+
+def print_photographs(detect: Detect, root: Path, which: str) -> None:
+    """The table by folder, the recall by size, and the names of the photographs missed."""
+    rows: list[tuple[str, Outcome]] = []
+    missed = []
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        class_id = next((c for start, c in FOLDER_CLASSES.items() if folder.name.startswith(start)), None)
+        if class_id is None:
+            raise SystemExit(f"{folder}: its name should start with one of {', '.join(FOLDER_CLASSES)}")
+        for path in tqdm(half(photographs(folder), which), folder.name, leave=False):
+            rows.append((folder.name, outcome(load(path), class_id, detect)))
+            if rows[-1][1].zxing and not rows[-1][1].found:
+                missed.append(f"{folder.name}/{path.name}")
+    print(
+        "| photographs | count | zxing-cpp reads | of these found | recall | box, then zxing-cpp "
+        "| OpenCV reads |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for name in [*dict.fromkeys(name for name, _ in rows), "all"]:
+        mine = np.array([each for key, each in rows if name in (key, "all")])
+        count, (_, read, opencv, found, cut) = len(mine), mine.sum(0)
+        share = found / max(read, 1)
+        print(f"| {name} | {count} | {read:.0f} | {found:.0f} | {share:.1%} | {cut:.0f} | {opencv:.0f} |")
+    print("not found:", ", ".join(missed) or "none", end="\n\n")
+    print_by_size([(each.size, each.found) for _, each in rows if each.zxing], "photographed codes")
+
+
+def print_by_size(hits: list[tuple[float, bool]], what: str) -> None:
+    """How many of (size, found) were found, by size in the network's input."""
+    for low, high in itertools.pairwise(SIZES):
+        inside = [found for size, found in hits if low <= size < high]
+        if inside:
+            bounds = f"{low} to {high - 1}" if high < SIZES[-1] else f"{low} and more"
+            print(f"{what} of {bounds} pixels of the input: {sum(inside)} of {len(inside)} found")
+
+
+def print_false(detect: Detect, paths: list[Path], name: str) -> None:
+    """What is found in pictures without codes."""
+    wrong = np.zeros(3, int)
+    for path in tqdm(paths, name, leave=False):
+        image = load(path)
+        wrong += (len(detect(image, CONF)[1]), len(contestants.zxing(image)), len(contestants.opencv(image)))
+    rates = wrong / max(len(paths), 1)
+    print(
+        f"\n{len(paths)} pictures of {name}, which hold no code: false detections of the model {wrong[0]}",
+        end="",
+    )
+    print(f" ({rates[0]:.3f} a picture), of zxing-cpp {wrong[1]}, of OpenCV {wrong[2]}")
+
+
+def print_scenes(detect: Detect, scenes: Scenes, count: int) -> None:
+    """Average precision on scenes, and who meets how many of the labels, by class and size."""
+    overall, at_half, by_class = average_precision(detect, scenes, count)
+    print(f"\nheld-out scenes: {count}, mAP50-95 {overall:.3f}, mAP50 {at_half:.3f}")
+    print("AP50: " + ", ".join(f"{name} {value:.3f}" for name, value in by_class.items()), end="\n\n")
+    rows = []
+    for index in tqdm(range(count), "scenes", leave=False):
         image, labels = scenes[index]
+        image = np.ascontiguousarray(image)
         boxes, _, class_ids = detect(image, CONF)
-        for class_id, *box in labels:
-            sizes.append(float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))))
+        others = contestants.zxing(image), contestants.opencv(image)
+        for class_id, *box in labels.tolist():
             same = boxes[class_ids == class_id]
-            hits.append(bool(len(same)) and bool(box_iou(np.array([box]), same).max() >= 0.5))
-    bounds = (0, 24, 48, 96, 192, IMGSZ + 1)
-    for low, high in itertools.pairwise(bounds):
-        inside = [hit for size, hit in zip(sizes, hits, strict=True) if low <= size < high]
-        print(
-            f"codes of {low} to {high - 1} pixels: {sum(inside)} of {len(inside)} found at confidence {CONF}"
-        )
+            met = [bool(len(same)) and bool(box_iou(np.array([box]), same).max() >= 0.5)]
+            met += [
+                any(f.class_id == class_id and touch(f.box, tuple(box)) for f in found) for found in others
+            ]
+            zoom = DEFAULT_INPUT / max(image.shape[:2])
+            rows.append((class_id, float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))) * zoom, *met))
+    table = np.array(rows)
+    print("| codes in the scenes | count | found | zxing-cpp reads | OpenCV finds |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for class_id, name in enumerate([*NAMES, "all"]):
+        mine = table[(table[:, 0] == class_id) | (name == "all")]
+        found = " | ".join(f"{value:.0f}" for value in mine[:, 2:].sum(0))
+        print(f"| {name} | {len(mine)} | {found} |")
+    print()
+    print_by_size([(size, bool(found)) for _, size, found, *_ in rows], "codes in the scenes")
 
 
 def main() -> None:
@@ -125,14 +183,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m weights.recipe.measure",
         description=main.__doc__,
-        epilog="A photograph counts if zxing-cpp reads it. It is found if a detection of the right class "
-        f"(confidence {CONF}) overlaps the place where it was read, and its crop with "
-        f"{MARGIN * 100:.0f} % margin reads the same.",
+        epilog="A photograph that zxing-cpp reads is found if a detection of the right class (confidence "
+        f"{CONF}) overlaps the place where it was read, and, cut out with a margin of "
+        f"{contestants.MARGIN * 100:.0f} %%, reads the same. What is read in the views that "
+        "samples/read_codes.py takes of a box counts as read from a box, whether or not the whole reads.",
     )
     parser.add_argument("--model", type=Path, help="model file (default: the embedded one)")
     parser.add_argument("--imgsz", type=int, help="size to scale pictures to (default: the model's own)")
     parser.add_argument("--photographs", type=Path, help="folder with a folder of photographs per symbology")
-    parser.add_argument("--without-codes", type=Path, help="folder of pictures without codes")
+    parser.add_argument("--without-codes", type=Path, nargs="*", default=[], help="folders of other pictures")
+    parser.add_argument(
+        "--half",
+        choices=["first", "second", "all"],
+        default="second",
+        help="of each folder's pictures by name: the first were used to choose (default: second)",
+    )
     parser.add_argument(
         "--scenes", type=Path, help="folder for the held-out scenes, which are made if missing"
     )
@@ -142,18 +207,11 @@ def main() -> None:
         parser.error("nothing to measure on: give --photographs, --without-codes or --scenes")
     detect = file_detector(args.model, args.imgsz)
     if args.photographs:
-        print_recall(detect, args.photographs)
-    if args.without_codes:
-        paths = photographs(args.without_codes)
-        count = sum(len(detect(load(path), CONF)[1]) for path in tqdm(paths, "without codes", leave=False))
-        rate = count / max(len(paths), 1)
-        print(f"\nfalse detections: {count} in {len(paths)} pictures, {rate:.3f} per picture")
+        print_photographs(detect, args.photographs, args.half)
+    for folder in args.without_codes:
+        print_false(detect, half(photographs(folder), args.half), folder.name)
     if args.scenes:
-        scenes = generate(args.scenes, args.count, IMGSZ, HELD_OUT_SEED)
-        overall, at_half, by_class = average_precision(detect, scenes, args.count)
-        print(f"\nheld-out scenes: {len(scenes)}, mAP50-95 {overall:.3f}, mAP50 {at_half:.3f}")
-        print("AP50: " + ", ".join(f"{name} {value:.3f}" for name, value in by_class.items()))
-        print_recall_by_size(detect, scenes, args.count)
+        print_scenes(detect, generate(args.scenes, args.count, IMGSZ, HELD_OUT_SEED), args.count)
 
 
 if __name__ == "__main__":

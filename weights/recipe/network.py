@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from convert.layers import C3, SPPF, Concat, Conv, Detect, DetectionModel
@@ -10,18 +11,18 @@ from . import NAMES
 
 IMGSZ = 416
 """Sides of the training scenes, and the largest input in training."""
-DEFAULT_INPUT = 320
-"""The input size that the model file names: of those tried, the one that found most photographed codes."""
+DEFAULT_INPUT = 288
+"""The input size that the model file names: half the false detections of 416, as many codes."""
 STRIDES = (8, 16, 32)
-ANCHORS = (  # pixels at IMGSZ: small, middle, large; square symbols and wide ones
-    (11, 11, 21, 21, 38, 18),
-    (38, 38, 76, 36, 68, 70),
-    (120, 64, 122, 122, 250, 220),
+ANCHORS = (  # pixels at IMGSZ: small, middle, large; two squares, a wide and a tall one
+    (11, 11, 21, 21, 40, 14, 14, 40),
+    (38, 38, 68, 70, 84, 28, 28, 84),
+    (122, 122, 250, 220, 124, 54, 54, 124),
 )
 
 
 def build() -> DetectionModel:
-    """A fresh network with random weights, 0.95 million parameters."""
+    """A fresh network with random weights, 0.96 million parameters."""
     a, b, c, d, e = 16, 32, 64, 112, 144
     layers: list[tuple[int | list[int], nn.Module]] = [
         (-1, Conv(3, a, 6, 2, 2)),
@@ -68,3 +69,27 @@ def start_from_rarity(detect: Detect) -> None:
         bias[:, 4] = (8 / cells).log()
         bias[:, 5:] = -1.5
         conv.bias.data = bias.reshape(-1)
+
+
+def start_from(network: DetectionModel, other: DetectionModel) -> None:
+    """Copy the weights of another network of this layout; an anchor takes over those of the likest anchor."""
+    own, theirs = network.state_dict(), other.state_dict()
+    heads = f"model.{len(network.model) - 1}."
+    body = {name: value for name, value in theirs.items() if not name.startswith(heads)}
+    expected = {name: value.shape for name, value in own.items() if not name.startswith(heads)}
+    if expected != {name: value.shape for name, value in body.items()}:
+        raise SystemExit("the checkpoint to start from is not of this network")
+    network.load_state_dict(body, strict=False)
+    ours, old = network.detect, other.detect
+    with torch.no_grad():
+        for conv, old_conv, anchors, old_anchors in zip(
+            ours.m, old.m, ours.anchors, old.anchors, strict=True
+        ):
+            assert isinstance(conv, nn.Conv2d)
+            assert isinstance(old_conv, nn.Conv2d)
+            assert conv.bias is not None
+            assert old_conv.bias is not None
+            likest = (anchors.log()[:, None] - old_anchors.log()[None]).abs().amax(2).argmin(1)
+            channels = (likest[:, None] * old.no + torch.arange(old.no)).flatten()
+            conv.weight.copy_(old_conv.weight[channels])
+            conv.bias.copy_(old_conv.bias[channels])

@@ -210,7 +210,7 @@ def label(code: Code, size: int, rng: Rng) -> Label:
             rng,
         )
         if code.guards:
-            box_bottom += int(drop) * 0.5
+            box_bottom += int(drop)
     if words:
         surround_with_words(canvas, (x, y, x + w, box_bottom + digit_height * 1.2 * digits), rng)
     if rng.random() < 0.12:

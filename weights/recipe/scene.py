@@ -153,11 +153,11 @@ def make_scene(size: int, rng: Rng) -> Scene:
     for _ in range(count):
         code = random_code(rng)
         if kind in ("close", "paper"):
-            longest = size * rng.uniform(0.25, 1.0)
+            longest = size * (rng.uniform(0.25, 1.0) if rng.random() < 0.7 else rng.uniform(0.8, 1.5))
         else:
             longest = float(np.exp(rng.uniform(np.log(13), np.log(0.45 * size)))) * crowd + 6
         if code.aspect > 1.8:
-            longest *= min(code.aspect / 1.8, 1.6)
+            longest *= min(code.aspect / 1.8, 2.5)
         texture = int(np.clip(longest * 1.15, 12, 520))
         printed = printing.label(code, texture, rng)
         h, w = printed.alpha.shape
@@ -175,7 +175,9 @@ def make_scene(size: int, rng: Rng) -> Scene:
         centre = np.array([[[(x1 + x2) / 2, (y1 + y2) / 2]]], np.float32)
         corners -= cv2.perspectiveTransform(centre, to_scene)[0]
         for _attempt in range(6):
-            middle = rng.normal(0.5, 0.1, 2) * size if kind in ("close", "paper") else rng.uniform(0, size, 2)
+            middle = (
+                rng.normal(0.5, 0.14, 2) * size if kind in ("close", "paper") else rng.uniform(0, size, 2)
+            )
             placed = corners + middle.astype(np.float32)
             footprint = np.concatenate([placed.min(0), placed.max(0)])
             if overlap(footprint, taken):

@@ -17,29 +17,41 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from convert import save_checkpoint
+from convert import load_checkpoint, save_checkpoint
 from convert.layers import DetectionModel
 
-from .accuracy import average_precision, torch_detector
+from .accuracy import average_precision, share_found, torch_detector
 from .curve import draw_curve
-from .dataset import HELD_OUT_SEED, Scenes, augment, generate, mosaic
+from .dataset import HELD_OUT_SEED, Scenes, example, generate
 from .loss import yolov5_loss
-from .network import DEFAULT_INPUT, IMGSZ, build
+from .network import DEFAULT_INPUT, IMGSZ, build, start_from
 
-SIZES = (256, 320, 416)
-FINAL_SIZES = (320, 416, 416)
-WARMUP = 300
+SHAPES = (
+    ((320, 320), 0.3),
+    ((416, 416), 0.24),
+    ((320, 416), 0.12),
+    ((416, 320), 0.06),
+    ((224, 416), 0.06),
+    ((416, 224), 0.04),
+    ((96, 416), 0.07),
+    ((416, 96), 0.05),
+    ((64, 416), 0.03),
+    ((416, 64), 0.03),
+)
+"""Heights and widths of the batches, and how often each comes: the runtime's canvas fits the picture."""
+WARMUP = 100
+MEET = 10
+"""Each process trains by itself for this many batches; then the weights of all are averaged."""
 
 
-def batch(scenes: Scenes, size: int, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Random scenes: images (count, 3, size, size), RGB, 0 to 1; targets as `yolov5_loss` wants them."""
-    images = np.empty((count, size, size, 3), np.uint8)
+def batch(
+    scenes: Scenes, shape: tuple[int, int], count: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Random pictures (count, 3, *shape), RGB, 0 to 1; targets as `yolov5_loss` wants them."""
+    images = np.empty((count, *shape, 3), np.uint8)
     targets = []
     for i in range(count):
-        if rng.random() < 0.25:
-            images[i], labels = mosaic(scenes, rng.integers(0, len(scenes), 4), size, rng)
-        else:
-            images[i], labels = augment(*scenes[int(rng.integers(len(scenes)))], size, rng)
+        images[i], labels = example(scenes, shape, rng)
         corner, opposite = labels[:, 1:3], labels[:, 3:]
         row = [np.full((len(labels), 1), i), labels[:, :1], (corner + opposite) / 2, opposite - corner]
         targets.append(np.concatenate(row, 1))
@@ -50,37 +62,57 @@ def batch(scenes: Scenes, size: int, count: int, rng: np.random.Generator) -> tu
     )
 
 
-def learning_rate(step: int, steps: int, decay: int, peak: float) -> float:
-    """Warm up, stay, and fall in a straight line to a fiftieth of `peak` over the last `decay` steps."""
+def learning_rate(step: int, done: float, decay: float, peak: float) -> float:
+    """Warm up, stay, and fall in a straight line to a fiftieth of `peak` over the last `decay` of the work.
+
+    `done` is the share of the work that is done, 0 to 1.
+    """
     rising = min(1.0, (step + 1) / WARMUP)
-    falling = min(1.0, 0.02 + 0.98 * (steps - step) / max(decay, 1))
+    falling = min(1.0, 0.02 + 0.98 * (1 - done) / max(decay, 1e-6))
     return peak * min(rising, falling)
 
 
-def average(model: DetectionModel, ema: DetectionModel, step: int) -> None:
+def share_of_work(step: int, seconds: float, args: argparse.Namespace) -> float:
+    """How much of the work is done, 0 to 1, by batches or by time; the same in all processes."""
+    done = min(1.0, max(step / args.steps, seconds / (60 * args.minutes) if args.minutes else 0.0))
+    if args.processes == 1:
+        return done
+    common = torch.tensor([done], dtype=torch.float64)
+    dist.broadcast(common, 0)
+    return float(common)
+
+
+def average_processes(model: nn.Module, world: int) -> None:
+    """Give all processes the mean of their weights."""
+    if world == 1:
+        return
+    tensors = [value for value in model.state_dict().values() if value.is_floating_point()]
+    flat = torch.cat([value.reshape(-1) for value in tensors])
+    dist.all_reduce(flat)
+    at = 0
+    for value in tensors:
+        value.copy_(flat[at : at + value.numel()].view_as(value) / world)
+        at += value.numel()
+
+
+def average_over_time(model: DetectionModel, ema: DetectionModel, meeting: int) -> None:
     """Move the averaged network towards the trained one."""
-    keep = 0.999 * (1 - np.exp(-(step + 1) / 1000))
+    keep = 0.98 * (1 - np.exp(-(meeting + 1) / 30))
     with torch.no_grad():
         for mean, now in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
             if mean.is_floating_point():
                 mean.lerp_(now, 1 - keep)
 
 
-def share_gradients(model: nn.Module, world: int) -> None:
-    """Replace the gradients by their mean over the processes."""
-    if world == 1:
-        return
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    flat = torch.cat([g.reshape(-1) for g in gradients])
-    dist.all_reduce(flat)
-    at = 0
-    for gradient in gradients:
-        gradient.copy_(flat[at : at + gradient.numel()].view_as(gradient) / world)
-        at += gradient.numel()
+def start_training(model: DetectionModel, frozen: int) -> None:
+    """Put a network into training, all but its first `frozen` layers."""
+    model.train()
+    for layer in list(model.model)[:frozen]:
+        layer.eval().requires_grad_(False)
 
 
 def train(rank: int, args: argparse.Namespace) -> None:
-    """The work of process `rank`: forward and backward on its half of every batch."""
+    """The work of process `rank`: batches of its own, averaged with the others."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     if args.processes > 1:
@@ -94,83 +126,87 @@ def train(rank: int, args: argparse.Namespace) -> None:
     scenes = Scenes(*args.scenes)
     held_out = Scenes(args.run / "held-out")
     model = build()
+    if args.start_from:
+        other = load_checkpoint(args.start_from).model.float()
+        assert isinstance(other, DetectionModel)
+        start_from(model, other)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     anchors, strides = model.detect.anchors.clone(), model.detect.stride.clone()
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
-    )
     ema = copy.deepcopy(model).eval()
-    first = 0
+    start_training(model, args.freeze)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": 0.02},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+    )
+    first, before = 0, 0.0
     state_file = args.run / "state.pt"
     if state_file.exists():
         state = torch.load(state_file, weights_only=True)
         model.load_state_dict(state["model"])
         ema.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
-    parts_sum, seen, started = torch.zeros(3), 0, time.time()
-    bar = tqdm(
-        range(first, args.steps), "training", args.steps, initial=first, disable=rank > 0, mininterval=10
-    )
-    for step in bar:
-        rng = np.random.default_rng([args.seed, step])
-        final = args.steps - step <= args.decay * 0.6
-        size = int(rng.choice(FINAL_SIZES if final else SIZES))
-        images, targets = batch(
-            scenes, size, args.batch // args.processes, np.random.default_rng([args.seed, step, rank])
-        )
-        rate = learning_rate(step, args.steps, args.decay, args.rate)
+        first, before = state["step"], state["seconds"]
+    parts_sum, begun = torch.zeros(3), time.time()
+    logged, started, done = first, begun, 0.0
+    steps = range(first, args.steps)
+    for step in tqdm(steps, "training", args.steps, initial=first, disable=rank > 0, mininterval=30):
+        if step % MEET == 0 or step == first:
+            done = share_of_work(step, before + time.time() - begun, args)
+        rng = np.random.default_rng([args.seed, step, rank])
+        shape = SHAPES[rng.choice(len(SHAPES), p=[often for _, often in SHAPES])][0]
+        images, targets = batch(scenes, shape, args.batch, rng)
+        rate = learning_rate(step, done, args.decay, args.rate)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        model.train()
         with torch.autocast("cpu", torch.bfloat16):
             heads = model(images)
         loss, parts = yolov5_loss(heads, targets, anchors, strides)
         loss.backward()
-        share_gradients(model, args.processes)
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        nn.utils.clip_grad_norm_(trained, 5.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if rank:
-            continue
-        average(model, ema, step)
         parts_sum += parts
-        seen += 1
-        last = step + 1 == args.steps
-        if (step + 1) % args.every == 0 or last:
-            score = average_precision(torch_detector(ema, IMGSZ), held_out, 200)[:2]
-            row = [
-                step + 1,
-                rate,
-                *(parts_sum / seen).tolist(),
-                *score,
-                seen * args.batch / (time.time() - started),
-            ]
-            write_log(args.run / "log.csv", row)
-            draw_curve(args.run / "log.csv", args.run / "curve.png")
-            temporary = state_file.with_suffix(".part")
-            torch.save(
-                {
-                    "model": model.state_dict(),
-                    "ema": ema.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "step": step + 1,
-                },
-                temporary,
-            )
-            temporary.replace(state_file)
-            save_checkpoint(args.run / "codes.pt", ema.float(), epoch=step + 1, opt={"imgsz": DEFAULT_INPUT})
-            bar.set_postfix(mAP50=f"{score[1]:.3f}")
-            parts_sum, seen, started = torch.zeros(3), 0, time.time()
+        last = done >= 1 or step + 1 == args.steps
+        if (step + 1) % MEET and not last:
+            continue
+        average_processes(model, args.processes)
+        if rank == 0:
+            average_over_time(model, ema, step // MEET)
+            if (step + 1) % args.every == 0 or last:
+                detect = torch_detector(ema, IMGSZ)
+                row = [
+                    step + 1,
+                    before + time.time() - begun,
+                    rate,
+                    *(parts_sum / (step + 1 - logged)).tolist(),
+                ]
+                row += average_precision(detect, held_out, args.measured)[:2]
+                pace = args.processes * args.batch * (step + 1 - logged) / (time.time() - started)
+                write_log(args.run / "log.csv", [*row, share_found(detect, args.measured), pace])
+                draw_curve(args.run / "log.csv", args.run / "curve.png")
+                save_checkpoint(
+                    args.run / "codes.pt", ema.float(), epoch=step + 1, opt={"imgsz": DEFAULT_INPUT}
+                )
+                parts_sum, logged, started = torch.zeros(3), step + 1, time.time()
+            if (step + 1) % 100 == 0 or last:
+                networks = {"model": model.state_dict(), "ema": ema.state_dict()}
+                position = {"step": step + 1, "seconds": before + time.time() - begun}
+                temporary = state_file.with_suffix(".part")
+                torch.save({**networks, **position, "optimizer": optimizer.state_dict()}, temporary)
+                temporary.replace(state_file)
+        if last:
+            break
     if args.processes > 1:
         dist.destroy_process_group()
 
 
 def write_log(path: Path, row: list[float]) -> None:
     """Append a line to the log, after its header if it is new."""
-    header = ["step", "rate", "box", "objectness", "class", "mAP", "mAP50", "images_per_second"]
+    header = ["step", "seconds", "rate", "box", "objectness", "class"]
+    header += ["mAP", "mAP50", "clean", "images_per_second"]
     fresh = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file)
@@ -188,22 +224,24 @@ def main() -> None:
     parser.add_argument(
         "--scenes", type=Path, nargs="+", help="folders of scenes made before, instead of --count"
     )
-    parser.add_argument("--count", type=int, default=12000, help="training scenes")
-    parser.add_argument("--held-out", type=int, default=400, help="scenes to measure on; 200 are used")
+    parser.add_argument("--count", type=int, default=6000, help="training scenes")
+    parser.add_argument("--held-out", type=int, default=200, help="scenes kept for measuring")
+    parser.add_argument("--measured", type=int, default=60, help="how many of them are looked at each time")
+    parser.add_argument("--start-from", type=Path, help="checkpoint whose weights to begin with")
+    parser.add_argument("--freeze", type=int, default=0, help="first layers that stay as they are")
     parser.add_argument(
-        "--steps", type=int, default=6000, help="batches in all, those of earlier calls included"
+        "--steps", type=int, default=20000, help="batches of a process in all, with those of earlier calls"
     )
     parser.add_argument(
-        "--decay", type=int, default=2500, help="batches at the end over which the learning rate falls"
-    )
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
-    parser.add_argument(
-        "--every", type=int, default=500, help="batches between measurements and saved states"
+        "--minutes", type=float, help="time in all, that of earlier calls included: ends before --steps"
     )
     parser.add_argument(
-        "--processes", type=int, default=2, help="each computes its part of a batch in one thread"
+        "--decay", type=float, default=0.5, help="share of the work at whose end the learning rate falls"
     )
+    parser.add_argument("--batch", type=int, default=16, help="pictures of a process's batch")
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
+    parser.add_argument("--every", type=int, default=300, help="batches between measurements")
+    parser.add_argument("--processes", type=int, default=2, help="each has its own batches and one thread")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if not args.scenes:
