@@ -57,6 +57,7 @@ class Classifier:
         top: int = 5,
         load: Load = Network,
     ) -> None:
+        """Read a model file and load its network; the class says what each argument is and what is raised."""
         self.path = Path(path)
         buffer, metadata = read_model(self.path)
         self.info: ModelInfo = read_info(metadata, self.path)

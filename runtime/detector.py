@@ -86,6 +86,7 @@ class Detector:
         strides: Sequence[int] | None = None,
         load: Load = Network,
     ) -> None:
+        """Read a model file and load its network; the class says what each argument is and what is raised."""
         self.path = DEFAULT_MODEL if path is None else Path(path)
         buffer, metadata = read_model(self.path)
         self.info: ModelInfo = read_info(metadata, self.path, names, anchors, strides)
