@@ -19,8 +19,8 @@ pytest.importorskip("matplotlib")
 import torch
 
 from convert import load_checkpoint
+from runtime.evaluation.figures import iou
 from weights.recipe import NAMES, clean
-from weights.recipe.accuracy import box_iou
 from weights.recipe.codes import MAKERS
 from weights.recipe.dataset import augment
 from weights.recipe.loss import MAX_RATIO, assign, complete_iou, yolov5_loss
@@ -99,7 +99,7 @@ def test_labels_of_pages_lie_on_the_canvas_and_apart(seed):
     assert (labels[:, [2, 4]] <= 224).all()
     if len(labels):
         assert (labels[:, 3:] - labels[:, 1:3]).min() > clean.LEAST / 2
-        overlaps = box_iou(labels[:, 1:], labels[:, 1:])
+        overlaps = iou(labels[:, 1:], labels[:, 1:])
         np.fill_diagonal(overlaps, 0)
         assert overlaps.max() < 0.05
 
@@ -258,7 +258,7 @@ def test_calibration_finds_the_threshold_and_moves_scores_there():
 @settings(max_examples=50, deadline=None)
 def test_box_iou_of_a_box_with_itself_and_symmetry(raw):
     found = np.array([(x, y, x + w, y + h) for x, y, w, h in raw])
-    overlaps = box_iou(found, found)
+    overlaps = iou(found, found)
     assert np.allclose(np.diag(overlaps), 1)
     assert np.allclose(overlaps, overlaps.T)
     assert ((overlaps >= 0) & (overlaps <= 1 + 1e-9)).all()

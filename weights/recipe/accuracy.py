@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from convert.layers import DetectionModel
 from runtime import Detector
 from runtime.decode import Layout, decode
+from runtime.evaluation.data import Boxes, Dataset, Results
+from runtime.evaluation.figures import coco_figures, iou
 from runtime.letterbox import letterbox, to_blob, unletterbox
 from runtime.nms import nms
 
@@ -57,36 +55,22 @@ def file_detector(path: Path | None, imgsz: int | None = None) -> Detect:
 
 def average_precision(detect: Detect, scenes: Scenes, count: int) -> tuple[float, float, dict[str, float]]:
     """(mAP at IoU 0.5 to 0.95, mAP at 0.5, {class name: AP at 0.5}) on the first `count` scenes."""
-    images: list[dict[str, Any]] = []
+    count = min(count, len(scenes))
     annotations: list[dict[str, Any]] = []
-    results: list[dict[str, Any]] = []
-    for index in range(min(count, len(scenes))):
+    results: Results = {}
+    for index in range(count):
         image, labels = scenes[index]
-        images.append({"id": index, "height": image.shape[0], "width": image.shape[1]})
-        for class_id, *box in labels.tolist():
-            x, y, w, h = corner_and_size(box)
+        for class_id, x1, y1, x2, y2 in labels.tolist():
             annotations.append(
                 {"id": len(annotations) + 1, "image_id": index, "category_id": int(class_id)}
-                | {"bbox": [x, y, w, h], "area": w * h, "iscrowd": 0}
+                | {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
             )
-        for box, score, class_id in zip(*(array.tolist() for array in detect(image, 0.005)), strict=True):
-            results.append(
-                {"image_id": index, "category_id": class_id, "score": score, "bbox": corner_and_size(box)}
-            )
-    if not results:
-        return 0.0, 0.0, dict.fromkeys(NAMES, 0.0)
-    categories = [{"id": i, "name": name} for i, name in enumerate(NAMES)]
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = {"images": images, "annotations": annotations, "categories": categories}
-        truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    precision = evaluation.eval["precision"][0, :, :, 0, 2]  # at IoU 0.5, by recall and class, all sizes
-    by_class = {name: float(precision[:, i].mean()) for i, name in enumerate(NAMES)}
-    return float(evaluation.stats[0]), float(evaluation.stats[1]), by_class
+        boxes, scores, class_ids = detect(image, 0.005)
+        results[index] = Boxes(boxes.astype(float), scores.astype(float), class_ids.astype(np.int64))
+    dataset = Dataset({index: str(index) for index in range(count)}, dict(enumerate(NAMES)), annotations)
+    figures, classes = coco_figures(dataset, results)
+    by_class = dict.fromkeys(NAMES, 0.0) | {each.name: each.ap50 for each in classes}
+    return figures[0], figures[1], by_class
 
 
 def share_found(detect: Detect, count: int) -> float:
@@ -96,20 +80,5 @@ def share_found(detect: Detect, count: int) -> float:
         image, labels = clean.single(np.random.default_rng([HELD_OUT_SEED, index]))
         boxes, _, class_ids = detect(image, 0.25)
         boxes = boxes[class_ids == labels[0, 0]]
-        found += bool(len(boxes) and box_iou(labels[:, 1:], boxes).max() >= 0.5)
+        found += bool(len(boxes) and iou(labels[:, 1:], boxes).max() >= 0.5)
     return found / count
-
-
-def corner_and_size(box: list[float]) -> list[float]:
-    """x1, y1, x2, y2 as x, y, w, h."""
-    x1, y1, x2, y2 = box
-    return [x1, y1, x2 - x1, y2 - y1]
-
-
-def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes (n, 4) and (m, 4), both x1, y1, x2, y2. Returns (n, m)."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    inter = np.clip(high - low, 0, None).prod(2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (first, second)]
-    return np.asarray(inter / np.maximum(areas[0][:, None] + areas[1][None] - inter, 1e-9))

@@ -17,9 +17,10 @@ from torch import nn
 
 from convert import load_checkpoint, save_checkpoint
 from convert.layers import DetectionModel
+from runtime.evaluation.figures import iou
 
 from . import NAMES
-from .accuracy import Detect, box_iou, torch_detector
+from .accuracy import Detect, torch_detector
 from .dataset import Scenes, generate
 from .network import DEFAULT_INPUT, IMGSZ
 
@@ -35,7 +36,7 @@ def judged_scores(detect: Detect, scenes: Scenes) -> tuple[np.ndarray, np.ndarra
     for index in range(len(scenes)):
         image, labels = scenes[index]
         boxes, scores, class_ids = detect(image, 0.05)
-        overlaps = box_iou(boxes, labels[:, 1:]) if len(labels) else np.zeros((len(boxes), 1))
+        overlaps = iou(boxes, labels[:, 1:]) if len(labels) else np.zeros((len(boxes), 1))
         free = np.ones(overlaps.shape[1], bool)
         for overlap, score, class_id in zip(overlaps, scores.tolist(), class_ids, strict=True):
             fits = (overlap >= 0.5) & free

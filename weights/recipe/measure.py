@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from runtime.evaluation.figures import iou
 from samples.read_codes import views
 
 from . import NAMES, contestants
-from .accuracy import Detect, average_precision, box_iou, file_detector
+from .accuracy import Detect, average_precision, file_detector
 from .contestants import Found, cut_out, texts_in, touch
 from .dataset import HELD_OUT_SEED, Scenes, generate
 from .network import DEFAULT_INPUT, IMGSZ
@@ -161,7 +162,7 @@ def print_scenes(detect: Detect, scenes: Scenes, count: int) -> None:
         others = contestants.zxing(image), contestants.opencv(image)
         for class_id, *box in labels.tolist():
             same = boxes[class_ids == class_id]
-            met = [bool(len(same)) and bool(box_iou(np.array([box]), same).max() >= 0.5)]
+            met = [bool(len(same)) and bool(iou(np.array([box]), same).max() >= 0.5)]
             met += [
                 any(f.class_id == class_id and touch(f.box, tuple(box)) for f in found) for found in others
             ]

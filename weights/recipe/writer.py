@@ -15,8 +15,10 @@ import numpy as np
 import zxingcpp
 from tqdm import tqdm
 
+from runtime.evaluation.figures import iou
+
 from . import NAMES
-from .accuracy import Detect, box_iou, file_detector
+from .accuracy import Detect, file_detector
 from .codes import ARUCO_DICTIONARIES, Image
 from .contestants import Found, cut_out, opencv, texts_in, zxing
 
@@ -80,7 +82,7 @@ def is_found(file: File, detect: Detect) -> bool:
     boxes = boxes[class_ids == file.class_id]
     if not len(boxes):
         return False
-    overlaps = box_iou(file.box[None], boxes)[0]
+    overlaps = iou(file.box[None], boxes)[0]
     if overlaps.max() < 0.5:
         return False
     whole = set(texts_in(file.image, file.class_id))
