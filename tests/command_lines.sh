@@ -45,7 +45,8 @@ detect() { "$python" -m runtime.detect "$@"; }
 "$python" - <<'PYTHON'
 import exported, onnx_models
 from pathlib import Path
-from pictures import quarters, red_picture
+import numpy as np
+from pictures import red_picture
 from runtime.outputs.image_file import write_image
 onnx_models.write(Path("best.onnx"))
 exported.yolov5(Path("yolov5.onnx"))
@@ -55,7 +56,7 @@ exported.other(Path("resnet.onnx"), (1, 1000))
 Path("best.pt").write_bytes(b"PK\3\4")
 for name in ("red.png", "in/a.png", "in/sub/a.png"):
     write_image(Path(name), red_picture())
-write_image(Path("grey.png"), quarters())
+write_image(Path("grey.png"), np.full((40, 60, 3), 90, np.uint8))
 Path("in/notes.txt").touch()
 Path("torn.png").write_bytes(b"\x89PNG")
 PYTHON

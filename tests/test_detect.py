@@ -569,7 +569,7 @@ def test_what_was_left_out_is_counted(tmp_path: Path, model: str, capsys: pytest
 def test_the_default_model_that_finds_nothing_is_named(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_image(tmp_path / "grey.png", quarters())
+    write_image(tmp_path / "grey.png", np.full((40, 60, 3), 90, np.uint8))
     assert run("grey.png", "--no-save") == 0
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("warning: nothing was found: without --weights it is codes.onnx that looks")

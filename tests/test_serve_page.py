@@ -117,7 +117,7 @@ def test_the_lines_to_copy_work(server: Server, browser: Any, tmp_path: Path) ->
             [*command, page.inner_text("#code")], cwd=tmp_path, capture_output=True, text=True, timeout=30
         )
         assert done.returncode == 0, done.stderr
-        assert f"{expected.xyxy[0, 0]:.3f}"[:6] in done.stdout, (language, done.stdout, done.stderr)
+        assert f"{expected.xyxy[0, 0]:.4f}"[:6] in done.stdout, (language, done.stdout, done.stderr)
     page.close()
 
 
