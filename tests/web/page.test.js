@@ -225,16 +225,17 @@ page_test("draw: golden cases on a canvas", {}, async (page) => {
       box, class_id: rest.class_ids[i], score: rest.scores[i], name: rest.names[rest.class_ids[i]],
     }));
     const found = await page.evaluate(
-      async ([data, width, height, detections, places]) => {
+      async ([data, width, height, detections, places, look]) => {
         const { draw } = await import("./yolov5_dnn.js");
         const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
         const bytes = Uint8ClampedArray.from(atob(data), (letter) => letter.charCodeAt(0));
         context.putImageData(new ImageData(bytes, width, height), 0, 0);
-        draw(context, detections);
+        draw(context, detections, look);
         const drawn = context.getImageData(0, 0, width, height).data;
         return places.map(([x, y]) => [2, 1, 0].map((c) => drawn[4 * (y * width + x) + c]));
       },
-      [Buffer.from(data).toString("base64"), width, height, detections, pixels],
+      [Buffer.from(data).toString("base64"), width, height, detections, pixels,
+        { line: rest.line_thickness, hide_labels: rest.hide_labels }],
     );
     pixels.forEach(([x, y, ...bgr], i) => assert.deepEqual(found[i], bgr, `${name}: ${x}, ${y}`));
   }

@@ -55,10 +55,10 @@ const FIVE_POINTS = [LEFT, RIGHT, MIDDLE, LEFT, RIGHT]; // eyes, nose, corners o
  *
  * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context
  * @param {object[]} detections from `Detector.detect`
- * @param {{scale?: number, line?: number, size?: number}} look `line` and `size`: pixels of lines and letters,
- *   by default what `line_width` and `text_size` say of the canvas
+ * @param {{scale?: number, line?: number, size?: number, hide_labels?: boolean}} look `line` and `size`: pixels of
+ *   lines and letters, by default what `line_width` and `text_size` say of the canvas
  */
-export function draw(context, detections, { scale = 1, line, size } = {}) {
+export function draw(context, detections, { scale = 1, line, size, hide_labels = false } = {}) {
   const image_hw = [context.canvas.height, context.canvas.width];
   line ??= line_width(image_hw);
   size ??= text_size(image_hw);
@@ -73,6 +73,7 @@ export function draw(context, detections, { scale = 1, line, size } = {}) {
   for (const i of worst_first) {
     if (detections[i].keypoints) draw_keypoints(context, detections[i].keypoints, colours[i], line, scale);
   }
+  if (hide_labels) return;
   const texts = detections.map(({ name, score }) => `${name} ${score.toFixed(2)}`);
   draw_labels(context, texts, boxes, colours, line, size); // after all else, so that no line crosses a label
 }
@@ -97,9 +98,9 @@ export function draw_classes(context, classes, { size } = {}) {
   }
 }
 
-/** Draw a rectangle's lines as OpenCV does: half of their width to each side of its edges, rounded down. */
+/** Draw a rectangle's lines as OpenCV does: half of their width to each side of its edges, rounded up. */
 function draw_rectangle(context, [x1, y1, x2, y2], line, colour) {
-  const reach = Math.floor(line / 2), thick = 2 * reach + 1;
+  const reach = line > 1 ? Math.ceil(line / 2) : 0, thick = 2 * reach + 1;
   const width = x2 - x1 + thick, height = y2 - y1 + thick;
   context.fillStyle = css(colour);
   context.fillRect(x1 - reach, y1 - reach, width, thick);
