@@ -12,7 +12,7 @@ const bytes = read_bytes("weights/codes.onnx");
 test("a detector says what its model is", async () => {
   const detector = await Detector.load(cv, bytes);
   assert.deepEqual(detector.info.names, ["qr_code", "data_matrix", "aztec", "pdf417", "barcode", "aruco"]);
-  assert.deepEqual(detector.imgsz, [320, 320]);
+  assert.deepEqual(detector.imgsz, [288, 288]);
   assert.equal(detector.conf_thres, 0.25);
   detector.dispose();
 });
