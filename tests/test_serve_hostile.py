@@ -341,7 +341,7 @@ def _grpc_files(file: bytes, count: int) -> Any:
 def test_clients_that_vanish_cost_nothing(server: Server) -> None:
     big = encode(np.zeros((2000, 2000, 3), np.uint8), ".jpg")
     text = base64.b64encode(big).decode()
-    body = json.dumps({"instances": [{"b64": text}] * 20, "fetch": ["names"]}).encode()
+    body = json.dumps({"instances": [{"b64": text}] * 60, "fetch": ["names"]}).encode()
     with ExitStack() as stack:
         for _ in range(3):  # one at work, two in the queue: it is full
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.http_port)))
@@ -349,7 +349,7 @@ def test_clients_that_vanish_cost_nothing(server: Server) -> None:
                 f"POST {PREDICT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
                 + body
             )
-        time.sleep(0.3)
+        time.sleep(0.2)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         gone = [line for line in server.lines() if line.get("status") == 499]
