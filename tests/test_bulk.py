@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray", reason="needs the extra `bulk`")
-pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra `bulk`")
+pytest.importorskip("ray", reason="needs Ray, which CI leaves out")
+pq = pytest.importorskip("pyarrow.parquet", reason="needs Ray, which CI leaves out")
 
 from conftest import ROOT  # noqa: E402
 from pictures import encode, quarters  # noqa: E402
