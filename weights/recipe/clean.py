@@ -45,9 +45,9 @@ def symbol(code: Code, scale: int, rng: Rng) -> Image:
 def quiet_zone(code: Code, rng: Rng) -> np.ndarray:
     """Modules of paper on the left, right, top and bottom."""
     kind = rng.random()
-    if kind < 0.3:
+    if kind < 0.4:
         return np.zeros(4)
-    around = np.full(4, float(rng.integers(0, 5)) if kind < 0.75 else rng.uniform(4, 14))
+    around = np.full(4, float(rng.integers(0, 5)) if kind < 0.8 else rng.uniform(4, 14))
     if code.class_id == 4 and rng.random() < 0.5:
         around *= (rng.uniform(1, 3), rng.uniform(1, 3), rng.integers(2), rng.integers(2))
     elif rng.random() < 0.15:
@@ -246,6 +246,35 @@ def part_of_photograph(rng: Rng) -> Image:
     y, x = int(rng.integers(0, h - high + 1)), int(rng.integers(0, w - wide + 1))
     image = image[y : y + high, x : x + wide]
     return np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image)
+
+
+def plain(rng: Rng) -> tuple[Image, np.ndarray]:
+    """A picture of nearly nothing: one colour, a gradient, a few flat areas. BGR, labels (0, 5)."""
+    height, width = (int(v) for v in np.exp(rng.uniform(np.log(40), np.log(600), 2)))
+    kind = rng.random()
+    if kind < 0.3:
+        image = np.full((height, width, 3), rng.integers(0, 256, 3), np.uint8)
+    elif kind < 0.6:  # two or four corners of any colours, and what lies between them
+        corners = rng.uniform(0, 255, (2, 2, 3)).astype(np.float32)
+        if rng.random() < 0.5:
+            corners[:, 1] = corners[:, 0]
+        if rng.random() < 0.5:
+            corners = np.ascontiguousarray(corners.transpose(1, 0, 2))
+        image = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    else:
+        image = np.full((height, width, 3), rng.integers(0, 256, 3), np.uint8)
+        for _ in range(int(rng.integers(1, 7))):
+            first, second = (tuple(int(v) for v in rng.uniform(-0.2, 1.2, 2) * (width, height)) for _ in "ab")
+            shade = tuple(float(v) for v in rng.integers(0, 256, 3))
+            if rng.random() < 0.6:
+                cv2.rectangle(image, first, second, shade, -1)
+            else:
+                cv2.circle(
+                    image, first, int(rng.uniform(0.05, 0.7) * min(height, width)), shade, -1, cv2.LINE_AA
+                )
+    if rng.random() < 0.3:
+        image = camera.photograph_scene(image, 60.0, rng)
+    return np.asarray(image, np.uint8), np.zeros((0, 5), np.float32)
 
 
 def fit(image: Image, labels: np.ndarray, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:

@@ -16,7 +16,7 @@ Rng = np.random.Generator
 
 FREQUENCY = (0.19, 0.22, 0.14, 0.14, 0.22, 0.09)
 """How often each class of NAMES is drawn in scenes."""
-CLEAN_FREQUENCY = (0.13, 0.22, 0.14, 0.19, 0.15, 0.17)
+CLEAN_FREQUENCY = (0.13, 0.23, 0.12, 0.17, 0.14, 0.21)
 """How often in clean pictures: markers and symbols without finder patterns take longer to learn there."""
 
 DIGITS = "0123456789"
