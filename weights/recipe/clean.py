@@ -199,7 +199,7 @@ def page(rng: Rng, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:
             corners = np.stack([corners[:, 1], patch.shape[1] - corners[:, 0]], 1)
             patch = np.ascontiguousarray(np.rot90(patch))
         size = corners.max(0) - corners.min(0)
-        lowest = max(LEAST / size.min(), LEAST_MODULE / module) / zoom
+        lowest = float(max(LEAST / size.min(), LEAST_MODULE / module) / zoom)
         highest = (0.3 if rows else 0.9) * min(h / patch.shape[0], w / patch.shape[1])
         if lowest > highest:
             continue
