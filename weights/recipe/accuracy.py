@@ -40,13 +40,13 @@ def torch_detector(model: DetectionModel, size: int) -> Detect:
     return detect
 
 
-def file_detector(path: Path | None, imgsz: int | None = None) -> Detect:
-    """Detect with a model file, as the runtime does; None is the embedded model, and its own input size."""
+def file_detector(path: Path | None, imgsz: int | None = None, tiles: int | None = None) -> Detect:
+    """Detect with a model file, as the runtime does; None: the embedded model, its own size, no tiles."""
     detectors: dict[float, Detector] = {}
 
     def detect(image: np.ndarray, conf: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if conf not in detectors:
-            detectors[conf] = Detector(path, imgsz=imgsz, conf_thres=conf, max_det=300)
+            detectors[conf] = Detector(path, imgsz=imgsz, tiles=tiles, conf_thres=conf, max_det=300)
         found = detectors[conf](image)
         return found.xyxy, found.scores, found.class_ids
 

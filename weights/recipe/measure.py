@@ -14,7 +14,7 @@ from tqdm import tqdm
 from runtime.evaluation.figures import iou
 from samples.read_codes import views
 
-from . import NAMES, contestants
+from . import NAMES, contestants, writer
 from .accuracy import Detect, average_precision, file_detector
 from .contestants import Found, cut_out, texts_in, touch
 from .dataset import HELD_OUT_SEED, Scenes, generate
@@ -179,6 +179,28 @@ def print_scenes(detect: Detect, scenes: Scenes, count: int) -> None:
     print_by_size([(size, bool(found)) for _, size, found, *_ in rows], "codes in the scenes")
 
 
+def print_sheets(detect: Detect, scenes: Scenes, count: int, across: int) -> None:
+    """Codes met in large pictures, of `across` × `across` scenes each, and what else is found."""
+    each, codes, met, wrong = across * across, 0, 0, 0
+    for start in tqdm(range(0, count - each + 1, each), "sheets", leave=False):
+        rows, labels = [], []
+        for row in range(across):
+            parts = [scenes[start + row * across + column] for column in range(across)]
+            rows.append(np.hstack([image for image, _ in parts]))
+            for column, (image, found) in enumerate(parts):
+                labels.append(found + np.array([0, column, row, column, row]) * image.shape[0])
+        truth = np.concatenate(labels)
+        boxes, _, class_ids = detect(np.vstack(rows), CONF)
+        fits = (iou(truth[:, 1:], boxes) >= 0.5) & (truth[:, :1] == class_ids)
+        codes += len(truth)
+        met += int(fits.any(1).sum())
+        wrong += len(boxes) - int(fits.any(0).sum())
+    print(
+        f"\n{count // each} pictures of {across} × {across} scenes: {met} of {codes} codes found, "
+        f"{wrong} other detections"
+    )
+
+
 def main() -> None:
     """Measure the embedded model, or another one with the same classes, on what is given."""
     parser = argparse.ArgumentParser(
@@ -203,16 +225,30 @@ def main() -> None:
         "--scenes", type=Path, help="folder for the held-out scenes, which are made if missing"
     )
     parser.add_argument("--count", type=int, default=400, help="how many held-out scenes (default: 400)")
+    parser.add_argument(
+        "--across", type=int, help="look at pictures of so many × so many scenes instead of at single ones"
+    )
+    parser.add_argument("--tiles", type=int, help="look at tiles of so many pixels, too")
+    parser.add_argument(
+        "--files", type=int, metavar="N", help="also at each Nth of the files that recipe/writer.py makes"
+    )
     args = parser.parse_args()
-    if not (args.photographs or args.without_codes or args.scenes):
-        parser.error("nothing to measure on: give --photographs, --without-codes or --scenes")
-    detect = file_detector(args.model, args.imgsz)
+    if not (args.photographs or args.without_codes or args.scenes or args.files):
+        parser.error("nothing to measure on: give --photographs, --without-codes, --scenes or --files")
+    detect = file_detector(args.model, args.imgsz, args.tiles)
     if args.photographs:
         print_photographs(detect, args.photographs, args.half)
     for folder in args.without_codes:
         print_false(detect, half(photographs(folder), args.half), folder.name)
+    if args.files:
+        print()
+        writer.print_table(detect, args.files)
     if args.scenes:
-        print_scenes(detect, generate(args.scenes, args.count, IMGSZ, HELD_OUT_SEED), args.count)
+        scenes = generate(args.scenes, args.count, IMGSZ, HELD_OUT_SEED)
+        if args.across:
+            print_sheets(detect, scenes, args.count, args.across)
+        else:
+            print_scenes(detect, scenes, args.count)
 
 
 if __name__ == "__main__":
