@@ -20,8 +20,9 @@ from .errors import InputError, ModelError
 from .exports import ExportError, own_metadata
 from .form import form
 from .letterbox import MAX_SIDE, round_up
-from .model_graph import Graph, GraphError, check_function, read_graph
+from .model_graph import Graph, check_function, read_graph
 from .model_shapes import check_size
+from .model_tensors import GraphError
 from .protobuf import BYTES, MAX_NAME, Kind, Reader, Span, WireError
 from .tasks import Task, find_task
 from .tasks.metadata import items, whole
