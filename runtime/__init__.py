@@ -12,7 +12,7 @@ from .classifier import Classifier
 from .detections import Detection, Detections
 from .detector import Detector
 from .errors import DetectorError, DeviceError, InputError, ModelError
-from .model_file import ModelInfo
+from .model_info import ModelInfo
 
 __version__ = "1.0.0"
 

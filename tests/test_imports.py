@@ -38,6 +38,8 @@ ORDER = [
     "runtime.model_graph",
     "runtime.operators",
     "runtime.model_shapes",
+    "runtime.model_info",
+    "runtime.metadata",
     "runtime.model_file",
     "runtime.network",
     "runtime.detector",
