@@ -1,7 +1,8 @@
 """YOLOv5 detection with OpenCV and NumPy alone.
 
 The core, each module importing only those before it: errors, letterbox, candidates, decode, nms, devices,
-text, draw, detections, tasks/ (what a task changes), model_file, network, detector. Around it, a room for
+text, draw, detections, tasks/ (what a task changes), model_graph, operators/ (what each makes of shapes),
+model_shapes, model_info, metadata, model_file, network, detector. Around it, a room for
 each thing that commands do: inputs/, outputs/, command/ (what all of them share), evaluation/, benchmark/,
 service/. And the commands, a file each: detect, evaluate, bench, serve, bulk. The C++ headers are the core's
 twins, file for file.
