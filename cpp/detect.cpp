@@ -28,7 +28,7 @@ int run(const Arguments& arguments) {
     std::vector<std::string> problems;
     LeftOut left_out;
     const std::vector<Source> sources = find_sources(arguments.sources, arguments.recursive, problems, left_out);
-    if (sources.empty()) throw InputError(joined(problems));
+    if (sources.empty()) throw InputError(joined(problems, "; "));
     Report report(sources.size());
     for (const std::string& problem : problems) report.problem(problem);
 
@@ -83,8 +83,8 @@ int run(const Arguments& arguments) {
     report.summary(saved ? yolov5_dnn::detail::utf8(folder.path()) : "", left_out);
     if (arguments.default_model && report.looked() && !report.found())
         std::cerr << "warning: nothing was found: without --weights it is " << arguments.weights.filename().string()
-                  << " that looks, which knows printed codes only; for your own model, `python -m convert best.pt` "
-                     "makes a file for --weights\n";
+                  << " that looks, which knows " << joined(names, ", ")
+                  << " only; for your own model, `python -m convert best.pt` makes a file for --weights\n";
     return interrupted ? 130 : report.failed() ? 1 : 0;
 }
 
@@ -95,7 +95,7 @@ int main(int count, char** words) {
     const auto has = [&](const char* word) {
         return std::find(arguments.begin(), arguments.end(), word) != arguments.end();
     };
-    if (has("--help")) {
+    if (has("--help") || has("-h")) {
         std::cout << usage;
         return 0;
     }

@@ -79,6 +79,8 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     try:
         metadata = _walk_model(buffer.data)
     except WireError as error:
+        if path.suffix in CHECKPOINT_SUFFIXES:
+            raise ModelError(f"{path} is not an ONNX model; {how_to_convert(path)}") from error
         raise ModelError(f"{path} is not an ONNX model, or a damaged one: {error}") from error
     except GraphError as error:
         raise ModelError(f"{path} is refused: {error}") from error

@@ -183,6 +183,16 @@ def test_tables_of_videos(tmp_path: Path) -> None:
         (["--weights", "my best.pt"], "convert it with: python -m convert 'my best.pt'"),
         (["--weights", "my best.onnx"], "python -m convert 'my best.pt' --output 'my best.onnx'"),
         (["--weights", "none.pt"], "there is no file none.pt"),
+        (
+            ["--weights", "torn.pt"],
+            "torn.pt is not an ONNX model; convert it with: python -m convert",
+        ),
+        (
+            ["--weights", "best.engine"],
+            "best.engine is a TensorRT engine, not an ONNX model",
+        ),
+        (["http://127.0.0.1:9/a.jpg"], "a.jpg: only python -m runtime.detect gets pictures from URLs"),
+        ([""], "an empty source"),
         (["--weights", "pose.onnx"], "pose.onnx is an export for the task 'pose'"),
         (
             ["--weights", "class.onnx"],
@@ -197,13 +207,16 @@ def test_what_cannot_be_done_is_one_sentence_and_code_2(
     tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     Path("my best.pt").write_bytes(b"PK\3\4")
+    Path("torn.pt").write_bytes(b"torn")
+    Path("best.engine").touch()
     exported.other(tmp_path / "pose.onnx", (1, 51, 84), {**exported.YOLOV8, "task": "pose"})
     exported.other(tmp_path / "class.onnx", (1, 1000))
     exported.end_to_end(tmp_path / "end.onnx")
     exported.final(tmp_path / "final.onnx", 0)
     exported.yolov5(tmp_path / "names.onnx", {"names": "{0: print('a')}"})
     weights = [] if "--weights" in arguments else ["--weights", "best.onnx"]
-    code, said = run("red.png", *weights, *arguments)
+    picture = [] if arguments[0][:2] != "--" else ["red.png"]
+    code, said = run(*picture, *arguments, *weights)
     assert code == 2
     assert len(said.splitlines()) == 1
     assert message in said

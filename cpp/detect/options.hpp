@@ -210,7 +210,8 @@ inline Arguments parse(const std::vector<std::string>& typed) {
             throw yolov5_dnn::InputError("unrecognized argument: " + option);
         }
     }
-    if (arguments.sources.empty()) throw yolov5_dnn::InputError("the following arguments are required: SOURCE");
+    if (arguments.sources.empty())
+        throw yolov5_dnn::InputError("there is no SOURCE to look at; --help lists what it may be");
     if (!arguments.output.empty() && !(arguments.project.empty() && arguments.name.empty()))
         throw yolov5_dnn::InputError("give the folder as --output, or as --project and --name, not both");
     arguments.default_model = arguments.weights.empty();

@@ -109,11 +109,14 @@ inline void walk(const fs::path& folder, bool recursive, std::vector<Source>& so
 
 // The sources that one argument names. Throws InputError if that is nothing.
 inline std::vector<Source> find(const std::string& argument, bool recursive, LeftOut& left_out) {
+    if (argument.empty()) throw InputError("an empty source; is a variable of your script not set?");
     if (argument == "-") return {{Kind::image, "standard input", {}, -1, "standard-input"}};
     if (!argument.empty() && argument.find_first_not_of("0123456789") == std::string::npos) {
         const int number = to_int(argument);
         return {{Kind::live, "camera " + std::to_string(number), {}, number, "camera" + std::to_string(number)}};
     }
+    if (argument.find("://") != std::string::npos && is_image(argument) && lower(argument).rfind("http", 0) == 0)
+        throw InputError(without_password(argument) + ": only python -m runtime.detect gets pictures from URLs");
     if (argument.find("://") != std::string::npos)
         return {{is_video(argument) ? Kind::video : Kind::live, without_password(argument), argument, -1, "stream"}};
     const fs::path path(argument);
@@ -154,9 +157,9 @@ inline std::vector<Source> find_sources(const std::vector<std::string>& argument
     return sources;
 }
 
-inline std::string joined(const std::vector<std::string>& texts) {
+inline std::string joined(const std::vector<std::string>& texts, const std::string& between) {
     std::string all;
-    for (const std::string& text : texts) all += (all.empty() ? "" : "; ") + text;
+    for (const std::string& text : texts) all += (all.empty() ? "" : between) + text;
     return all;
 }
 
@@ -177,6 +180,7 @@ inline std::string read_bytes(const Source& source) {
         }
     }
     std::ifstream file(source.path, std::ios::binary);
+    if (!file) throw InputError(source.name + ": cannot be read");
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
@@ -186,22 +190,21 @@ inline void read(const Source& source, int max_pixels, int vid_stride, const std
     if (source.kind == Kind::image) {
         const std::string data = read_bytes(source);
         if (interrupted) return;
+        if (data.empty()) throw InputError(source.name + ": it is empty");
         const auto check = [&](std::uint64_t width, std::uint64_t height) {
             if (height && width > static_cast<std::uint64_t>(max_pixels) / height)
                 throw InputError(source.name + ": its " + std::to_string(width) + "x" + std::to_string(height) +
                                  " pixels are more than the " + std::to_string(max_pixels) + " that are decoded");
         };
         if (const auto size = image_size(data)) check(size->width, size->height);
-        if (!data.empty()) {
-            const cv::Mat bytes(1, static_cast<int>(std::min<std::size_t>(data.size(), 1U << 29)), CV_8U,
-                                const_cast<char*>(data.data()));
-            try {
-                cv::imdecode(bytes, cv::IMREAD_COLOR, &frame.image);
-            } catch (const cv::Exception& error) {  // OpenCV's own limits, and damaged files
-                throw InputError(source.name + ": OpenCV does not decode it: " + yolov5_dnn::detail::reason(error));
-            }
-            check(static_cast<std::uint64_t>(frame.image.cols), static_cast<std::uint64_t>(frame.image.rows));
+        const cv::Mat bytes(1, static_cast<int>(std::min<std::size_t>(data.size(), 1U << 29)), CV_8U,
+                            const_cast<char*>(data.data()));
+        try {
+            cv::imdecode(bytes, cv::IMREAD_COLOR, &frame.image);
+        } catch (const cv::Exception& error) {  // OpenCV's own limits, and damaged files
+            throw InputError(source.name + ": OpenCV does not decode it: " + yolov5_dnn::detail::reason(error));
         }
+        check(static_cast<std::uint64_t>(frame.image.cols), static_cast<std::uint64_t>(frame.image.rows));
         if (frame.image.empty())
             throw InputError(source.name + ": not a picture, or one that this OpenCV does not decode");
         use(frame);

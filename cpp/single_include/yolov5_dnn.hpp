@@ -1358,14 +1358,17 @@ inline std::string shell_quoted(const std::string& path) {
     return quoted + "'";
 }
 
+inline std::string how_to_convert_this(const std::string& checkpoint) {
+    return "convert it with: python -m convert " + shell_quoted(checkpoint);
+}
+
 // Says how a missing model file is made, of the checkpoint beside it if there is one.
 inline std::string how_to_make(const std::filesystem::path& path) {
     std::error_code error;
     for (const char* const suffix : {".pt", ".pth"}) {
         const std::filesystem::path beside = std::filesystem::path(path).replace_extension(suffix);
         if (std::filesystem::is_regular_file(beside, error))
-            return "convert it with: python -m convert " + shell_quoted(utf8(beside)) + " --output " +
-                   shell_quoted(utf8(path));
+            return how_to_convert_this(utf8(beside)) + " --output " + shell_quoted(utf8(path));
     }
     return std::string(how_to_convert) + " --output " + shell_quoted(utf8(path));
 }
@@ -3818,6 +3821,21 @@ struct ModelFile {
 namespace detail {
 
 constexpr std::uintmax_t max_model_bytes = 0x7FFFFFFF;  // protobuf's own limit
+
+inline bool is_checkpoint(const std::filesystem::path& path) {
+    return path.extension() == ".pt" || path.extension() == ".pth";
+}
+
+// What a file of another format that export.py writes is, by its suffix; empty for every other file.
+inline std::string other_format(const std::filesystem::path& path) {
+    static const std::map<std::string, std::string> formats = {
+        {".engine", "a TensorRT engine"},          {".tflite", "a TensorFlow Lite model"},
+        {".torchscript", "a TorchScript program"}, {".mlmodel", "a Core ML model"},
+        {".mlpackage", "a Core ML model"},         {".pb", "a TensorFlow graph"},
+    };
+    const auto entry = formats.find(utf8(path.extension()));
+    return entry == formats.end() ? "" : entry->second;
+}
 constexpr std::size_t max_metadata = 100;
 constexpr std::size_t max_text = std::size_t{1} << 20;  // bytes of one text of metadata
 
@@ -3903,9 +3921,11 @@ inline ModelFile read_model(const std::filesystem::path& path) {
     const std::string name = detail::utf8(path);
     std::error_code error;
     if (!std::filesystem::exists(path, error))
-        throw ModelError(path.extension() == ".pt" || path.extension() == ".pth"
+        throw ModelError(detail::is_checkpoint(path)
                              ? "there is no file " + name
                              : "there is no model file " + name + "; " + detail::how_to_make(path));
+    const std::string other = detail::other_format(path);
+    if (!other.empty()) throw ModelError(name + " is " + other + ", not an ONNX model; " + detail::how_to_convert);
     if (!std::filesystem::is_regular_file(path, error)) throw ModelError(name + " is not a file");
     const std::uintmax_t size = std::filesystem::file_size(path, error);
     if (error) throw ModelError(name + " cannot be read: " + error.message());
@@ -3919,15 +3939,16 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         throw ModelError(name + " cannot be read");
     const std::string_view head(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size());
     if (head.substr(0, 4) == "PK\x03\x04" || head.substr(0, 2) == "\x80\x02")
-        throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; convert it with: python -m convert " +
-                         detail::shell_quoted(name));
+        throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; " + detail::how_to_convert_this(name));
     try {
         model.metadata = detail::walk_model(model.buffer);
-    } catch (const detail::ExportError& other) {
-        throw ModelError(name + " " + other.what() + "; " + detail::how_to_convert);
+    } catch (const detail::ExportError& unknown) {
+        throw ModelError(name + " " + unknown.what() + "; " + detail::how_to_convert);
     } catch (const detail::GraphError& refusal) {
         throw ModelError(name + " is refused: " + refusal.what());
     } catch (const detail::Invalid& invalid) {
+        if (detail::is_checkpoint(path))
+            throw ModelError(name + " is not an ONNX model; " + detail::how_to_convert_this(name));
         throw ModelError(name + " is not an ONNX model, or a damaged one: " + invalid.what());
     }
     return model;

@@ -29,14 +29,17 @@ inline std::string shell_quoted(const std::string& path) {
     return quoted + "'";
 }
 
+inline std::string how_to_convert_this(const std::string& checkpoint) {
+    return "convert it with: python -m convert " + shell_quoted(checkpoint);
+}
+
 // Says how a missing model file is made, of the checkpoint beside it if there is one.
 inline std::string how_to_make(const std::filesystem::path& path) {
     std::error_code error;
     for (const char* const suffix : {".pt", ".pth"}) {
         const std::filesystem::path beside = std::filesystem::path(path).replace_extension(suffix);
         if (std::filesystem::is_regular_file(beside, error))
-            return "convert it with: python -m convert " + shell_quoted(utf8(beside)) + " --output " +
-                   shell_quoted(utf8(path));
+            return how_to_convert_this(utf8(beside)) + " --output " + shell_quoted(utf8(path));
     }
     return std::string(how_to_convert) + " --output " + shell_quoted(utf8(path));
 }
