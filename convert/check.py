@@ -10,7 +10,8 @@ import torch
 
 from runtime.errors import DetectorError
 from runtime.letterbox import to_blob
-from runtime.model_file import read_info, read_model
+from runtime.metadata import read_info
+from runtime.model_file import read_model
 from runtime.network import Network
 
 from .errors import CheckError

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from runtime.benchmark.contestants import AbsentError, Contestant
-from runtime.model_file import ModelInfo
+from runtime.model_info import ModelInfo
 
 
 def load_torch(

@@ -26,8 +26,9 @@ using namespace detect;
 // Does what the command line says; returns 0, or 1 if some inputs failed, or 130 if it was interrupted.
 int run(const Arguments& arguments) {
     std::vector<std::string> problems;
-    const std::vector<Source> sources = find_sources(arguments.sources, problems);
-    if (sources.empty()) throw InputError(joined(problems));
+    LeftOut left_out;
+    const std::vector<Source> sources = find_sources(arguments.sources, arguments.recursive, problems, left_out);
+    if (sources.empty()) throw InputError(joined(problems, "; "));
     Report report(sources.size());
     for (const std::string& problem : problems) report.problem(problem);
 
@@ -79,11 +80,11 @@ int run(const Arguments& arguments) {
     }
     if (json) json->close();
     for (const auto& table : tables) table->close();
-    report.summary(saved ? yolov5_dnn::detail::utf8(folder.path()) : "");
+    report.summary(saved ? yolov5_dnn::detail::utf8(folder.path()) : "", left_out);
     if (arguments.default_model && report.looked() && !report.found())
         std::cerr << "warning: nothing was found: without --weights it is " << arguments.weights.filename().string()
-                  << " that looks, which knows printed codes only; for your own model, `python -m convert best.pt` "
-                     "makes a file for --weights\n";
+                  << " that looks, which knows " << joined(names, ", ")
+                  << " only; for your own model, `python -m convert best.pt` makes a file for --weights\n";
     return interrupted ? 130 : report.failed() ? 1 : 0;
 }
 
@@ -91,8 +92,15 @@ int run(const Arguments& arguments) {
 
 int main(int count, char** words) {
     const std::vector<std::string> arguments(words + 1, words + count);
-    if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
+    const auto has = [&](const char* word) {
+        return std::find(arguments.begin(), arguments.end(), word) != arguments.end();
+    };
+    if (has("--help") || has("-h")) {
         std::cout << usage;
+        return 0;
+    }
+    if (has("--version")) {
+        std::cout << "yolov5-dnn " YOLOV5_DNN_VERSION "\n";
         return 0;
     }
     std::signal(SIGINT, [](int) { interrupted = 1; });

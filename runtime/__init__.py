@@ -1,7 +1,8 @@
 """YOLOv5 detection with OpenCV and NumPy alone.
 
 The core, each module importing only those before it: errors, letterbox, candidates, decode, nms, devices,
-text, draw, detections, tasks/ (what a task changes), model_file, network, detector. Around it, a room for
+text, draw, detections, tasks/ (what a task changes), model_graph, operators/ (what each makes of shapes),
+model_shapes, model_info, metadata, model_file, network, detector. Around it, a room for
 each thing that commands do: inputs/, outputs/, command/ (what all of them share), evaluation/, benchmark/,
 service/. And the commands, a file each: detect, evaluate, bench, serve, bulk. The C++ headers are the core's
 twins, file for file.
@@ -12,7 +13,7 @@ from .classifier import Classifier
 from .detections import Detection, Detections
 from .detector import Detector
 from .errors import DetectorError, DeviceError, InputError, ModelError
-from .model_file import ModelInfo
+from .model_info import ModelInfo
 
 __version__ = "1.0.0"
 

@@ -29,7 +29,8 @@ from .detector import DEFAULT_MODEL, Detector
 from .errors import InputError
 from .inputs.image_file import IMAGE_SUFFIXES, decode_image
 from .letterbox import GREY
-from .model_file import read_info, read_model
+from .metadata import read_info
+from .model_file import read_model
 from .tasks import BoxTask
 
 EXAMPLES = """

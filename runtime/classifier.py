@@ -17,7 +17,9 @@ from .crop import CROPS
 from .detector import Load
 from .errors import InputError
 from .letterbox import GREY, to_bgr
-from .model_file import ModelInfo, check_input, input_size, read_info, read_model, wrong_user
+from .metadata import read_info
+from .model_file import check_input, read_model
+from .model_info import ModelInfo, input_size, wrong_user
 from .network import Network
 from .tasks import Classify
 

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from .classifier import Classifier
 from .command.look import look
-from .command.look_options import add_output_options, add_source_options, parse_look, run_folder
+from .command.look_options import (
+    add_output_options,
+    add_source_options,
+    parse_look,
+    wanted_inputs,
+    wanted_outputs,
+)
 from .command.options import add_network_options, new_parser, positive
 from .command.run import run
 from .command.words import help_text
@@ -64,8 +70,15 @@ def classify(options: argparse.Namespace) -> int:
         crop=options.crop,
         top=options.top,
     )
-    with run_folder(options) as folder:
-        return look(options, make, folder)
+    with wanted_outputs(options) as outputs:
+        return look(
+            wanted_inputs(options),
+            make,
+            outputs,
+            show=options.show,
+            threads=options.threads,
+            imgsz=options.imgsz,
+        )
 
 
 if __name__ == "__main__":

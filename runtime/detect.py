@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from .command.look import look
-from .command.look_options import add_output_options, add_source_options, parse_look, run_folder
+from .command.look_options import (
+    add_output_options,
+    add_source_options,
+    parse_look,
+    wanted_inputs,
+    wanted_outputs,
+)
 from .command.options import (
     add_box_options,
     add_model_options,
     add_tiles_option,
-    make_detector,
+    detector_maker,
     new_parser,
     positive,
 )
@@ -86,18 +91,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def detect(options: argparse.Namespace) -> int:
     """Do what the options say; returns 0, or 1 if some inputs failed. Raises what `look` raises."""
     style = {name: getattr(options, name) for name in ("line_thickness", "hide_labels", "hide_conf")}
-    with run_folder(options) as folder:
+    make = detector_maker(
+        options,
+        classes=options.classes,
+        agnostic_nms=options.agnostic_nms,
+        multi_label=options.multi_label,
+    )
+    with wanted_outputs(options) as outputs:
         return look(
-            options,
-            partial(
-                make_detector,
-                options,
-                classes=options.classes,
-                agnostic_nms=options.agnostic_nms,
-                multi_label=options.multi_label,
-            ),
-            folder,
-            style,
+            wanted_inputs(options),
+            make,
+            outputs,
+            show=options.show,
+            threads=options.threads,
+            imgsz=options.imgsz,
+            default_model=options.weights is None,
+            style=style,
         )
 
 

@@ -16,7 +16,9 @@ import numpy as np
 from .detections import Detections
 from .errors import NOT_FINITE, InputError, ModelError
 from .letterbox import GREY, to_bgr
-from .model_file import ModelInfo, check_input, input_size, read_info, read_model, wrong_user
+from .metadata import read_info
+from .model_file import check_input, read_model
+from .model_info import ModelInfo, input_size, wrong_user
 from .network import Network
 from .nms import nms
 from .tasks import BoxTask

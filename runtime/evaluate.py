@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -20,8 +19,9 @@ from .command.options import (
     add_box_options,
     add_model_options,
     add_tiles_option,
-    make_detector,
+    detector_maker,
     new_parser,
+    say_size,
 )
 from .command.pipeline import in_order
 from .command.run import run
@@ -30,11 +30,9 @@ from .detections import Detections
 from .detector import STAGES, Detector
 from .errors import InputError
 from .evaluation.annotations import read_coco, read_yolo
-from .evaluation.classes import ClassAccuracy, class_accuracy, read_class_folders
-from .evaluation.compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, explain
+from .evaluation.classes import class_accuracy, read_class_folders
 from .evaluation.data import Boxes, Dataset, Results, coco_rows, to_boxes
-from .evaluation.figures import NAMES, ClassFigures, coco_figures, confusion_matrix
-from .evaluation.landmarks import point_errors
+from .evaluation.report import report, report_agreement, report_classes
 from .evaluation.results_file import collect, dataset_of, read_rows
 from .inputs.image_file import read_image
 from .outputs.atomic import write_atomic
@@ -55,10 +53,8 @@ Detections are read, and compared, in COCO's results format or as `runtime.detec
 exit codes: 0 all done; 1 some images could not be read, or less than 99.9 % of the boxes agree with those of
 --against; 2 nothing done: wrong usage, files or model; 130 interrupted.
 """
-ENOUGH = 0.999  # of the boxes, both ways, must agree
 NO_BOXES = Boxes(np.empty((0, 4)), np.empty(0), np.empty(0, np.int64))
 UNKNOWN = np.iinfo(np.int64).min  # the category of a class that is not annotated
-SHOWN = 10  # images that are listed when results differ
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -102,12 +98,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Do what the options say; returns the exit code."""
-    if options.classes:
-        return evaluate_classes(options)
-    if options.annotations:
-        _need("pycocotools", "matplotlib", "tqdm")
     if options.threads:
         cv2.setNumThreads(options.threads)
+    if options.classes:
+        classifier = Classifier(options.weights, device=options.device, imgsz=options.imgsz)
+        say_size(options.imgsz, classifier)
+        return evaluate_classes(classifier, options.images)
+    if options.annotations:
+        _need("pycocotools", "matplotlib", "tqdm")
     rows = read_rows(options.results) if options.results else []
     others = read_rows(options.against) if options.against else []
     read = partial(_read_dataset, options.annotations, options.images)
@@ -116,16 +114,17 @@ def evaluate(options: argparse.Namespace) -> int:
         dataset = read(None) if options.annotations else dataset_of([*rows, *others])
         results = collect(rows, dataset)
     else:
-        make = partial(make_detector, options, multi_label=True)
+        make = detector_maker(options, multi_label=True)
         detector = make()
+        say_size(options.imgsz, detector)
         dataset = read(detector.info.names, detector.info.head.k)
         with team(detector, make, len(dataset.files)) as detectors:
             results, unread = _detect(detectors, dataset, options.images)
     if options.json:
         _write_json(results, options.json)
     if options.annotations:
-        _report(dataset, results, options.output)
-    agree = _compare(results, collect(others, dataset), dataset) if options.against else True
+        report(dataset, results, options.output)
+    agree = report_agreement(results, collect(others, dataset), dataset) if options.against else True
     return 0 if agree and not unread else 1
 
 
@@ -205,53 +204,9 @@ def _write_json(results: Results, path: Path) -> None:
     write_atomic(path, json.dumps(found).encode())
 
 
-def _report(dataset: Dataset, results: Results, folder: Path) -> None:
-    """Print the figures and draw the pictures."""
-    classes = _print_figures(*coco_figures(dataset, results))
-    if _have(results, "masks") and all("segmentation" in each for each in dataset.annotations):
-        print("\nmasks")
-        _print_figures(*coco_figures(dataset, results, "segm"))
-    if _have(results, "keypoints") and any("keypoints" in each for each in dataset.annotations):
-        errors = point_errors(dataset, results)
-        print(
-            f"\nkeypoints of {errors.paired} of {errors.objects} objects; their mean distance, as a share of"
-        )
-        print(f"{'the root of the box':21}{errors.by_box:.4f}\n{'the eyes apart':21}{errors.by_eyes:.4f}")
-
-    from .evaluation.plots import draw_confusion_matrix, draw_precision_recall  # matplotlib takes its time
-
-    names = list(dataset.categories.values())
-    draw_precision_recall(classes, folder / "precision-recall.png")
-    draw_confusion_matrix(confusion_matrix(dataset, results), names, folder / "confusion-matrix.png")
-    print(f"\npictures in {folder}")
-
-
-def _have(results: Results, column: str) -> bool:
-    """Whether all detections have it, and there are any."""
-    found = [boxes for boxes in results.values() if len(boxes)]
-    return bool(found) and all(getattr(boxes, column) is not None for boxes in found)
-
-
-def _print_figures(figures: Sequence[float], classes: list[ClassFigures]) -> list[ClassFigures]:
-    """Print a line for each class, then COCO's twelve figures. Gives the classes back."""
-    shown = [visible(each.name, 60) for each in classes]
-    width = max([len(name) for name in shown] + [9])
-    print(f"\n{'class':{width}}  boxes     AP   AP50")
-    for each, name in zip(classes, shown, strict=True):
-        print(f"{name:{width}}  {each.boxes:5d}  {each.ap:.3f}  {each.ap50:.3f}")
-    print()
-    for (name, meaning), value in zip(NAMES, figures, strict=True):
-        number = "-" if math.isnan(value) else f"{value:.4f}"
-        print(f"{name:{width}}  {number:6s}  {meaning}")
-    return classes
-
-
-def evaluate_classes(options: argparse.Namespace) -> int:
+def evaluate_classes(classifier: Classifier, folder: Path) -> int:
     """Measure a classifier on a folder of class folders; returns the exit code."""
-    if options.threads:
-        cv2.setNumThreads(options.threads)
-    classifier = Classifier(options.weights, device=options.device, imgsz=options.imgsz)
-    pictures = read_class_folders(options.images, classifier.names)
+    pictures = read_class_folders(folder, classifier.names)
     unread = 0
 
     def outcomes() -> Iterator[tuple[int, Classification]]:
@@ -264,42 +219,8 @@ def evaluate_classes(options: argparse.Namespace) -> int:
                 unread += 1
 
     classes = class_accuracy(outcomes(), classifier.names)
-    width = max(len(visible(each.name, 60)) for each in classes)
-    print(f"{'class':{width}}  pictures   top 1   top 5")
-    total = ClassAccuracy(
-        "all", *(sum(column) for column in zip(*(each[1:] for each in classes), strict=True))
-    )
-    for each in (*classes, total):
-        if each.pictures:
-            top1, top5 = each.top1 / each.pictures, each.top5 / each.pictures
-            print(f"{visible(each.name, 60):{width}}  {each.pictures:8d}  {top1:.4f}  {top5:.4f}")
+    report_classes(classes)
     return 1 if unread else 0
-
-
-def _compare(results: Results, others: Results, dataset: Dataset) -> bool:
-    """Print how far two results agree, and where not; returns whether that is enough."""
-    differences = compare(results, others)
-    matched = sum(each.matched for each in differences)
-    here, there = (sum(map(len, each.values())) for each in (results, others))
-    if not there or not here:
-        raise InputError(
-            f"nothing to compare: {here} boxes here, {there} there, of images and classes that both know"
-            + ("" if dataset.annotations else "; for files of different formats give --annotations")
-        )
-    print(
-        f"\n{matched} of {there} boxes agree ({matched / there:.3%}) in class, in place (IoU at least "
-        f"{MIN_IOU:g}) and in score (within {MAX_SCORE_DIFFERENCE:g});\n"
-        f"{there - matched} are missing here, {here - matched} are extra"
-    )
-    differing = [each for each in differences if each.missing or each.extra]
-    differing.sort(key=lambda each: -len(each.missing) - len(each.extra))
-    for each in differing[:SHOWN]:
-        print(f"{visible(str(dataset.files[each.image_id]), 1000)}: {each.matched} agree")
-        for line in explain(each, dataset):
-            print(f"  {visible(line, 1000)}")
-    if len(differing) > SHOWN:
-        print(f"and {len(differing) - SHOWN} more images")
-    return matched >= ENOUGH * max(here, there)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import PurePath
 
@@ -15,3 +16,10 @@ def form(command: str) -> str:
     if called in ("yolov5-dnn", "yolov5-detect", "yolov5-convert"):
         return f"yolov5-dnn {command}"
     return "python -m convert" if command == "convert" else f"python -m runtime.{command}"
+
+
+def how_to_convert(checkpoint: PurePath | None = None, output: PurePath | None = None) -> str:
+    """Say how a model file is made, of this checkpoint if there is one, and under this name."""
+    command = f"{form('convert')} {shlex.quote(str(checkpoint)) if checkpoint else 'CHECKPOINT.pt'}"
+    whose = "convert it with" if checkpoint else "convert its checkpoint with"
+    return f"{whose}: {command}" + (f" --output {shlex.quote(str(output))}" if output else "")

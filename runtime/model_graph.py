@@ -8,8 +8,8 @@ process. So a model file is refused, with one sentence, unless all of this holds
    there once, and none has another wire type than its own.
 2. It has one graph, with at most MAX_NODES nodes and MAX_TENSORS tensors, no graph within a node, no sparse
    tensors, no training, and no function but `yolov5_dnn.Swish`, which is x·sigmoid(x).
-3. Every tensor lies in the file itself, none in another one. It is of one of the types in `_TYPES`, and its
-   payload is exactly as long as its dimensions and its type say.
+3. Every tensor lies in the file itself, none in another one. It is of one of the types that
+   `model_tensors` lists, and its payload is exactly as long as its dimensions and its type say.
 4. All its numbers are finite: weights, constants and attributes.
 5. Every name has at most MAX_NAME bytes and is written once, before it is read; the outputs are written.
    There is one input, float32, (N, C, H, W).
@@ -31,22 +31,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from .model_tensors import MAX_VALUES, GraphError, Tensor, read_tensor, show, stated_shape
 from .protobuf import MAX_NAME, Kind, Reader, Span
 from .visible import visible
 
 MAX_NODES = 10_000  # the largest YOLOv5 has about 900
 MAX_TENSORS = 10_000
-MAX_DIMENSIONS = 8
-MAX_VALUES = 4096  # of a list among the attributes
 DOMAIN = b"yolov5_dnn"  # of Swish
 
-_INPUT = {1: Kind("name", "name"), 2: Kind("type", "span")}
-_TYPE = {1: Kind("tensor_type", "span")}
-_TENSOR_TYPE = {1: Kind("elem_type", "int"), 2: Kind("shape", "span")}
-_SHAPE = {1: Kind("dim", "span", many=True)}
-_DIM = {1: Kind("dim_value", "int"), 2: Kind("dim_param", "name")}
 _GRAPH = {
     1: Kind("node", "span", many=True),
     2: Kind("name", "name"),
@@ -83,21 +75,6 @@ _ATTRIBUTE = {
     23: Kind("sparse_tensors", "span", many=True),
 }
 _ATTRIBUTE_TYPES = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
-_TENSOR = {
-    1: Kind("dims", "int", many=True),
-    2: Kind("data_type", "int"),
-    3: Kind("segment", "span"),
-    4: Kind("float_data", "span"),
-    5: Kind("int32_data", "span"),
-    6: Kind("string_data", "span", many=True),
-    7: Kind("int64_data", "span"),
-    8: Kind("name", "name"),
-    9: Kind("raw_data", "span"),
-    10: Kind("double_data", "span"),
-    11: Kind("uint64_data", "span"),
-    13: Kind("external_data", "span", many=True),
-    14: Kind("data_location", "int"),
-}
 _FUNCTION = {
     1: Kind("name", "name"),
     4: Kind("input", "name", many=True),
@@ -105,35 +82,6 @@ _FUNCTION = {
     7: Kind("node", "span", many=True),
     10: Kind("domain", "name"),
 }
-
-# By data_type: name, how raw_data holds it, and the other field that may hold it.
-_TYPES: dict[int, tuple[str, str, str]] = {
-    1: ("float32", "<f4", "float_data"),
-    2: ("uint8", "u1", "int32_data"),
-    3: ("int8", "i1", "int32_data"),
-    6: ("int32", "<i4", "int32_data"),
-    7: ("int64", "<i8", "int64_data"),
-    9: ("bool", "u1", "int32_data"),
-    10: ("float16", "<f2", ""),
-    11: ("float64", "<f8", "double_data"),
-}
-_PAYLOADS = ("raw_data", "float_data", "int32_data", "int64_data", "double_data")
-_BLOCK = 1 << 16  # numbers looked at in one go: they fit a processor's cache
-
-
-class GraphError(ValueError):
-    """The graph is one that no converter writes; the text says what is wrong with it."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """Numbers that stand in the file.
-
-    dims: their shape. values: the numbers, flat; empty if there are more than MAX_VALUES: weights.
-    """
-
-    dims: tuple[int, ...]
-    values: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,11 +129,11 @@ def read_graph(reader: Reader, span: Span) -> Graph:
             raise GraphError(f"it has more than {most} {label}s")
     graph = Graph()
     for place in parts["initializer"]:
-        name, tensor = _tensor(reader, place)
+        name, tensor = read_tensor(reader, place)
         if not name or name in graph.tensors:
             raise GraphError(f"it has two tensors called {show(name)}" if name else "a tensor has no name")
         graph.tensors[name] = tensor
-    inputs = dict(_stated_shape(reader, place) for place in parts["input"])
+    inputs = dict(stated_shape(reader, place) for place in parts["input"])
     free = [name for name in inputs if name not in graph.tensors]
     if len(free) != 1 or len(inputs[free[0]]) != 4:
         raise GraphError("it has not one input of the shape (N, C, H, W)")
@@ -201,7 +149,7 @@ def read_graph(reader: Reader, span: Span) -> Graph:
                 raise GraphError(f"{node.title} writes {show(name)}, which is there already")
             written.add(name)
         graph.nodes.append(node)
-    graph.outputs = [_stated_shape(reader, place)[0] for place in parts["output"]]
+    graph.outputs = [stated_shape(reader, place)[0] for place in parts["output"]]
     for name in graph.outputs:
         if name not in written:
             raise GraphError(f"its output {show(name)} is written by nothing")
@@ -229,11 +177,6 @@ def check_function(reader: Reader, span: Span) -> None:
         raise GraphError(
             f"it defines a function {show(parts['name'] or b'')}, and Swish is the only one known"
         )
-
-
-def show(name: bytes) -> str:
-    """A name within a message."""
-    return f"'{visible(name.decode('utf-8', 'replace'), 80)}'"
 
 
 def _node(reader: Reader, span: Span, graph: Graph) -> Node:
@@ -267,7 +210,7 @@ def _attribute(reader: Reader, span: Span, title: str) -> tuple[str, Any]:
         raise GraphError(f"the attribute {name} of {title} is of a kind that no network needs")
     value = parts[label]
     if label == "t":
-        return name, _tensor(reader, value)[1]
+        return name, read_tensor(reader, value)[1]
     if label in ("i", "f"):
         value = value or 0
     if (label == "f" and not math.isfinite(value)) or (
@@ -277,64 +220,3 @@ def _attribute(reader: Reader, span: Span, title: str) -> tuple[str, Any]:
     if label in ("ints", "floats", "strings") and len(value) > MAX_VALUES:
         raise GraphError(f"the attribute {name} of {title} has more than {MAX_VALUES} values")
     return name, value
-
-
-def _stated_shape(reader: Reader, span: Span) -> tuple[bytes, tuple[int | None, ...]]:
-    """Name and shape of one of the graph's inputs or outputs."""
-    parts = reader.message(span, _INPUT)
-    name = parts["name"] or b""
-    tensor = reader.message(parts["type"], _TYPE)["tensor_type"] if parts["type"] else None
-    if tensor is None:
-        raise GraphError(f"its value {show(name)} is not a tensor")
-    stated = reader.message(tensor, _TENSOR_TYPE)
-    dims = reader.message(stated["shape"], _SHAPE)["dim"] if stated["shape"] else []
-    if len(dims) > MAX_DIMENSIONS or (stated["elem_type"] or 0) not in _TYPES:
-        raise GraphError(
-            f"its value {show(name)} has {len(dims)} dimensions of the type {stated['elem_type'] or 0}"
-        )
-    shape = tuple(reader.message(dim, _DIM)["dim_value"] for dim in dims)
-    if any(side is not None and not 0 <= side < 1 << 31 for side in shape):
-        raise GraphError(f"its value {show(name)} has a dimension below 0 or too large")
-    return name, tuple(side or None for side in shape)
-
-
-def _tensor(reader: Reader, span: Span) -> tuple[bytes, Tensor]:
-    parts = reader.message(span, _TENSOR)
-    name = parts["name"] or b""
-    title = f"the tensor {show(name)}"
-    if parts["external_data"] or parts["data_location"]:
-        raise GraphError(f"{title} keeps its numbers in another file")
-    kind = _TYPES.get(parts["data_type"] or 0)
-    if kind is None or parts["segment"] or parts["string_data"] or parts["uint64_data"]:
-        raise GraphError(f"{title} is of the type {parts['data_type'] or 0}, which no network needs")
-    type_name, dtype, other = kind
-    dims = tuple(parts["dims"])
-    if len(dims) > MAX_DIMENSIONS or not all(0 <= side < 1 << 31 for side in dims):
-        raise GraphError(f"{title} has unusable dimensions")
-    count = math.prod(dims)
-    payloads = [label for label in _PAYLOADS if parts[label] is not None]
-    if not payloads and not count:
-        return name, Tensor(dims, np.empty(0, dtype))
-    if len(payloads) != 1 or payloads[0] not in ("raw_data", other):
-        raise GraphError(f"{title} does not keep its numbers where the type {type_name} has them")
-    place = parts[payloads[0]]
-    payload = reader.buffer[place.start : place.end]
-    if payloads[0] in ("int32_data", "int64_data"):
-        found = int(np.count_nonzero(np.frombuffer(payload, np.uint8) < 0x80))  # each varint ends with one
-        complete = not len(payload) or payload[-1] < 0x80
-    else:
-        found, rest = divmod(len(payload), np.dtype(dtype).itemsize)
-        complete = not rest
-    if found != count or not complete:
-        raise GraphError(
-            f"{title} has {len(payload)} bytes, not the {count} numbers of type {type_name} that it states"
-        )
-    if payloads[0] in ("int32_data", "int64_data"):
-        few = reader.integers(place) if count <= MAX_VALUES else []
-        return name, Tensor(dims, np.array(few, np.int64))
-    numbers = np.frombuffer(payload, dtype)
-    if numbers.dtype.kind == "f":
-        for start in range(0, count, _BLOCK):
-            if not np.isfinite(numbers[start : start + _BLOCK]).all():
-                raise GraphError(f"{title} holds numbers that are not finite")
-    return name, Tensor(dims, numbers if count <= MAX_VALUES else numbers[:0])

@@ -11,7 +11,7 @@ import numpy as np
 
 from .devices import Device, find_device
 from .errors import DeviceError, ModelError, first_line
-from .model_file import ModelInfo
+from .model_info import ModelInfo
 
 
 class Network:

@@ -59,6 +59,7 @@ for name in ("red.png", "in/a.png", "in/sub/a.png"):
 write_image(Path("grey.png"), np.full((40, 60, 3), 90, np.uint8))
 Path("in/notes.txt").touch()
 Path("torn.png").write_bytes(b"\x89PNG")
+Path("torn.pt").write_bytes(b"torn")
 PYTHON
 
 # 1. The files that people own.
@@ -67,6 +68,11 @@ try 0 "1 plain" detect --source red.png --weights yolov8.onnx --nosave
 try 2 "pose.onnx is an export for the task 'pose'" detect red.png --weights pose.onnx
 try 2 "resnet.onnx is a classifier of another exporter: its outputs are (1, 1000)" detect red.png --weights resnet.onnx
 try 2 "convert it with: python -m convert best.pt" detect red.png --weights best.pt
+for command in "evaluate --images in --annotations in" "classify red.png" "bench red.png"; do
+    # shellcheck disable=SC2086
+    try 2 "convert it with: python -m convert best.pt" "$python" -m runtime.$command --weights best.pt
+done
+try 2 "convert it with: python -m convert torn.pt" detect red.png --weights torn.pt
 try 2 "there is no file missing.pt" detect red.png --weights missing.pt
 try 2 "there is no model file missing.onnx" detect red.png --weights missing.onnx
 mv best.onnx kept.onnx
@@ -90,6 +96,7 @@ try 2 "cannot use the device 'cuda'" detect --weights best.onnx --source red.png
 try 2 "CUDA_VISIBLE_DEVICES=1" detect --weights best.onnx --source red.png --device 1
 try 2 "there is no SOURCE" detect --weights best.onnx
 try 0 "taken as well: --img (--imgsz)" detect --help
+try 0 "yolov5-dnn $("$python" -c "import runtime; print(runtime.__version__)")" detect --version
 files
 
 # 3. Runs do not overwrite each other.

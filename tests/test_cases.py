@@ -23,7 +23,8 @@ from runtime.errors import ModelError
 from runtime.labels import place_labels
 from runtime.letterbox import Placement, letterbox, to_bgr, to_blob, unletterbox
 from runtime.masks import Masks, make_bitmaps
-from runtime.model_file import read_info, read_model
+from runtime.metadata import read_info
+from runtime.model_file import read_model
 from runtime.nms import nms
 from runtime.rle import encode
 from runtime.tasks import BoxTask, find_task

@@ -30,7 +30,8 @@ from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
 from convert.sizes import size_multiple  # noqa: E402
 from runtime import Detector  # noqa: E402
 from runtime.letterbox import to_blob  # noqa: E402
-from runtime.model_file import read_info, read_model  # noqa: E402
+from runtime.metadata import read_info  # noqa: E402
+from runtime.model_file import read_model  # noqa: E402
 from runtime.network import Network  # noqa: E402
 
 

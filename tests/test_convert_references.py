@@ -15,7 +15,8 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxsim")
 
 from convert import convert  # noqa: E402
-from runtime.model_file import read_info, read_model  # noqa: E402
+from runtime.metadata import read_info  # noqa: E402
+from runtime.model_file import read_model  # noqa: E402
 from runtime.network import Network  # noqa: E402
 
 RELEASES = {

@@ -616,7 +616,7 @@ def test_what_fails_is_said_and_the_rest_is_done(red_model: Path, photographs: P
 
 
 WRONG: dict[str, Callable[[Path], list[str | Path]]] = {
-    "required: SOURCE": lambda model: ["--weights", model],
+    "there is no SOURCE": lambda model: ["--weights", model],
     "no such file or folder": lambda model: ["missing.jpg", "--weights", model],
     "there is no model file": lambda model: [__file__, "--weights", "missing.onnx"],
     "is not an ONNX model": lambda model: [__file__, "--weights", __file__],

@@ -6,8 +6,10 @@ import csv
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 from pictures import encode, red_picture, write_video
 from test_cpp_parity import program
 
-from runtime import detect
+from runtime import __version__, detect
 from runtime.command.words import ALIASES, REFUSED
 from runtime.inputs.image_file import read_image
 from runtime.outputs.image_file import write_image
@@ -35,15 +37,15 @@ def _in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_image(tmp_path / "red.png", red_picture())
 
 
-def run(*arguments: str) -> tuple[int, str]:
-    """Run the C++ program: its exit code, and all that it says."""
+def run(*arguments: str, piped: bytes = b"") -> tuple[int, str]:
+    """Run the C++ program with these bytes on standard input: its exit code, and all that it says."""
     done = subprocess.run(
         [program("yolov5-detect"), *arguments],
+        input=piped,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        encoding="utf-8",
     )
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout.decode("utf-8")
 
 
 def python(*arguments: str) -> int:
@@ -98,6 +100,62 @@ def test_runs_have_folders_of_their_own() -> None:
     assert (code, "saved" in out, Path("runs/detect3").exists()) == (1, False, False)
 
 
+def test_version() -> None:
+    assert run("--version") == (0, f"yolov5-dnn {__version__}\n")
+
+
+def test_what_is_in_folders_and_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in (
+        "in/a.png",
+        "in/sub/a.png",
+        "in/sub/deep/b.png",
+        "in/.git/c.png",
+        "in/._a.png",
+        "only/sub/a.png",
+    ):
+        write_image(Path(name), red_picture())
+    Path("in/notes.txt").touch()
+    Path("in/sub/link").symlink_to("..", target_is_directory=True)
+    options = ["--weights", "best.onnx", "--nosave"]
+    for more in ([], ["--recursive"]):
+        code, said = run("in", *options, *more, "--csv", "cpp.csv")
+        assert (code, python("in", *options, *more, "--csv", "py.csv")) == (0, 0)
+        theirs = capsys.readouterr().out
+        assert Path("cpp.csv").read_text() == Path("py.csv").read_text()
+        left_out = theirs.splitlines()[-1].partition("; ")[2]
+        assert left_out == said.splitlines()[-1].partition("; ")[2] != ""
+    code, said = run("only", *options)
+    assert code == 2
+    assert "no pictures or videos in this folder; --recursive looks into its subfolders" in said
+    assert python("only", *options) == 2
+
+
+def test_a_picture_on_standard_input() -> None:
+    options = ["--weights", "best.onnx"]
+    code, said = run("-", *options, piped=Path("red.png").read_bytes())
+    assert (code, files("runs")) == (0, ["detect/standard-input.jpg"])
+    assert "standard input  64x64  1 plain" in said
+    assert "standard input: not a picture" in run("-", *options, piped=b"text")[1]
+    assert "standard input can be read once only" in run("-", "-", *options)[1]
+
+
+def test_waiting_for_standard_input_ends_with_ctrl_c() -> None:
+    process = subprocess.Popen(
+        [program("yolov5-detect"), "-", "--weights", "best.onnx", "--json", "found.json"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    while not list(Path.cwd().glob(".*.part.json")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)  # it opens its files before it waits
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out.startswith(b"interrupted after 0 images in")
+    assert json.loads(Path("found.json").read_text()) == []
+
+
 def test_tables_of_videos(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.avi", count=9)
     outputs = ["--csv", "c.csv", "--json", "c.json", "--save-txt", "--output", "out"]
@@ -125,6 +183,16 @@ def test_tables_of_videos(tmp_path: Path) -> None:
         (["--weights", "my best.pt"], "convert it with: python -m convert 'my best.pt'"),
         (["--weights", "my best.onnx"], "python -m convert 'my best.pt' --output 'my best.onnx'"),
         (["--weights", "none.pt"], "there is no file none.pt"),
+        (
+            ["--weights", "torn.pt"],
+            "torn.pt is not an ONNX model; convert it with: python -m convert",
+        ),
+        (
+            ["--weights", "best.engine"],
+            "best.engine is a TensorRT engine, not an ONNX model",
+        ),
+        (["http://127.0.0.1:9/a.jpg"], "a.jpg: only python -m runtime.detect gets pictures from URLs"),
+        ([""], "an empty source"),
         (["--weights", "pose.onnx"], "pose.onnx is an export for the task 'pose'"),
         (
             ["--weights", "class.onnx"],
@@ -139,13 +207,16 @@ def test_what_cannot_be_done_is_one_sentence_and_code_2(
     tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     Path("my best.pt").write_bytes(b"PK\3\4")
+    Path("torn.pt").write_bytes(b"torn")
+    Path("best.engine").touch()
     exported.other(tmp_path / "pose.onnx", (1, 51, 84), {**exported.YOLOV8, "task": "pose"})
     exported.other(tmp_path / "class.onnx", (1, 1000))
     exported.end_to_end(tmp_path / "end.onnx")
     exported.final(tmp_path / "final.onnx", 0)
     exported.yolov5(tmp_path / "names.onnx", {"names": "{0: print('a')}"})
     weights = [] if "--weights" in arguments else ["--weights", "best.onnx"]
-    code, said = run("red.png", *weights, *arguments)
+    picture = [] if arguments[0][:2] != "--" else ["red.png"]
+    code, said = run(*picture, *arguments, *weights)
     assert code == 2
     assert len(said.splitlines()) == 1
     assert message in said

@@ -194,6 +194,11 @@ class TestDetecting:
         assert best["bbox"] == pytest.approx([15, 5, 10, 14], abs=0.01)
         assert self.run(scene, truth, "--against", str(scene / "out.json")) == 0
 
+    def test_another_size_than_asked_for_is_said(self, scene, capsys):
+        truth = write(scene / "truth.json", self.truth())
+        assert self.run(scene, truth, "--imgsz", "65") == 0
+        assert "warning: --imgsz 65 is not divisible by 32: 96 is used" in capsys.readouterr().err
+
     def test_yolo_labels(self, scene, capsys):
         (scene / "labels").mkdir()
         (scene / "labels" / "1.txt").write_text(f"0 {20 / 64} {12 / 64} {10 / 64} {14 / 64}\n\n")

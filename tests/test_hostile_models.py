@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from runtime import ModelError
-from runtime.model_file import check_input, read_info, read_model
+from runtime.metadata import read_info
+from runtime.model_file import check_input, read_model
 
 CASES = json.loads((Path(__file__).parent / "cases" / "hostile_models.json").read_text(encoding="utf-8"))
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from runtime import ModelError  # noqa: E402
-from runtime.model_file import MAX_BYTES, read_info, read_model  # noqa: E402
+from runtime.metadata import read_info  # noqa: E402
+from runtime.model_file import MAX_BYTES, read_model  # noqa: E402
 
 
 @pytest.fixture(scope="module")

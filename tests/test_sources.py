@@ -125,7 +125,7 @@ def test_a_pipe_is_no_source(tmp_path: Path) -> None:
 
 
 def test_subfolders_are_looked_into_when_asked_for(tmp_path: Path) -> None:
-    touch(tmp_path / "in", "b.jpg", "a.png", "notes.txt", ".hidden.txt")
+    touch(tmp_path / "in", "b.jpg", "a.png", "notes.txt", ".hidden.txt", "._b.jpg")
     touch(tmp_path / "in" / "sub" / "deep", "c.jpg", "b.jpg", "labels.csv")
     touch(tmp_path / "in" / ".git", "x.jpg")
     plain = find_sources([str(tmp_path / "in")])

@@ -14,7 +14,7 @@ from runtime.candidates import Candidates
 from runtime.decode import Layout, Picked, decode
 from runtime.detections import Detections
 from runtime.letterbox import unletterbox
-from runtime.model_file import read_info
+from runtime.metadata import read_info
 from runtime.tasks import Task, find_task
 from runtime.tasks.anchor_free import AnchorFree
 from runtime.tasks.detect import Detect

@@ -1,6 +1,6 @@
 """Which class stands for which class path in a YOLOv5 pickle: the one table for reading and writing.
 
-What is not in `CLASSES` (or among the few plain functions that `pickle_objects` understands) is refused.
+What is not in `CLASSES` (or among the few plain things of `pickle_names` and `pickle_values`) is refused.
 
 People also train from a copy of YOLOv5 inside another package: the PyPI package `yolov5` writes
 `yolov5.models.common.Conv`, a copy in somebody's own tree `src.vendor.yolov5.models.common.Conv`. As a path

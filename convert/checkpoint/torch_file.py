@@ -18,7 +18,8 @@ import torch
 from runtime.visible import visible
 
 from ..errors import CheckpointError
-from .pickle_objects import STORAGE_DTYPES, Name, read_objects
+from .pickle_names import STORAGE_DTYPES, Name
+from .pickle_objects import read_objects
 
 MAX_BYTES = 16 << 30  # larger files are refused; the largest YOLOv5 training checkpoint has about 2.4 GB
 

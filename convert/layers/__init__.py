@@ -11,6 +11,7 @@ Every `forward` takes and returns float tensors of shape (N, C, H, W), unless it
 """
 
 from .activations import AconC, FReLU, MemoryEfficientMish, MemoryEfficientSwish, MetaAconC
+from .anchor_free import DFL, AnchorFreeDetect
 from .attention import C3TR, TransformerBlock, TransformerLayer
 from .blocks import (
     C3,
@@ -31,9 +32,10 @@ from .blocks import (
     MixConv2d,
     Sum,
 )
+from .classify import Classify
 from .face import BlazeBlock, DoubleBlazeBlock, ShuffleV2Block, StemBlock
 from .folding import Contract, Expand, Focus
-from .heads import DFL, AnchorFreeDetect, Classify, Detect, Head, KeypointDetect, Proto, Segment
+from .heads import Detect, Head, KeypointDetect, Proto, Segment
 from .network import (
     AutoShape,
     BaseModel,

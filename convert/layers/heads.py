@@ -22,10 +22,6 @@ MAX_COUNT = 100_000  # heads with more classes, anchors or levels are refused
 MAX_STRIDE = 1024
 FACE_POINTS = 5  # yolov5-face's: left eye, right eye, nose, left and right corner of the mouth
 
-# What every release normalises a classifier's input by: red, green, blue, each 0 to 1.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
 Shapes = dict[str, tuple[int, ...]]
 """The outputs' names, in order, and the shape that each has for one image."""
 
@@ -39,7 +35,7 @@ class Head(nn.Module):
 
     def classes(self) -> int:
         """Give the number of classes. Raises CheckpointError if it makes no sense."""
-        return _count(self.nc, "classes")
+        return count_of(self.nc, "classes")
 
     def level_strides(self) -> list[int]:
         """Give the stride of each output that is a map of boxes, in pixels."""
@@ -138,7 +134,7 @@ class Detect(LevelHead):
 
     def channels(self) -> int:
         """Give na · (5 + nc + extra)."""
-        return _count(self.na, "anchors") * (5 + self.classes() + self.extra())
+        return count_of(self.na, "anchors") * (5 + self.classes() + self.extra())
 
     def level_anchors(self) -> list[np.ndarray]:
         """Give the anchors of each level: float32 (na, 2), (width, height) in pixels.
@@ -147,7 +143,7 @@ class Detect(LevelHead):
         `anchors`, which all keep in units of the stride. Raises CheckpointError if they make no sense.
         """
         grid = dict(self.named_buffers(recurse=False)).get("anchor_grid")
-        shape = (_count(self.nl, "levels"), _count(self.na, "anchors"), 2)
+        shape = (count_of(self.nl, "levels"), count_of(self.na, "anchors"), 2)
         pixels: Tensor
         if grid is not None and grid.numel() == np.prod(shape):
             pixels = grid.float().view(shape)
@@ -227,7 +223,7 @@ class Segment(Detect):
 
     def extra(self) -> int:
         """Give the number of mask coefficients."""
-        return _count(self.nm, "mask coefficients")
+        return count_of(self.nm, "mask coefficients")
 
     def output_shapes(self, height: int, width: int) -> Shapes:
         """Give the prototypes, too."""
@@ -240,111 +236,8 @@ class Segment(Detect):
         return {**super().metadata(), "masks": self.extra()}
 
 
-class DFL(nn.Module):
-    """Holds the weights 0, 1, 2, … of a distance's bins; decoding takes them as given."""
-
-    def __init__(self, c1: int = 16):
-        super().__init__()
-        self.conv = nn.Conv2d(c1, 1, 1, bias=False)
-        self.conv.weight = nn.Parameter(torch.arange(float(c1)).view(1, c1, 1, 1), requires_grad=False)
-
-
-class AnchorFreeDetect(LevelHead):
-    """The head of yolov5u and YOLOv8: for each cell four distances, as distributions, and classes.
-
-    `cv2` and `cv3` hold, by level, the convolutions for the distances (left, top, right, bottom, `reg_max`
-    bins each) and for the classes. The cached attributes `anchors`, `strides` and `shape` mean nothing here.
-    """
-
-    task = "detect"
-
-    def __init__(self, nc: int, ch: Sequence[int], strides: Sequence[float] = (8, 16, 32), reg_max: int = 16):
-        """`ch`: channels coming in, by level."""
-        super().__init__()
-        self.nc = nc
-        self.nl = len(ch)
-        self.reg_max = reg_max
-        self.no = nc + 4 * reg_max
-        self.stride = torch.tensor([float(s) for s in strides])
-        self.cv2 = nn.ModuleList(_tower(c, max(16, ch[0] // 4, 4 * reg_max), 4 * reg_max) for c in ch)
-        self.cv3 = nn.ModuleList(_tower(c, max(ch[0], min(nc, 100)), nc) for c in ch)
-        self.dfl = DFL(reg_max)
-
-    def forward(self, x: Sequence[Tensor]) -> list[Tensor]:
-        """Give the raw head maps: (N, 4·reg_max + nc, ny, nx) per level."""
-        levels = zip(self.cv2, self.cv3, x, strict=True)
-        return [
-            torch.cat((distances(feature), classes(feature)), 1) for distances, classes, feature in levels
-        ]
-
-    def channels(self) -> int:
-        """Give 4 · reg_max + nc."""
-        return 4 * self.bins() + self.classes()
-
-    def bins(self) -> int:
-        """Give `reg_max`. Raises CheckpointError if this head decodes in another way."""
-        if "one2one_cv2" in self._modules:
-            raise CheckpointError(
-                "it is a network that needs no NMS (YOLOv10 or YOLO26); of the package ultralytics, the "
-                "detection networks yolov5u, YOLOv8 and YOLO11 can be converted, and nothing else"
-            )
-        bins = _count(self.reg_max, "bins")
-        weights = self.dfl.conv.weight.float().flatten() if isinstance(self.dfl, DFL) else torch.empty(0)
-        if not torch.equal(weights, torch.arange(float(bins))):
-            raise CheckpointError(f"the weights of its distances are not 0 to {bins - 1}, as they must be")
-        return bins
-
-    def metadata(self) -> dict[str, Any]:
-        """Give strides and the number of bins."""
-        return {"strides": self.level_strides(), "reg_max": self.bins()}
-
-
-def _tower(c1: int, hidden: int, c2: int) -> nn.Sequential:
-    return nn.Sequential(Conv(c1, hidden, 3), Conv(hidden, hidden, 3), nn.Conv2d(hidden, c2, 1))
-
-
-class Classify(Head):
-    """The classification head: a 1×1 convolution, the mean over the map, a linear layer."""
-
-    task = "classify"
-    default_size = 224
-
-    def __init__(self, c1: int, c2: int, hidden: int = 1280):
-        """`c1`: channels coming in; `c2`: classes."""
-        super().__init__()
-        self.conv = Conv(c1, hidden)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.drop = nn.Dropout(p=0.0)
-        self.linear = nn.Linear(hidden, c2)
-
-    @property
-    def nc(self) -> int:  # type: ignore[override]
-        """The number of classes."""
-        return self.linear.out_features
-
-    def forward(self, x: Tensor | list[Tensor]) -> list[Tensor]:
-        """Give the logits (N, nc). Several maps are joined first."""
-        if isinstance(x, list):
-            x = torch.cat(x, 1)
-        return [self.linear(self.drop(self.pool(self.conv(x)).flatten(1)))]
-
-    def output_shapes(self, height: int, width: int) -> Shapes:
-        """Give the logits, whatever the size."""
-        return {"out0": (1, self.classes())}
-
-    def normalise(self, blob: np.ndarray) -> np.ndarray:
-        """Take the mean off each colour, and divide by its deviation."""
-        mean, std = (
-            np.reshape(values, (3, 1, 1)).astype(np.float32) for values in (IMAGENET_MEAN, IMAGENET_STD)
-        )
-        return (blob - mean) / std
-
-    def metadata(self) -> dict[str, Any]:
-        """Give how a picture becomes the input: v7.0's crop unless told otherwise, mean and deviation."""
-        return {"crop": "square", "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
-
-
-def _count(value: Any, what: str) -> int:
+def count_of(value: Any, what: str) -> int:
+    """Give a number of things back. Raises CheckpointError, which calls them `what`, if it makes no sense."""
     if type(value) is not int or not 1 <= value <= MAX_COUNT:
         raise CheckpointError(f"its number of {what} is {brief(value)}, which makes no sense")
     return value

@@ -21,7 +21,9 @@ inline constexpr const char* usage = R"(usage: yolov5-detect SOURCE... [options]
 Find objects in pictures, videos and live streams with a YOLOv5 model and OpenCV alone: boxes, and masks or keypoints
 where the model gives some.
 
-  SOURCE             a picture, video, folder, camera number or stream URL; --source SOURCE is the same
+  SOURCE             a picture, video, folder, camera number or stream URL; - for a picture's bytes on standard input;
+                     --source SOURCE is the same
+  --recursive        look into the subfolders of folders, too
   --vid-stride N     look at every N-th frame (default: 1)
 
   --weights FILE     model file made by `python -m convert` (default: printed codes)
@@ -62,9 +64,11 @@ where the model gives some.
 
 words of detect.py: --img, --img-size (--imgsz), --conf (--conf-thres), --iou (--iou-thres), --view-img (--show),
 and --nosave (--no-save) are taken, too. What python -m runtime.detect has and this program has not: patterns (the shell
-expands them), URLs of pictures, - for standard input, --recursive, --crop-masks, --version, reading ahead.
+expands them), URLs of pictures, --crop-masks, reading ahead.
 
 Put --imgsz and --classes after the sources. Sources are never overwritten.
+
+--version says which one this is.
 
 exit codes: 0 all done; 1 some inputs could not be read; 2 nothing done: wrong usage, model or device, or
 nothing can be written; 130 interrupted (Ctrl-C; videos and JSON are complete up to there).
@@ -75,7 +79,7 @@ struct Arguments {
     std::filesystem::path weights, output, project, json, csv;
     std::string name;
     int threads = 0, max_pixels = 100'000'000, vid_stride = 1;
-    bool default_model = false, save = true, show = false, exist_ok = false;
+    bool recursive = false, default_model = false, save = true, show = false, exist_ok = false;
     bool save_csv = false, save_txt = false, save_conf = false, save_crop = false;
     yolov5_dnn::DrawOptions style;
     yolov5_dnn::Options detector;
@@ -98,6 +102,7 @@ struct Arguments {
             {"--agnostic-nms", {&detector.agnostic_nms, true}},
             {"--no-rect", {&detector.rect, false}},
             {"--no-save", {&save, false}},
+            {"--recursive", {&recursive, true}},
             {"--show", {&show, true}},
             {"--exist-ok", {&exist_ok, true}},
             {"--save-csv", {&save_csv, true}},
@@ -205,7 +210,8 @@ inline Arguments parse(const std::vector<std::string>& typed) {
             throw yolov5_dnn::InputError("unrecognized argument: " + option);
         }
     }
-    if (arguments.sources.empty()) throw yolov5_dnn::InputError("the following arguments are required: SOURCE");
+    if (arguments.sources.empty())
+        throw yolov5_dnn::InputError("there is no SOURCE to look at; --help lists what it may be");
     if (!arguments.output.empty() && !(arguments.project.empty() && arguments.name.empty()))
         throw yolov5_dnn::InputError("give the folder as --output, or as --project and --name, not both");
     arguments.default_model = arguments.weights.empty();

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sources.hpp"
@@ -79,7 +80,8 @@ public:
         ++failed_;
     }
 
-    void summary(const std::string& saved_in) const {
+    // Of the whole run: where files are, if there are some, and what nobody looked at.
+    void summary(const std::string& saved_in, const LeftOut& left_out) const {
         const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
         if (interrupted) std::cout << "interrupted after ";
         if (images_ || !frames_) std::cout << plural(images_, "image") << (frames_ ? ", " : "");
@@ -87,6 +89,13 @@ public:
         if (failed_) std::cout << ", " << failed_ << " failed";
         std::cout << std::fixed << std::setprecision(1) << " in " << seconds.count() << " s ("
                   << (images_ + frames_) / std::max(seconds.count(), 1e-6) << " per second)";
+        const char* mark = "; left out: ";
+        for (const auto& [count, noun] :
+             {std::pair(left_out.files, "other file"), {left_out.subfolders, "subfolder"}}) {
+            if (!count) continue;
+            std::cout << mark << plural(count, noun);
+            mark = ", ";
+        }
         if (!saved_in.empty()) std::cout << "; saved in " << visible(saved_in, 1000);
         std::cout << std::endl;
     }

@@ -20,6 +20,7 @@
 
 #include "image_header.hpp"
 #include "options.hpp"
+#include "standard_input.hpp"
 
 namespace detect {
 
@@ -34,7 +35,7 @@ enum class Kind { image, video, live };
 struct Source {
     Kind kind;
     std::string name;  // in messages and results: as given, UTF-8
-    fs::path path;     // of a file
+    fs::path path;     // of a file; empty for a camera and for standard input
     int camera = -1;   // its number
     std::string stem;  // what its output files are called, different for each source
 };
@@ -62,6 +63,11 @@ inline bool is_video(const fs::path& path) {
                       ".vob .webm .wmv");
 }
 
+// How much there was in folders that nobody looks at.
+struct LeftOut {
+    int files = 0, subfolders = 0;
+};
+
 // A file named by itself counts as a picture whatever its suffix: reading it will tell.
 inline Source file_source(const fs::path& given) {
     fs::path path = given.root_path();
@@ -77,36 +83,68 @@ inline std::string without_password(const std::string& url) {
     return url.substr(0, colon) + ":***" + url.substr(at);
 }
 
+// Gives a folder's pictures and videos by name, then those of its subfolders if wanted, but not those of links. Hidden
+// files and folders count for nothing.
+inline void walk(const fs::path& folder, bool recursive, std::vector<Source>& sources, LeftOut& left_out) {
+    std::vector<fs::path> entries, subfolders;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder, error)) entries.push_back(entry);
+    std::sort(entries.begin(), entries.end());
+    for (const fs::path& path : entries) {
+        if (yolov5_dnn::detail::utf8(path.filename())[0] == '.') continue;
+        if (!fs::is_directory(path, error)) {
+            const bool known = (is_image(path) || is_video(path)) && fs::is_regular_file(path, error);
+            if (known)
+                sources.push_back(file_source(path));
+            else
+                ++left_out.files;
+        } else if (recursive && !fs::is_symlink(path, error)) {
+            subfolders.push_back(path);
+        } else {
+            ++left_out.subfolders;
+        }
+    }
+    for (const fs::path& path : subfolders) walk(path, recursive, sources, left_out);
+}
+
 // The sources that one argument names. Throws InputError if that is nothing.
-inline std::vector<Source> find(const std::string& argument) {
+inline std::vector<Source> find(const std::string& argument, bool recursive, LeftOut& left_out) {
+    if (argument.empty()) throw InputError("an empty source; is a variable of your script not set?");
+    if (argument == "-") return {{Kind::image, "standard input", {}, -1, "standard-input"}};
     if (!argument.empty() && argument.find_first_not_of("0123456789") == std::string::npos) {
         const int number = to_int(argument);
         return {{Kind::live, "camera " + std::to_string(number), {}, number, "camera" + std::to_string(number)}};
     }
+    if (argument.find("://") != std::string::npos && is_image(argument) && lower(argument).rfind("http", 0) == 0)
+        throw InputError(without_password(argument) + ": only python -m runtime.detect gets pictures from URLs");
     if (argument.find("://") != std::string::npos)
         return {{is_video(argument) ? Kind::video : Kind::live, without_password(argument), argument, -1, "stream"}};
     const fs::path path(argument);
     std::error_code error;
     if (!fs::exists(path, error)) throw InputError(argument + ": no such file or folder");
-    if (!fs::is_directory(path, error)) return {file_source(path)};
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(path, error))
-        if ((is_image(entry) || is_video(entry)) && entry.is_regular_file()) files.push_back(entry);
-    if (files.empty()) throw InputError(argument + ": no pictures or videos in this folder");
-    std::sort(files.begin(), files.end());
+    if (fs::is_character_file(path, error))  // a camera's device
+        return {{Kind::live, argument, path, -1, yolov5_dnn::detail::utf8(path.filename())}};
+    if (fs::is_regular_file(path, error)) return {file_source(path)};
+    if (!fs::is_directory(path, error)) throw InputError(argument + ": neither a file nor a folder nor a camera");
     std::vector<Source> sources;
-    for (const fs::path& file : files) sources.push_back(file_source(file));
+    walk(path, recursive, sources, left_out);
+    if (sources.empty())
+        throw InputError(argument + ": no pictures or videos in this folder" +
+                         (left_out.subfolders ? "; --recursive looks into its subfolders" : ""));
     return sources;
 }
 
 // The sources that command-line arguments name, in order. `problems` gets a sentence for each argument that led to
-// none.
-inline std::vector<Source> find_sources(const std::vector<std::string>& arguments, std::vector<std::string>& problems) {
+// none, `left_out` what was passed over.
+inline std::vector<Source> find_sources(const std::vector<std::string>& arguments, bool recursive,
+                                        std::vector<std::string>& problems, LeftOut& left_out) {
     std::vector<Source> sources;
     std::set<std::string> stems;
+    int piped = 0;
     for (const std::string& argument : arguments) {
         try {
-            for (Source& source : find(argument)) {
+            if (argument == "-" && piped++) throw InputError("standard input can be read once only");
+            for (Source& source : find(argument, recursive, left_out)) {
                 const std::string stem = source.stem;
                 for (int count = 2; !stems.insert(lower(source.stem)).second; ++count)
                     source.stem = stem + "-" + std::to_string(count);
@@ -119,9 +157,9 @@ inline std::vector<Source> find_sources(const std::vector<std::string>& argument
     return sources;
 }
 
-inline std::string joined(const std::vector<std::string>& texts) {
+inline std::string joined(const std::vector<std::string>& texts, const std::string& between) {
     std::string all;
-    for (const std::string& text : texts) all += (all.empty() ? "" : "; ") + text;
+    for (const std::string& text : texts) all += (all.empty() ? "" : between) + text;
     return all;
 }
 
@@ -132,29 +170,41 @@ struct Frame {
     double fps = 0;  // of its video or stream
 };
 
+// The bytes of a picture. Not read by OpenCV's imread, because that takes no Chinese names on Windows.
+inline std::string read_bytes(const Source& source) {
+    if (source.path.empty()) {
+        try {
+            return read_standard_input();
+        } catch (const InputError& error) {
+            throw InputError(source.name + ": " + error.what());
+        }
+    }
+    std::ifstream file(source.path, std::ios::binary);
+    if (!file) throw InputError(source.name + ": cannot be read");
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
 // Calls `use` on each picture of a source, of videos every `vid_stride`-th, until it returns false. Throws InputError if the source cannot be read.
 inline void read(const Source& source, int max_pixels, int vid_stride, const std::function<bool(const Frame&)>& use) {
     Frame frame;
     if (source.kind == Kind::image) {
-        // Not by imread, because that takes no Chinese names on Windows.
-        std::ifstream file(source.path, std::ios::binary);
-        const std::string data((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+        const std::string data = read_bytes(source);
+        if (interrupted) return;
+        if (data.empty()) throw InputError(source.name + ": it is empty");
         const auto check = [&](std::uint64_t width, std::uint64_t height) {
             if (height && width > static_cast<std::uint64_t>(max_pixels) / height)
                 throw InputError(source.name + ": its " + std::to_string(width) + "x" + std::to_string(height) +
                                  " pixels are more than the " + std::to_string(max_pixels) + " that are decoded");
         };
         if (const auto size = image_size(data)) check(size->width, size->height);
-        if (!data.empty()) {
-            const cv::Mat bytes(1, static_cast<int>(std::min<std::size_t>(data.size(), 1U << 29)), CV_8U,
-                                const_cast<char*>(data.data()));
-            try {
-                cv::imdecode(bytes, cv::IMREAD_COLOR, &frame.image);
-            } catch (const cv::Exception& error) {  // OpenCV's own limits, and damaged files
-                throw InputError(source.name + ": OpenCV does not decode it: " + yolov5_dnn::detail::reason(error));
-            }
-            check(static_cast<std::uint64_t>(frame.image.cols), static_cast<std::uint64_t>(frame.image.rows));
+        const cv::Mat bytes(1, static_cast<int>(std::min<std::size_t>(data.size(), 1U << 29)), CV_8U,
+                            const_cast<char*>(data.data()));
+        try {
+            cv::imdecode(bytes, cv::IMREAD_COLOR, &frame.image);
+        } catch (const cv::Exception& error) {  // OpenCV's own limits, and damaged files
+            throw InputError(source.name + ": OpenCV does not decode it: " + yolov5_dnn::detail::reason(error));
         }
+        check(static_cast<std::uint64_t>(frame.image.cols), static_cast<std::uint64_t>(frame.image.rows));
         if (frame.image.empty())
             throw InputError(source.name + ": not a picture, or one that this OpenCV does not decode");
         use(frame);

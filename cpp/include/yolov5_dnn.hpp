@@ -38,6 +38,7 @@
 #include "yolov5_dnn/visible.hpp"
 #include "yolov5_dnn/devices.hpp"
 #include "yolov5_dnn/model_info.hpp"
+#include "yolov5_dnn/metadata.hpp"
 #include "yolov5_dnn/model_file.hpp"
 #include "yolov5_dnn/exports.hpp"
 #include "yolov5_dnn/letterbox.hpp"

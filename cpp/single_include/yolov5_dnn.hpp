@@ -330,6 +330,15 @@ struct ModelInfo {
     cv::Vec3f mean{0, 0, 0}, deviation{1, 1, 1};  // and how its colours are normalised: R, G, B
 };
 
+// ------------------------------------------------------------------------------------------------------------ metadata
+
+// Makes the ModelInfo of a file from its metadata, checking every value. What `given` has of names, anchors
+// and strides replaces the file's. With all three, the file needs no metadata: its network then counts as one
+// of fixed size, 640 × 640 unless the file says other.
+// Throws ModelError, which names the value that is missing or wrong.
+ModelInfo read_info(const std::map<std::string, std::string>& metadata, const std::filesystem::path& path,
+                    const ModelInfo& given = {});
+
 // ---------------------------------------------------------------------------------------------------------- model_file
 
 // An ONNX file in memory, in the form for OpenCV, and its metadata_props: JSON texts by key.
@@ -346,13 +355,6 @@ ModelFile read_model(const std::filesystem::path& path);
 // Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
 // messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
 void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path);
-
-// Makes the ModelInfo of a file from its metadata, checking every value. What `given` has of names, anchors
-// and strides replaces the file's. With all three, the file needs no metadata: its network then counts as one
-// of fixed size, 640 × 640 unless the file says other.
-// Throws ModelError, which names the value that is missing or wrong.
-ModelInfo read_info(const std::map<std::string, std::string>& metadata, const std::filesystem::path& path,
-                    const ModelInfo& given = {});
 
 // ----------------------------------------------------------------------------------------------------------- letterbox
 
@@ -617,6 +619,7 @@ const Task& find_task(const std::string& name, const std::function<bool(const st
 #include <fstream>
 #include <functional>
 #include <initializer_list>
+#include <iterator>
 #include <limits>
 #include <locale>
 #include <map>
@@ -628,6 +631,7 @@ const Task& find_task(const std::string& name, const std::function<bool(const st
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -1335,865 +1339,38 @@ inline Device find_device(const std::string& name) {
     throw DeviceError("there is no device '" + name + "'; this OpenCV can use " + usable);
 }
 
-// ---------------------------------------------------------------------------------------------------------- model_info
+// ---------------------------------------------------------------------------------------------------------------- form
 //
-// What a model file says about its network.
+// How the converter is called: messages name it.
 
 namespace detail {
 
-constexpr int max_side = 8192;  // of the network's input, in pixels: a wrong size should not fill the memory
+constexpr const char* how_to_convert = "convert its checkpoint with: python -m convert CHECKPOINT.pt";
 
-}  // namespace detail
-
-struct Task;  // see tasks.hpp
-
-struct ModelInfo {
-    std::vector<std::string> names;  // of the classes, by class id, UTF-8
-    std::vector<int> strides;        // by head map, in pixels
-    std::vector<Anchors> anchors;    // by head map
-    cv::Size imgsz{640, 640};        // size the network was converted for
-    std::string task = "detect";     // the name of one of `tasks()`
-    const Task* head = nullptr;      // that one, once `read_info` has looked it up
-    bool dynamic = false;            // may the input have another size, divisible by `size_multiple`?
-    int size_multiple = 0;           // what height and width of the input must be divisible by
-    int fold = 1;                    // side of the squares of pixels that the input holds as channels, see `to_blob`
-    std::string producer;            // the program that wrote the file, and its version
-
-    // What only some tasks have.
-    int reg_max = 0;                              // bins of each distance, of a network without anchors
-    int masks = 0;                                // mask coefficients of each box
-    int keypoints = 0;                            // of each box
-    std::string crop;                             // what a classifier is shown, see `to_classifier_blob`,
-    cv::Vec3f mean{0, 0, 0}, deviation{1, 1, 1};  // and how its colours are normalised: R, G, B
-};
-
-// ------------------------------------------------------------------------------------------------------------ protobuf
-//
-// A bounded reader of protobuf messages: their fields, by number, out of bytes that nobody vouches for.
-// Wire format: https://protobuf.dev/programming-guides/encoding
-// Only what a model file may hold is read: no groups, no field that occurs twice although it may only once, no field of
-// another wire type than its own.
-
-namespace detail {
-
-constexpr std::size_t max_fields = 500000;  // of a whole file; the largest YOLOv5 has about 30,000
-constexpr std::size_t max_name = 1024;      // bytes
-
-// How a field's value is written.
-enum class WireType : std::uint64_t { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
-
-// Where a field lies in the bytes: its first byte, and its value from `start` up to `end`.
-struct Span {
-    std::size_t tag = 0;
-    std::size_t start = 0;
-    std::size_t end = 0;
-
-    std::size_t size() const { return end - start; }
-};
-
-struct ProtoField {
-    std::uint64_t number = 0;
-    WireType type = WireType::varint;
-    Span span;
-};
-
-// What a field's value is (int64, float, at most `max_name` bytes, or a message or long value, which is only located),
-// and whether the field may occur many times.
-struct Kind {
-    enum class Value { integer, real, name, span };
-    std::uint64_t number = 0;
-    const char* label = "";
-    Value value = Value::span;
-    bool many = false;
-};
-
-class ProtoMessage;
-
-// Reads messages out of one buffer, and counts the fields that it has seen.
-class ProtoReader {
-public:
-    explicit ProtoReader(const std::vector<unsigned char>& buffer) : buffer_(buffer) {}
-
-    // Reads the fields of the message in a span that `kinds` lists; others are skipped. Throws Invalid.
-    ProtoMessage message(const Span& span, const std::vector<Kind>& kinds);
-
-    // Moves on to the next field of a message, which begins at `at`; false after the last. Throws Invalid.
-    bool next(std::size_t& at, std::size_t end, ProtoField& field) {
-        if (at >= end) return false;
-        spend(1);
-        field.span.tag = at;
-        const std::uint64_t key = varint(at, end);
-        field.number = key >> 3;
-        if (field.number == 0 || field.number >= 1U << 29)
-            throw Invalid("a field number is " + std::to_string(field.number) + " at byte " +
-                          std::to_string(field.span.tag));
-        field.type = static_cast<WireType>(key & 7);
-        field.span.start = at;
-        std::uint64_t length = 0;
-        switch (field.type) {
-            case WireType::varint: varint(at, end); break;
-            case WireType::fixed64: length = 8; break;
-            case WireType::bytes:
-                length = varint(at, end);
-                field.span.start = at;
-                break;
-            case WireType::fixed32: length = 4; break;
-            default:
-                throw Invalid("the wire type " + std::to_string(key & 7) + " at byte " +
-                              std::to_string(field.span.tag) + " is unknown");
-        }
-        if (length > end - at)
-            throw Invalid("it ends in the midst of the field at byte " + std::to_string(field.span.tag));
-        at += static_cast<std::size_t>(length);
-        field.span.end = at;
-        return true;
-    }
-
-    // A text of at most `most` bytes. Throws Invalid.
-    std::string text(const Span& span, std::size_t most) const {
-        if (span.size() > most)
-            throw Invalid("the text at byte " + std::to_string(span.tag) + " is longer than " + std::to_string(most) +
-                          " bytes");
-        return std::string(buffer_.data() + span.start, buffer_.data() + span.end);
-    }
-
-    // The integers that are packed into one field, each a varint. Throws Invalid.
-    std::vector<std::int64_t> integers(const Span& span) {
-        spend(span.size());
-        std::vector<std::int64_t> values;
-        for (std::size_t at = span.start; at < span.end;)
-            values.push_back(static_cast<std::int64_t>(varint(at, span.end)));
-        return values;
-    }
-
-    // The floats that are packed into one field. Throws Invalid.
-    std::vector<float> reals(const Span& span) {
-        spend(span.size() / 4);
-        if (span.size() % 4)
-            throw Invalid("the numbers at byte " + std::to_string(span.tag) + " end in the midst of one");
-        std::vector<float> values(span.size() / 4);
-        if (!values.empty()) std::memcpy(values.data(), buffer_.data() + span.start, span.size());
-        return values;
-    }
-
-    // A number of seven bits per byte, lowest first. Throws Invalid.
-    std::uint64_t varint(std::size_t& at, std::size_t end) const {
-        std::uint64_t value = 0;
-        for (unsigned shift = 0; shift < 70; shift += 7) {
-            if (at >= end) throw Invalid("it ends in the midst of a number at byte " + std::to_string(at));
-            const unsigned char byte = buffer_[at++];
-            value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
-            if (byte < 0x80) return value;
-        }
-        throw Invalid("a number is longer than ten bytes at byte " + std::to_string(at));
-    }
-
-    const std::vector<unsigned char>& buffer() const { return buffer_; }
-
-private:
-    void spend(std::size_t fields) {
-        if (fields > left_) throw Invalid("it has more than " + std::to_string(max_fields) + " fields");
-        left_ -= fields;
-    }
-
-    const std::vector<unsigned char>& buffer_;
-    std::size_t left_ = max_fields;
-};
-
-// The fields of one message, by label.
-class ProtoMessage {
-public:
-    ProtoMessage(ProtoReader& reader, const std::vector<Kind>& kinds) : reader_(reader), kinds_(kinds) {}
-
-    void add(const ProtoField& field) {
-        for (const Kind& kind : kinds_) {
-            if (kind.number != field.number) continue;
-            const bool number = kind.value == Kind::Value::integer || kind.value == Kind::Value::real;
-            const WireType own = kind.value == Kind::Value::integer ? WireType::varint
-                                 : kind.value == Kind::Value::real  ? WireType::fixed32
-                                                                    : WireType::bytes;
-            const std::string where = " at byte " + std::to_string(field.span.tag);
-            if (field.type != own && !(kind.many && number && field.type == WireType::bytes))
-                throw Invalid("the field " + std::string(kind.label) + where + " has the wire type " +
-                              std::to_string(static_cast<std::uint64_t>(field.type)));
-            std::vector<ProtoField>& found = found_[kind.label];
-            if (!kind.many && !found.empty())
-                throw Invalid("the field " + std::string(kind.label) + " occurs twice, again" + where);
-            if (kind.value == Kind::Value::name && field.span.size() > max_name)
-                throw Invalid("the name" + where + " is longer than " + std::to_string(max_name) + " bytes");
-            found.push_back(field);
-        }
-    }
-
-    bool has(const std::string& label) const { return found_.count(label) > 0; }
-
-    // Fields that are messages or long values.
-    std::vector<Span> spans(const std::string& label) const {
-        std::vector<Span> spans;
-        for (const ProtoField& field : fields(label)) spans.push_back(field.span);
-        return spans;
-    }
-
-    // The only one, which `has` has told to be there.
-    Span span(const std::string& label) const { return fields(label).at(0).span; }
-
-    std::vector<std::string> names(const std::string& label) const {
-        std::vector<std::string> names;
-        for (const ProtoField& field : fields(label)) names.push_back(reader_.text(field.span, max_name));
-        return names;
-    }
-
-    std::string name(const std::string& label) const { return has(label) ? names(label).at(0) : std::string(); }
-
-    std::vector<std::int64_t> integers(const std::string& label) const {
-        std::vector<std::int64_t> values;
-        for (const ProtoField& field : fields(label)) {
-            if (field.type == WireType::bytes) {
-                const std::vector<std::int64_t> more = reader_.integers(field.span);
-                values.insert(values.end(), more.begin(), more.end());
-            } else {
-                std::size_t at = field.span.start;
-                values.push_back(static_cast<std::int64_t>(reader_.varint(at, field.span.end)));
-            }
-        }
-        return values;
-    }
-
-    std::int64_t integer(const std::string& label) const { return has(label) ? integers(label).at(0) : 0; }
-
-    std::vector<float> reals(const std::string& label) const {
-        std::vector<float> values;
-        for (const ProtoField& field : fields(label)) {
-            const std::vector<float> more = reader_.reals(field.span);
-            values.insert(values.end(), more.begin(), more.end());
-        }
-        return values;
-    }
-
-private:
-    const std::vector<ProtoField>& fields(const std::string& label) const {
-        static const std::vector<ProtoField> none;
-        const auto entry = found_.find(label);
-        return entry == found_.end() ? none : entry->second;
-    }
-
-    ProtoReader& reader_;
-    const std::vector<Kind>& kinds_;
-    std::map<std::string, std::vector<ProtoField>> found_;
-};
-
-inline ProtoMessage ProtoReader::message(const Span& span, const std::vector<Kind>& kinds) {
-    ProtoMessage found(*this, kinds);
-    ProtoField field;
-    for (std::size_t at = span.start; next(at, span.end, field);) found.add(field);
-    return found;
-}
-
-// The first byte of a field with bytes, for numbers below 16.
-constexpr unsigned char tag_of(std::uint64_t number) {
-    return static_cast<unsigned char>(number << 3 | static_cast<std::uint64_t>(WireType::bytes));
-}
-
-}  // namespace detail
-
-// --------------------------------------------------------------------------------------------------------- model_graph
-//
-// The walk through a model file's graph, before OpenCV sees a byte of it. What it promises stands, numbered, in
-// runtime/model_graph.py, whose twin this is; both are held to tests/cases/hostile_models.json.
-// Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
-
-namespace detail {
-
-constexpr std::size_t max_nodes = 10000;  // the largest YOLOv5 has about 900
-constexpr std::size_t max_tensors = 10000;
-constexpr std::size_t max_outputs = 100;
-constexpr std::size_t max_dimensions = 8;
-constexpr std::size_t max_values = 4096;  // of a list among the attributes
-constexpr const char* swish_domain = "yolov5_dnn";
-
-using Sides = std::vector<std::int64_t>;  // the shape of a value
-
-// The graph is one that no converter writes; the text says what is wrong with it.
-class GraphError : public Invalid {
-    using Invalid::Invalid;
-};
-
-// The product, or 2^62 if it is larger.
-inline std::int64_t product(std::int64_t a, std::int64_t b) {
-    constexpr std::int64_t most = std::int64_t{1} << 62;
-    return a == 0 || b == 0 ? 0 : a > most / b ? most : a * b;
-}
-
-// How many numbers a value of this shape has.
-inline std::int64_t count_of(const Sides& sides) {
-    std::int64_t count = std::count(sides.begin(), sides.end(), 0) ? 0 : 1;
-    for (const std::int64_t side : sides) count = product(count, side);
-    return count;
-}
-
-// Numbers that stand in the file: their shape, and the numbers themselves, flat, unless there are more than
-// `max_values`, which are weights.
-struct Tensor {
-    Sides dims;
-    bool whole = false;  // are they of a type without fractions?
-    std::vector<double> values;
-};
-
-struct Attribute {
-    enum class Kind { integer, real, text, tensor, reals, integers, texts };
-    Kind kind = Kind::integer;
-    std::vector<std::int64_t> integers;
-    std::vector<float> reals;
-    std::string text;
-    Tensor tensor;
-};
-
-// One operator: `title` says in messages which it is; inputs may be "", which stands for "left out".
-struct Node {
-    std::string title;
-    std::string op_type;
-    std::vector<std::string> inputs;
-    std::vector<std::string> outputs;
-    std::map<std::string, Attribute> attributes;
-};
-
-// What was read. input_dims: 0 where the file leaves a side free. domains: where those of Swish nodes stand.
-struct Graph {
-    std::string input;
-    Sides input_dims;
-    std::vector<std::string> outputs;
-    std::vector<Node> nodes;
-    std::map<std::string, Tensor> tensors;
-    std::vector<Span> domains;
-};
-
-// A name within a message.
-inline std::string show(const std::string& name) { return "'" + visible(name, 80) + "'"; }
-
-namespace onnx {
-using Value = Kind::Value;
-inline const std::vector<Kind> value = {{1, "name", Value::name}, {2, "type", Value::span}};
-inline const std::vector<Kind> type = {{1, "tensor_type", Value::span}};
-inline const std::vector<Kind> tensor_type = {{1, "elem_type", Value::integer}, {2, "shape", Value::span}};
-inline const std::vector<Kind> shape = {{1, "dim", Value::span, true}};
-inline const std::vector<Kind> dim = {{1, "dim_value", Value::integer}, {2, "dim_param", Value::name}};
-inline const std::vector<Kind> graph = {
-    {1, "node", Value::span, true},   {2, "name", Value::name},          {5, "initializer", Value::span, true},
-    {11, "input", Value::span, true}, {12, "output", Value::span, true}, {15, "sparse_initializer", Value::span, true},
-};
-inline const std::vector<Kind> node = {
-    {1, "input", Value::name, true}, {2, "output", Value::name, true},    {3, "name", Value::name},
-    {4, "op_type", Value::name},     {5, "attribute", Value::span, true}, {7, "domain", Value::span},
-};
-inline const std::vector<Kind> attribute = {
-    {1, "name", Value::name},
-    {2, "f", Value::real},
-    {3, "i", Value::integer},
-    {4, "s", Value::name},
-    {5, "t", Value::span},
-    {6, "g", Value::span},
-    {7, "floats", Value::real, true},
-    {8, "ints", Value::integer, true},
-    {9, "strings", Value::name, true},
-    {10, "tensors", Value::span, true},
-    {11, "graphs", Value::span, true},
-    {14, "tp", Value::span},
-    {15, "type_protos", Value::span, true},
-    {20, "type", Value::integer},
-    {21, "ref_attr_name", Value::name},
-    {22, "sparse_tensor", Value::span},
-    {23, "sparse_tensors", Value::span, true},
-};
-inline const std::vector<Kind> tensor = {
-    {1, "dims", Value::integer, true},     {2, "data_type", Value::integer}, {3, "segment", Value::span},
-    {4, "float_data", Value::span},        {5, "int32_data", Value::span},   {6, "string_data", Value::span, true},
-    {7, "int64_data", Value::span},        {8, "name", Value::name},         {9, "raw_data", Value::span},
-    {10, "double_data", Value::span},      {11, "uint64_data", Value::span}, {13, "external_data", Value::span, true},
-    {14, "data_location", Value::integer},
-};
-inline const std::vector<Kind> function = {
-    {1, "name", Value::name},       {4, "input", Value::name, true}, {5, "output", Value::name, true},
-    {7, "node", Value::span, true}, {10, "domain", Value::name},
-};
-}  // namespace onnx
-
-// A type of numbers: its data_type, its name, the bytes of one in raw_data, whether it has no fractions, and the other
-// field that may hold it.
-struct NumberType {
-    std::int64_t data_type = 0;
-    const char* name = "";
-    std::size_t size = 0;
-    bool whole = false;
-    const char* other = "";
-};
-
-inline const NumberType* find_number_type(std::int64_t data_type) {
-    static const NumberType types[] = {
-        {1, "float32", 4, false, "float_data"}, {2, "uint8", 1, true, "int32_data"},
-        {3, "int8", 1, true, "int32_data"},     {6, "int32", 4, true, "int32_data"},
-        {7, "int64", 8, true, "int64_data"},    {9, "bool", 1, true, "int32_data"},
-        {10, "float16", 2, false, ""},          {11, "float64", 8, false, "double_data"},
+// A path for a shell to read.
+inline std::string shell_quoted(const std::string& path) {
+    const auto plain = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || std::strchr("@%+=:,./-_", c);
     };
-    const auto* const found =
-        std::find_if(std::begin(types), std::end(types), [&](const NumberType& t) { return t.data_type == data_type; });
-    return found == std::end(types) ? nullptr : found;
+    if (!path.empty() && std::all_of(path.begin(), path.end(), plain)) return path;
+    std::string quoted = "'";
+    for (const char c : path) quoted += c == '\'' ? std::string("'\"'\"'") : std::string(1, c);
+    return quoted + "'";
 }
 
-// The number of type T at these bytes, which need not be aligned.
-template <typename T>
-T number_at(const unsigned char* bytes) {
-    T value;
-    std::memcpy(&value, bytes, sizeof value);
-    return value;
+inline std::string how_to_convert_this(const std::string& checkpoint) {
+    return "convert it with: python -m convert " + shell_quoted(checkpoint);
 }
 
-// Are all these floating-point numbers finite? Their bits say: an exponent of nothing but ones is not.
-template <typename Bits>
-bool all_finite(const unsigned char* bytes, std::size_t count, Bits exponent) {
-    Bits found = 0;
-    for (std::size_t i = 0; i < count; ++i)
-        found = static_cast<Bits>(found | ((number_at<Bits>(bytes + i * sizeof(Bits)) & exponent) == exponent));
-    return found == 0;
-}
-
-inline double half_to_double(std::uint16_t half) {
-    const int exponent = half >> 10 & 0x1F, fraction = half & 0x3FF;
-    const double size = exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24);
-    return half & 0x8000 ? -size : size;
-}
-
-inline double to_double(const unsigned char* bytes, const NumberType& type) {
-    switch (type.data_type) {
-        case 1: return number_at<float>(bytes);
-        case 3: return number_at<std::int8_t>(bytes);
-        case 6: return number_at<std::int32_t>(bytes);
-        case 7: return static_cast<double>(number_at<std::int64_t>(bytes));
-        case 10: return half_to_double(number_at<std::uint16_t>(bytes));
-        case 11: return number_at<double>(bytes);
-        default: return *bytes;
+// Says how a missing model file is made, of the checkpoint beside it if there is one.
+inline std::string how_to_make(const std::filesystem::path& path) {
+    std::error_code error;
+    for (const char* const suffix : {".pt", ".pth"}) {
+        const std::filesystem::path beside = std::filesystem::path(path).replace_extension(suffix);
+        if (std::filesystem::is_regular_file(beside, error))
+            return how_to_convert_this(utf8(beside)) + " --output " + shell_quoted(utf8(path));
     }
-}
-
-// Reads a TensorProto: its name, its shape, and its numbers if they are few. Throws GraphError or Invalid.
-inline std::pair<std::string, Tensor> read_tensor(ProtoReader& reader, const Span& span) {
-    const ProtoMessage parts = reader.message(span, onnx::tensor);
-    const std::string name = parts.name("name"), title = "the tensor " + show(name);
-    if (parts.has("external_data") || parts.integer("data_location"))
-        throw GraphError(title + " keeps its numbers in another file");
-    const NumberType* const type = find_number_type(parts.integer("data_type"));
-    if (!type || parts.has("segment") || parts.has("string_data") || parts.has("uint64_data"))
-        throw GraphError(title + " is of the type " + std::to_string(parts.integer("data_type")) +
-                         ", which no network needs");
-    Tensor tensor;
-    tensor.whole = type->whole;
-    tensor.dims = parts.integers("dims");
-    const bool usable = std::all_of(tensor.dims.begin(), tensor.dims.end(),
-                                    [](std::int64_t side) { return side >= 0 && side < std::int64_t{1} << 31; });
-    if (!usable || tensor.dims.size() > max_dimensions) throw GraphError(title + " has unusable dimensions");
-    const std::int64_t count = count_of(tensor.dims);
-    std::vector<std::string> payloads;
-    for (const char* label : {"raw_data", "float_data", "int32_data", "int64_data", "double_data"})
-        if (parts.has(label)) payloads.push_back(label);
-    if (payloads.empty() && count == 0) return {name, tensor};
-    if (payloads.size() != 1 || (payloads[0] != "raw_data" && payloads[0] != type->other))
-        throw GraphError(title + " does not keep its numbers where the type " + type->name + " has them");
-
-    const Span place = parts.span(payloads[0]);
-    const unsigned char* const bytes = reader.buffer().data() + place.start;
-    const bool varints = payloads[0] == "int32_data" || payloads[0] == "int64_data";
-    std::size_t found = place.size() / type->size;
-    bool complete = place.size() % type->size == 0;
-    if (varints) {  // each ends with the one byte that is below 0x80
-        found = static_cast<std::size_t>(
-            std::count_if(bytes, bytes + place.size(), [](unsigned char byte) { return byte < 0x80; }));
-        complete = place.size() == 0 || bytes[place.size() - 1] < 0x80;
-    }
-    if (!complete || static_cast<std::int64_t>(found) != count)
-        throw GraphError(title + " has " + std::to_string(place.size()) + " bytes, not the " + std::to_string(count) +
-                         " numbers of type " + type->name + " that it states");
-    if (varints) {
-        if (found <= max_values)
-            for (const std::int64_t value : reader.integers(place)) tensor.values.push_back(static_cast<double>(value));
-        return {name, tensor};
-    }
-    const bool finite = type->data_type == 1    ? all_finite<std::uint32_t>(bytes, found, 0x7F800000)
-                        : type->data_type == 10 ? all_finite<std::uint16_t>(bytes, found, 0x7C00)
-                        : type->data_type == 11 ? all_finite<std::uint64_t>(bytes, found, 0x7FF0000000000000)
-                                                : true;
-    if (!finite) throw GraphError(title + " holds numbers that are not finite");
-    if (found <= max_values)
-        for (std::size_t i = 0; i < found; ++i) tensor.values.push_back(to_double(bytes + i * type->size, *type));
-    return {name, tensor};
-}
-
-inline std::pair<std::string, Attribute> read_attribute(ProtoReader& reader, const Span& span,
-                                                        const std::string& title) {
-    const ProtoMessage parts = reader.message(span, onnx::attribute);
-    const std::string name = visible(parts.name("name"), 80), which = "the attribute " + name + " of " + title;
-    static const std::map<std::int64_t, std::pair<Attribute::Kind, std::string>> kinds = {
-        {1, {Attribute::Kind::real, "f"}},       {2, {Attribute::Kind::integer, "i"}},
-        {3, {Attribute::Kind::text, "s"}},       {4, {Attribute::Kind::tensor, "t"}},
-        {6, {Attribute::Kind::reals, "floats"}}, {7, {Attribute::Kind::integers, "ints"}},
-        {8, {Attribute::Kind::texts, "strings"}}};
-    const auto kind = kinds.find(parts.integer("type"));
-    bool usable = kind != kinds.end();
-    for (const auto& field : onnx::attribute)
-        if (usable && parts.has(field.label) && std::string(field.label) != "name" &&
-            std::string(field.label) != "type" && field.label != kind->second.second)
-            usable = false;
-    if (usable && (kind->second.first == Attribute::Kind::text || kind->second.first == Attribute::Kind::tensor))
-        usable = parts.has(kind->second.second);
-    if (!usable) throw GraphError(which + " is of a kind that no network needs");
-    Attribute attribute;
-    attribute.kind = kind->second.first;
-    if (parts.has("t")) attribute.tensor = read_tensor(reader, parts.span("t")).second;
-    attribute.text = parts.name("s");
-    attribute.integers =
-        attribute.kind == Attribute::Kind::integer ? Sides{parts.integer("i")} : parts.integers("ints");
-    attribute.reals = parts.reals(attribute.kind == Attribute::Kind::real ? "f" : "floats");
-    if (attribute.kind == Attribute::Kind::real && attribute.reals.empty()) attribute.reals.push_back(0);
-    for (const float value : attribute.reals)
-        if (!std::isfinite(value)) throw GraphError(which + " is not finite");
-    if (std::max({attribute.integers.size(), attribute.reals.size(), parts.spans("strings").size()}) > max_values)
-        throw GraphError(which + " has more than " + std::to_string(max_values) + " values");
-    return {name, attribute};
-}
-
-// Name and shape of one of the graph's inputs or outputs; 0 is a free side.
-inline std::pair<std::string, Sides> stated_shape(ProtoReader& reader, const Span& span) {
-    const ProtoMessage parts = reader.message(span, onnx::value);
-    const std::string name = parts.name("name"), title = "its value " + show(name);
-    if (!parts.has("type")) throw GraphError(title + " is not a tensor");
-    const ProtoMessage type = reader.message(parts.span("type"), onnx::type);
-    if (!type.has("tensor_type")) throw GraphError(title + " is not a tensor");
-    const ProtoMessage stated = reader.message(type.span("tensor_type"), onnx::tensor_type);
-    std::vector<Span> dims;
-    if (stated.has("shape")) dims = reader.message(stated.span("shape"), onnx::shape).spans("dim");
-    if (dims.size() > max_dimensions || !find_number_type(stated.integer("elem_type")))
-        throw GraphError(title + " has " + std::to_string(dims.size()) + " dimensions of the type " +
-                         std::to_string(stated.integer("elem_type")));
-    Sides shape;
-    for (const Span& dim : dims) {
-        shape.push_back(reader.message(dim, onnx::dim).integer("dim_value"));
-        if (shape.back() < 0 || shape.back() >= std::int64_t{1} << 31)
-            throw GraphError(title + " has a dimension below 0 or too large");
-    }
-    return {name, shape};
-}
-
-inline Node read_node(ProtoReader& reader, const Span& span, Graph& graph) {
-    const ProtoMessage parts = reader.message(span, onnx::node);
-    Node node;
-    node.op_type = parts.name("op_type");
-    node.title = "the node " + show(parts.name("name")) + " (" + visible(node.op_type, 40) + ")";
-    std::string domain;
-    if (parts.has("domain")) {
-        Span start = parts.span("domain");
-        start.end = std::min(start.end, start.start + max_name);
-        domain = reader.text(start, max_name);
-    }
-    if (domain == swish_domain && node.op_type == "Swish") {
-        graph.domains.push_back(parts.span("domain"));
-    } else if (!domain.empty() && domain != "ai.onnx") {
-        throw GraphError(node.title + " is an operator of the unknown domain " + show(domain));
-    }
-    node.inputs = parts.names("input");
-    node.outputs = parts.names("output");
-    const bool writes = std::any_of(node.outputs.begin(), node.outputs.end(), [](const auto& o) { return !o.empty(); });
-    if (!writes || node.inputs.size() > max_values || node.outputs.size() > max_values)
-        throw GraphError(node.title + " has " + std::to_string(node.inputs.size()) + " inputs and " +
-                         std::to_string(node.outputs.size()) + " outputs");
-    for (const Span& place : parts.spans("attribute")) {
-        const auto attribute = read_attribute(reader, place, node.title);
-        if (!node.attributes.insert(attribute).second)
-            throw GraphError(node.title + " has the attribute " + attribute.first + " twice");
-    }
-    return node;
-}
-
-// Reads the GraphProto in a span and checks all that holds for any input size. Throws GraphError or Invalid.
-inline Graph read_graph(ProtoReader& reader, const Span& span) {
-    const ProtoMessage parts = reader.message(span, onnx::graph);
-    if (parts.has("sparse_initializer")) throw GraphError("it has sparse tensors");
-    const std::pair<const char*, std::size_t> caps[] = {
-        {"node", max_nodes}, {"initializer", max_tensors}, {"input", max_tensors}, {"output", max_outputs}};
-    for (const auto& cap : caps)
-        if (parts.spans(cap.first).size() > cap.second)
-            throw GraphError("it has more than " + std::to_string(cap.second) + " " + cap.first + "s");
-    Graph graph;
-    for (const Span& place : parts.spans("initializer")) {
-        const auto tensor = read_tensor(reader, place);
-        if (tensor.first.empty()) throw GraphError("a tensor has no name");
-        if (!graph.tensors.insert(tensor).second) throw GraphError("it has two tensors called " + show(tensor.first));
-    }
-    std::map<std::string, Sides> free;
-    for (const Span& place : parts.spans("input")) {
-        const auto input = stated_shape(reader, place);
-        if (!graph.tensors.count(input.first)) free[input.first] = input.second;
-    }
-    if (free.size() != 1 || free.begin()->second.size() != 4)
-        throw GraphError("it has not one input of the shape (N, C, H, W)");
-    graph.input = free.begin()->first;
-    graph.input_dims = free.begin()->second;
-
-    std::set<std::string> written{graph.input};
-    for (const auto& tensor : graph.tensors) written.insert(tensor.first);
-    for (const Span& place : parts.spans("node")) {
-        const Node node = read_node(reader, place, graph);
-        for (const std::string& name : node.inputs)
-            if (!name.empty() && !written.count(name))
-                throw GraphError(node.title + " reads " + show(name) + ", which nothing before it writes");
-        for (const std::string& name : node.outputs)
-            if (!name.empty() && !written.insert(name).second)
-                throw GraphError(node.title + " writes " + show(name) + ", which is there already");
-        graph.nodes.push_back(node);
-    }
-    for (const Span& place : parts.spans("output")) {
-        graph.outputs.push_back(stated_shape(reader, place).first);
-        if (!written.count(graph.outputs.back()))
-            throw GraphError("its output " + show(graph.outputs.back()) + " is written by nothing");
-    }
-    if (graph.outputs.empty()) throw GraphError("it has no outputs");
-    return graph;
-}
-
-// Checks that a FunctionProto is `yolov5_dnn.Swish`: x·sigmoid(x). Throws GraphError or Invalid.
-inline void check_function(ProtoReader& reader, const Span& span) {
-    const ProtoMessage parts = reader.message(span, onnx::function);
-    const std::vector<Span> nodes = parts.spans("node");
-    const std::vector<std::string> inputs = parts.names("input"), outputs = parts.names("output");
-    bool swish = parts.name("name") == "Swish" && parts.name("domain") == swish_domain && inputs.size() == 1 &&
-                 outputs.size() == 1 && nodes.size() == 2;
-    if (swish) {
-        const ProtoMessage gate = reader.message(nodes[0], onnx::node), mul = reader.message(nodes[1], onnx::node);
-        std::vector<std::string> factors = mul.names("input"), wanted = gate.names("output");
-        wanted.push_back(inputs[0]);
-        std::sort(factors.begin(), factors.end());
-        std::sort(wanted.begin(), wanted.end());
-        swish = gate.name("op_type") == "Sigmoid" && gate.names("input") == inputs && mul.name("op_type") == "Mul" &&
-                mul.names("output") == outputs && factors == wanted && !gate.has("attribute") && !mul.has("attribute");
-    }
-    if (!swish)
-        throw GraphError("it defines a function " + show(parts.name("name")) + ", and Swish is the only one known");
-}
-
-}  // namespace detail
-
-// ------------------------------------------------------------------------------------------------------------- exports
-//
-// Model files of other exporters, told in this house's own metadata. `export.py` of YOLOv5 and the `ultralytics` package
-// write networks that decode their boxes themselves, to pixels of the input; the shape of their one output tells how:
-//
-//     yolov5   (1, 3 · cells, 5 + nc): centre x, centre y, width, height, objectness, classes
-//     yolov8   (1, 4 + nc, cells): centre x, centre y, width, height, classes
-//
-// where cells = Σ H/s · W/s over the strides s, and scores are probabilities. Their metadata's values are what Python's
-// `str` makes of them: `names` "{0: 'person', 1: 'bicycle'}", `stride` "32", `task` "detect".
-
-namespace detail {
-
-constexpr std::size_t max_classes = 10000;
-
-// A model of another kind than can be run; the text, which follows the file's name, says what it is.
-class ExportError : public std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
-// Reads the names of the classes: a Python literal, a dict by class id or a list, of strings alone.
-class NamesReader {
-public:
-    // Throws ExportError for anything else.
-    static std::vector<std::string> read(const std::string& text) { return NamesReader(text).names(); }
-
-private:
-    explicit NamesReader(const std::string& text) : text_(text) {}
-
-    [[noreturn]] void fail() const {
-        throw ExportError("has names in its metadata that break at '" + visible(text_.substr(at_), 40) + "'");
-    }
-
-    char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
-
-    void space() {
-        while (peek() == ' ' || peek() == '\n' || peek() == '\t' || peek() == '\r') ++at_;
-    }
-
-    bool take(char wanted) {
-        space();
-        if (peek() != wanted || at_ >= text_.size()) return false;
-        ++at_;
-        return true;
-    }
-
-    std::vector<std::string> names() {
-        const bool dict = take('{');
-        if (!dict && !take('['))
-            throw ExportError("has names in its metadata that are no dict or list: '" + visible(text_, 60) + "'");
-        const char end = dict ? '}' : ']';
-        std::map<std::size_t, std::string> found;
-        while (!take(end)) {
-            std::size_t number = found.size();
-            if (dict) {
-                number = whole();
-                if (!take(':')) fail();
-            }
-            found[number] = string();
-            if (found.size() > max_classes)
-                throw ExportError("has more than " + std::to_string(max_classes) + " names in its metadata");
-            if (take(end)) break;
-            if (!take(',')) fail();
-        }
-        space();
-        if (at_ != text_.size()) fail();
-        std::vector<std::string> names;
-        for (const auto& [number, name] : found) {
-            if (number != names.size()) break;
-            names.push_back(name);
-        }
-        if (names.empty() || names.size() != found.size())
-            throw ExportError("has names in its metadata whose numbers are not 0, 1, 2, …");
-        return names;
-    }
-
-    std::size_t whole() {
-        space();
-        std::size_t value = 0, digits = 0;
-        for (; peek() >= '0' && peek() <= '9'; ++at_, ++digits)
-            value = 10 * value + static_cast<std::size_t>(peek() - '0');
-        if (digits == 0 || digits > 9) fail();
-        return value;
-    }
-
-    std::string string() {
-        space();
-        const char quote = peek();
-        if (quote != '\'' && quote != '"') fail();
-        ++at_;
-        std::string value;
-        while (peek() != quote) {
-            if (at_ >= text_.size()) fail();
-            const char letter = text_[at_++];
-            if (letter != '\\') {
-                value += letter;
-                continue;
-            }
-            if (at_ >= text_.size()) fail();
-            value += escape(text_[at_++]);
-        }
-        ++at_;
-        return value;
-    }
-
-    std::string escape(char letter) {
-        if (letter == 'n') return "\n";
-        if (letter == 'r') return "\r";
-        if (letter == 't') return "\t";
-        const std::size_t digits = letter == 'x' ? 2 : letter == 'u' ? 4 : letter == 'U' ? 8 : 0;
-        const std::string hexadecimal = text_.substr(at_, digits);
-        const bool is_code = digits && hexadecimal.size() == digits &&
-                             hexadecimal.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
-        if (!is_code) return std::string(1, letter);
-        at_ += digits;
-        const std::uint64_t code = std::stoull(hexadecimal, nullptr, 16);
-        const bool is_character = code < 0x110000 && (code < 0xD800 || code >= 0xE000);
-        std::string character;
-        append_utf8(character, is_character ? static_cast<unsigned>(code) : 0xFFFD);
-        return character;
-    }
-
-    const std::string& text_;
-    std::size_t at_ = 0;
-};
-
-inline std::string json_names(const std::vector<std::string>& names) {
-    std::string json;
-    for (const std::string& name : names) {
-        json += json.empty() ? "[\"" : ", \"";
-        for (const char c : name) {
-            constexpr const char* digits = "0123456789abcdef";
-            if (c == '"' || c == '\\') json += '\\';
-            if (static_cast<unsigned char>(c) >= 0x20) {
-                json += c;
-            } else {
-                json += std::string("\\u00") + digits[c >> 4] + digits[c & 15];
-            }
-        }
-        json += '"';
-    }
-    return json + "]";
-}
-
-inline std::string what_it_is(const std::vector<Sides>& outputs) {
-    std::string shapes;
-    bool five = false;
-    for (const Sides& sides : outputs) {
-        std::string shape;
-        for (const std::int64_t side : sides) shape += (shape.empty() ? "" : ", ") + std::to_string(side);
-        shapes += (shapes.empty() ? "(" : " and (") + shape + ")";
-        five = five || sides.size() == 5;
-    }
-    std::string kind = "no detector that is known here";
-    if (five) kind = "a YOLOv5 whose head maps are of another order, as export.py up to v6.1 and --train give them";
-    if (outputs[0].size() == 3 && outputs.size() > 1 && outputs[1].size() == 4)
-        kind = "a segmentation network of another exporter";
-    if (outputs[0].size() == 2) kind = "a classifier of another exporter";
-    if (outputs[0].size() == 3 && outputs[0][2] == 6)
-        kind = "an end-to-end export, which only Python with OpenCV 5 runs; export it without NMS";
-    return "is " + kind + ": its outputs are " + shapes;
-}
-
-// Which task of `tasks()` has such an output, by its key, and how many classes there are. Throws ExportError.
-inline std::pair<std::string, std::int64_t> layout_of(const std::vector<Sides>& outputs, std::int64_t names,
-                                                      std::int64_t height, std::int64_t width) {
-    if (outputs.size() == 1 && outputs[0].size() == 3) {
-        const std::int64_t a = outputs[0][1], b = outputs[0][2];
-        if (outputs[0][0] != 1)
-            throw ExportError("takes " + std::to_string(outputs[0][0]) + " images at once; export it again for one");
-        std::set<std::int64_t> cells;  // of P4, P5 and P6 networks
-        std::int64_t sum = (height / 8) * (width / 8);
-        for (const std::int64_t stride : {16, 32, 64}) cells.insert(sum += (height / stride) * (width / stride));
-        if (b > 5 && ((a % 3 == 0 && cells.count(a / 3)) || (b - 5 == names && a > 1000)))
-            return {"decoded_rows", b - 5};
-        if (a > 4 && (cells.count(b) || a - 4 == names)) return {"decoded_columns", a - 4};
-        if (b > 6 && b - 5 == names) return {"decoded_rows", b - 5};
-    }
-    throw ExportError(what_it_is(outputs));
-}
-
-// Gives a file's metadata as this house writes it; as it is, unless another exporter wrote the file. `input` is the shape
-// of the input, `outputs` are those of the outputs then.
-// Throws ExportError for a model that is neither one of this house nor one of those above.
-inline std::map<std::string, std::string> own_metadata(const std::map<std::string, std::string>& metadata,
-                                                       const Sides& input, bool dynamic,
-                                                       const std::vector<Sides>& outputs) {
-    bool own = true;
-    for (const Sides& sides : outputs) own = own && sides.size() == 4;
-    for (const char* const key : {"strides", "anchors", "reg_max", "masks", "keypoints", "crop"})
-        own = own || metadata.count(key);
-    if (own) return metadata;
-    const auto text = [&](const char* key, const char* otherwise) {
-        const auto entry = metadata.find(key);
-        return entry == metadata.end() ? std::string(otherwise) : entry->second;
-    };
-    if (text("task", "detect") != "detect")
-        throw ExportError("is an export for the task '" + visible(text("task", ""), 40) +
-                          "', and of exports only detectors are run");
-    std::vector<std::string> names;
-    if (metadata.count("names")) names = NamesReader::read(metadata.at("names"));
-    const auto [layout, classes] = layout_of(outputs, static_cast<std::int64_t>(names.size()), input[2], input[3]);
-    if (names.empty())
-        for (std::int64_t number = 0; number < classes; ++number) names.push_back("class" + std::to_string(number));
-    const std::string stride = text("stride", "32");
-    if (stride.empty() || stride.size() > 4 || stride[0] == '0' ||
-        stride.find_first_not_of("0123456789") != std::string::npos)
-        throw ExportError("has a stride '" + visible(stride, 40) + "' in its metadata");
-    return {{"producer", text("producer", "")},
-            {"task", "\"detect\""},
-            {"names", json_names(names)},
-            {layout, "true"},
-            {"imgsz", "[" + std::to_string(input[2]) + ", " + std::to_string(input[3]) + "]"},
-            {"size_multiple", stride},
-            {"dynamic", dynamic ? "true" : "false"}};
+    return std::string(how_to_convert) + " --output " + shell_quoted(utf8(path));
 }
 
 }  // namespace detail
@@ -2387,746 +1564,56 @@ private:
 
 }  // namespace detail
 
-// -------------------------------------------------------------------------------------------------------- model_shapes
+// ---------------------------------------------------------------------------------------------------------- model_info
 //
-// How much a network computes and holds at an input size: the shapes of all its values, from its graph alone. One rule
-// for each operator, from the shapes of its inputs to those of its outputs. A graph with any other operator or attribute
-// is refused: OpenCV would take it for any layer or option of its own, from whatever framework.
-// Operators: https://github.com/onnx/onnx/blob/v1.16.0/docs/Operators.md
+// What a model file says about its network, and the sizes of input that fit it.
 
 namespace detail {
 
-constexpr std::int64_t max_alive = std::int64_t{1} << 30;  // numbers a forward pass may hold at one time: 4 GiB
-constexpr std::int64_t max_work = 10000000000000;  // its multiplications; the largest YOLOv5 at 1280 has 4 · 10¹¹
-constexpr std::int64_t max_dim = (std::int64_t{1} << 31) - 1;
+constexpr int max_side = 8192;  // of the network's input, in pixels: a wrong size should not fill the memory
 
-// The inputs are not what the operator can take.
-class Misfit : public std::runtime_error {
-    using std::runtime_error::runtime_error;
+}  // namespace detail
+
+struct Task;  // see tasks.hpp
+
+struct ModelInfo {
+    std::vector<std::string> names;  // of the classes, by class id, UTF-8
+    std::vector<int> strides;        // by head map, in pixels
+    std::vector<Anchors> anchors;    // by head map
+    cv::Size imgsz{640, 640};        // size the network was converted for
+    std::string task = "detect";     // the name of one of `tasks()`
+    const Task* head = nullptr;      // that one, once `read_info` has looked it up
+    bool dynamic = false;            // may the input have another size, divisible by `size_multiple`?
+    int size_multiple = 0;           // what height and width of the input must be divisible by
+    int fold = 1;                    // side of the squares of pixels that the input holds as channels, see `to_blob`
+    std::string producer;            // the program that wrote the file, and its version
+
+    // What only some tasks have.
+    int reg_max = 0;                              // bins of each distance, of a network without anchors
+    int masks = 0;                                // mask coefficients of each box
+    int keypoints = 0;                            // of each box
+    std::string crop;                             // what a classifier is shown, see `to_classifier_blob`,
+    cv::Vec3f mean{0, 0, 0}, deviation{1, 1, 1};  // and how its colours are normalised: R, G, B
 };
 
-inline void need(bool condition, const std::string& reason) {
-    if (!condition) throw Misfit(reason);
-}
+namespace detail {
 
-// What one rule sees of a node: the shapes of its inputs, its attributes, its constants.
-class Operands {
-public:
-    Operands(const Node& its_node, const std::map<std::string, Sides>& shapes, std::map<std::string, Tensor>& constants)
-        : node(its_node), shapes_(shapes), constants_(constants) {}
-
-    const Node& node;
-    std::int64_t work = 0;  // multiplications, told by the rule
-
-    bool has(std::size_t index) const { return index < node.inputs.size() && !node.inputs[index].empty(); }
-
-    // Of an input that has to be there.
-    const Sides& shape(std::size_t index) const {
-        need(index < node.inputs.size(), "an input or output is missing");
-        need(has(index), "input " + std::to_string(index) + " is left out");
-        return shapes_.at(node.inputs[index]);
-    }
-
-    // The attribute of this name and kind, or nullptr if there is none.
-    const Attribute* attribute(const std::string& name, Attribute::Kind kind, const std::string& what) const {
-        const auto entry = node.attributes.find(name);
-        if (entry == node.attributes.end()) return nullptr;
-        need(entry->second.kind == kind, name + " is not a " + what);
-        return &entry->second;
-    }
-
-    Sides integers(const std::string& name, const Sides& otherwise) const {
-        const Attribute* const found = attribute(name, Attribute::Kind::integers, "list");
-        return found ? found->integers : otherwise;
-    }
-
-    std::int64_t integer(const std::string& name, std::int64_t otherwise) const {
-        const Attribute* const found = attribute(name, Attribute::Kind::integer, "whole number");
-        return found ? found->integers.at(0) : otherwise;
-    }
-
-    std::string text(const std::string& name, const std::string& otherwise) const {
-        const Attribute* const found = attribute(name, Attribute::Kind::text, "text");
-        return found ? found->text : otherwise;
-    }
-
-    // The numbers of an input that has to stand in the file.
-    const std::vector<double>& constant(std::size_t index) const {
-        need(index < node.inputs.size(), "an input or output is missing");
-        const auto entry = constants_.find(node.inputs[index]);
-        need(entry != constants_.end() &&
-                 static_cast<std::int64_t>(entry->second.values.size()) == count_of(entry->second.dims),
-             "input " + std::to_string(index) + " is not a constant of few numbers");
-        return entry->second.values;
-    }
-
-    // The same, of whole numbers; those beyond 2^62 count as that.
-    Sides whole_constant(std::size_t index) const {
-        constexpr double most = 4611686018427387904.0;
-        Sides values;
-        for (const double value : constant(index)) {
-            need(value == std::floor(value), "input " + std::to_string(index) + " is not of whole numbers");
-            values.push_back(static_cast<std::int64_t>(std::clamp(value, -most, most)));
-        }
-        return values;
-    }
-
-    // What opsets up to 12 have as an attribute, and later ones as an input; nothing if it is left out.
-    std::optional<Sides> listed(const std::string& name, std::size_t index) const {
-        if (node.attributes.count(name)) return integers(name, {});
-        if (has(index)) return whole_constant(index);
-        return std::nullopt;
-    }
-
-    // Notes that the output is a constant.
-    void remember(const Tensor& tensor) { constants_[node.outputs.at(0)] = tensor; }
-
-private:
-    const std::map<std::string, Sides>& shapes_;
-    std::map<std::string, Tensor>& constants_;
-};
-
-using Made = std::vector<Sides>;
-
-inline std::size_t axis_of(std::int64_t axis, std::size_t rank) {
-    const auto n = static_cast<std::int64_t>(rank);
-    need(-n <= axis && axis < n, "there is no axis " + std::to_string(axis));
-    return static_cast<std::size_t>((axis + n) % n);
-}
-
-inline std::string text_of(const Sides& values) {
-    std::string text;
-    for (std::size_t i = 0; i < std::min<std::size_t>(values.size(), 8); ++i)
-        text += (i ? ", " : "") + std::to_string(values[i]);
-    return "[" + text + "]";
-}
-
-inline bool all_within(const Sides& values, std::int64_t least, std::int64_t most) {
-    return std::all_of(values.begin(), values.end(), [&](std::int64_t v) { return least <= v && v <= most; });
-}
-
-inline Sides part_of(const Sides& sides, std::size_t first, std::size_t last) {
-    return Sides(sides.begin() + static_cast<std::ptrdiff_t>(first), sides.begin() + static_cast<std::ptrdiff_t>(last));
-}
-
-// Every number by itself.
-inline Made same(Operands& o) { return {o.shape(0)}; }
-
-// The shape that two values spread to.
-inline Sides wider(Sides a, Sides b) {
-    const std::size_t rank = std::max(a.size(), b.size());
-    a.insert(a.begin(), rank - a.size(), 1);
-    b.insert(b.begin(), rank - b.size(), 1);
-    for (std::size_t i = 0; i < rank; ++i) {
-        need(a[i] == b[i] || a[i] == 1 || b[i] == 1, "their sides differ");
-        if (a[i] == 1) a[i] = b[i];
-    }
-    return a;
-}
-
-inline Made broadcast(Operands& o) {
-    Sides shape = o.shape(0);
-    for (std::size_t i = 1; i < o.node.inputs.size(); ++i) shape = wider(shape, o.shape(i));
-    return {shape};
-}
-
-// Kernel, strides, dilations and pads of a convolution or pooling, each checked.
-class SlidingWindow {
-public:
-    SlidingWindow(const Operands& o, const Sides& its_kernel, std::size_t rank) {
-        need(rank >= 1 && rank <= 3, "it has not one to three sides to slide along");
-        kernel = o.integers("kernel_shape", its_kernel);
-        strides = o.integers("strides", Sides(rank, 1));
-        const Sides dilations = o.integers("dilations", Sides(rank, 1));
-        pads = o.integers("pads", Sides(2 * rank, 0));
-        const auto check = [&](const char* name, const Sides& values) {
-            need(values.size() == rank && all_within(values, 1, max_side), name + (" is " + text_of(values)));
-        };
-        check("kernel_shape", kernel);
-        check("strides", strides);
-        check("dilations", dilations);
-        need(pads.size() == 2 * rank && all_within(pads, 0, max_side), "pads is " + text_of(pads));
-        for (std::size_t i = 0; i < rank; ++i) reach.push_back((kernel[i] - 1) * dilations[i] + 1);
-        area = count_of(kernel);
-        auto_pad = o.text("auto_pad", "NOTSET");
-        need(auto_pad == "NOTSET" || auto_pad == "VALID" || auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER",
-             "its auto_pad is unknown");
-        ceil_mode = o.integer("ceil_mode", 0) != 0;
-    }
-
-    // The sides of what it makes of a value's sides from the third on.
-    Sides slid(const Sides& x) const {
-        Sides made;
-        const std::size_t rank = kernel.size();
-        for (std::size_t i = 0; i < rank; ++i) {
-            const std::int64_t side = x[i + 2], stride = strides[i];
-            if (auto_pad.substr(0, 4) == "SAME") {
-                made.push_back((side + stride - 1) / stride);
-                continue;
-            }
-            const std::int64_t padded = side + (auto_pad == "VALID" ? 0 : pads[i] + pads[i + rank]);
-            const std::int64_t room = padded - reach[i];
-            need(room >= 0, "its window of " + std::to_string(reach[i]) + " is larger than the " +
-                                std::to_string(padded) + " it slides along");
-            made.push_back((room + (ceil_mode ? stride - 1 : 0)) / stride + 1);
-        }
-        return made;
-    }
-
-    Sides kernel, strides, pads, reach;
-    std::int64_t area = 0;
-    std::string auto_pad;
-    bool ceil_mode = false;
-};
-
-inline Sides joined(Sides first, const Sides& rest) {
-    first.insert(first.end(), rest.begin(), rest.end());
-    return first;
-}
-
-inline Made conv(Operands& o) {
-    const Sides &x = o.shape(0), &weight = o.shape(1);
-    need(x.size() >= 3 && weight.size() == x.size() && count_of(weight), "its weight has another number of sides");
-    const std::int64_t group = o.integer("group", 1);
-    need(group >= 1 && x[1] == product(weight[1], group) && weight[0] % group == 0,
-         std::to_string(group) + " groups do not fit the channels");
-    need(!o.has(2) || o.shape(2) == Sides{weight[0]}, "its bias has another length");
-    const SlidingWindow window(o, part_of(weight, 2, weight.size()), x.size() - 2);
-    need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
-    const Sides made = joined({x[0], weight[0]}, window.slid(x));
-    o.work = product(product(count_of(made), weight[1]), window.area);
-    return {made};
-}
-
-inline Made conv_transpose(Operands& o) {
-    const Sides &x = o.shape(0), &weight = o.shape(1);
-    need(x.size() >= 3 && weight.size() == x.size() && count_of(weight), "its weight has another number of sides");
-    const std::int64_t group = o.integer("group", 1);
-    need(group >= 1 && x[1] == weight[0] && weight[0] % group == 0,
-         std::to_string(group) + " groups do not fit the channels");
-    need(!o.has(2) || o.shape(2) == Sides{product(weight[1], group)}, "its bias has another length");
-    const std::size_t rank = x.size() - 2;
-    const SlidingWindow window(o, part_of(weight, 2, weight.size()), rank);
-    need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
-    need(window.auto_pad == "NOTSET", "its size is not stated by pads");
-    const Sides extra = o.integers("output_padding", Sides(rank, 0));
-    const std::int64_t least_stride = *std::min_element(window.strides.begin(), window.strides.end());
-    need(extra.size() == rank && all_within(extra, 0, least_stride - 1), "output_padding is " + text_of(extra));
-    Sides made{x[0], product(weight[1], group)};
-    for (std::size_t i = 0; i < rank; ++i) {
-        made.push_back((x[2 + i] - 1) * window.strides[i] + window.reach[i] + extra[i] - window.pads[i] -
-                       window.pads[i + rank]);
-        need(made.back() > 0, "its pads leave nothing");
-    }
-    o.work = product(product(count_of(x), weight[1]), window.area);
-    return {made};
-}
-
-inline Made pool(Operands& o) {
-    const Sides& x = o.shape(0);
-    need(x.size() >= 3, "it has not one to three sides to slide along");
-    const SlidingWindow window(o, {}, x.size() - 2);
-    for (std::size_t i = 0; i < window.pads.size(); ++i)
-        need(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
-    const Sides made = joined({x[0], x[1]}, window.slid(x));
-    o.work = product(count_of(made), window.area);
-    return {made};
-}
-
-inline Made global_pool(Operands& o) {
-    const Sides& x = o.shape(0);
-    need(x.size() >= 3, "it has no sides to pool");
-    return {joined({x[0], x[1]}, Sides(x.size() - 2, 1))};
-}
-
-inline Made concat(Operands& o) {
-    Sides made = o.shape(0);
-    const std::size_t axis = axis_of(o.integer("axis", 1), made.size());
-    for (std::size_t i = 1; i < o.node.inputs.size(); ++i) {
-        Sides shape = o.shape(i);
-        const std::int64_t more = axis < shape.size() ? shape[axis] : 0;
-        if (axis < shape.size()) shape[axis] = made[axis];
-        need(shape == made, "their sides differ");
-        made[axis] += more;
-    }
-    return {made};
-}
-
-inline Made split(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::size_t axis = axis_of(o.integer("axis", 0), x.size());
-    const auto count = static_cast<std::int64_t>(o.node.outputs.size());
-    std::optional<Sides> parts = o.listed("split", 1);
-    if (!parts) {
-        const std::int64_t size = (x[axis] + count - 1) / count;
-        parts = Sides();
-        for (std::int64_t i = 0; i < count; ++i) parts->push_back(std::min(size, x[axis] - size * i));
-    }
-    need(static_cast<std::int64_t>(parts->size()) == count && all_within(*parts, 0, x[axis]),
-         "its parts are not the whole");
-    Made made(parts->size(), x);
-    std::int64_t total = 0;
-    for (std::size_t i = 0; i < made.size(); ++i) total += made[i][axis] = (*parts)[i];
-    need(total == x[axis], "its parts are not the whole");
-    return made;
-}
-
-// How many places a slice takes of a side, by Python's rules.
-inline std::int64_t sliced(std::int64_t side, std::int64_t start, std::int64_t end, std::int64_t step) {
-    const auto clamped = [&](std::int64_t at) {
-        if (at < 0) at += side;
-        return step > 0 ? std::clamp<std::int64_t>(at, 0, side) : std::clamp<std::int64_t>(at, -1, side - 1);
+// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes
+// another size than its own. Throws InputError for a size that it can't have.
+inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
+    if (imgsz == cv::Size()) return info.imgsz;
+    const auto valid = [](int side) { return side > 0 && side <= max_side; };
+    if (!valid(imgsz.width) || !valid(imgsz.height))
+        throw InputError("imgsz must be whole numbers from 1 to " + std::to_string(max_side) + ", not " +
+                         std::to_string(imgsz.height) + " and " + std::to_string(imgsz.width));
+    const cv::Size size(round_up(imgsz.width, info.size_multiple), round_up(imgsz.height, info.size_multiple));
+    if (size == info.imgsz || free) return size;
+    const auto text = [](cv::Size each, const char* between) {
+        return std::to_string(each.height) + between + std::to_string(each.width);
     };
-    const std::int64_t first = clamped(start), last = clamped(end);
-    const std::int64_t distance = step > 0 ? last - first : first - last, pace = step > 0 ? step : -step;
-    return distance <= 0 ? 0 : (distance - 1) / pace + 1;
-}
-
-inline Made slice(Operands& o) {
-    Sides made = o.shape(0);
-    const Sides starts = o.listed("starts", 1).value_or(Sides()), ends = o.listed("ends", 2).value_or(Sides());
-    Sides axes = o.listed("axes", 3).value_or(Sides()), steps = o.listed("steps", 4).value_or(Sides());
-    if (axes.empty())
-        for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
-    if (steps.empty()) steps.assign(starts.size(), 1);
-    need(starts.size() == ends.size() && axes.size() == starts.size() && steps.size() == starts.size() &&
-             !std::count(steps.begin(), steps.end(), 0),
-         "its lists differ in length");
-    for (std::size_t i = 0; i < starts.size(); ++i) {
-        const std::size_t axis = axis_of(axes[i], made.size());
-        made[axis] = sliced(o.shape(0)[axis], starts[i], ends[i], steps[i]);
-        need(made[axis] > 0, "it leaves nothing");
-    }
-    return {made};
-}
-
-inline std::int64_t scaled(std::int64_t side, double scale) {
-    need(scale > 0 && scale <= max_side, "its scale is " + std::to_string(scale));
-    return static_cast<std::int64_t>(std::floor(static_cast<double>(side) * scale));
-}
-
-inline Made resize(Operands& o) {
-    const Sides& x = o.shape(0);
-    const bool upsample = o.node.op_type == "Upsample" || o.node.inputs.size() == 2;
-    Sides sides;
-    if (o.has(3) && o.shape(3) != Sides{0}) {
-        sides = o.whole_constant(3);
-    } else {
-        std::vector<double> scales;
-        if (const Attribute* const listed = o.attribute("scales", Attribute::Kind::reals, "list of numbers"))
-            scales.assign(listed->reals.begin(), listed->reals.end());
-        else
-            scales = o.constant(upsample ? 1 : 2);
-        need(scales.size() == x.size(), "its scales are not one a side");
-        for (std::size_t i = 0; i < x.size(); ++i) sides.push_back(scaled(x[i], scales[i]));
-    }
-    need(sides.size() == x.size() && all_within(sides, 1, max_dim), "its size is not one number a side");
-    need(x.size() < 3 || (sides[0] == x[0] && sides[1] == x[1]), "it scales more than height and width");
-    return {sides};
-}
-
-inline Made reshape(Operands& o) {
-    const Sides& x = o.shape(0);
-    Sides made = o.listed("shape", 1).value_or(Sides());
-    need(made.size() <= max_dimensions && all_within(made, -1, max_dim), "its shape is unusable");
-    need(!std::count(made.begin(), made.end(), 0) || o.integer("allowzero", 0) == 0, "its shape has a 0");
-    std::int64_t known = 1, open = 0;
-    for (std::size_t i = 0; i < made.size(); ++i) {
-        if (made[i] == 0 && i < x.size()) made[i] = x[i];
-        if (made[i] == -1)
-            ++open;
-        else
-            known = product(known, made[i]);
-    }
-    if (open) {
-        need(open == 1 && known > 0 && count_of(x) % known == 0, "its shape leaves a side open");
-        *std::find(made.begin(), made.end(), -1) = count_of(x) / known;
-    }
-    need(count_of(made) == count_of(x), "its shape holds another number of values");
-    return {made};
-}
-
-inline Made flatten(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::int64_t axis = o.integer("axis", 1), rank = static_cast<std::int64_t>(x.size());
-    need(-rank <= axis && axis <= rank, "there is no axis " + std::to_string(axis));
-    const auto middle = static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
-    return {{count_of(part_of(x, 0, middle)), count_of(part_of(x, middle, x.size()))}};
-}
-
-inline Made transpose(Operands& o) {
-    const Sides& x = o.shape(0);
-    Sides straight;
-    for (std::size_t i = 0; i < x.size(); ++i) straight.push_back(static_cast<std::int64_t>(i));
-    const Sides order = o.integers("perm", Sides(straight.rbegin(), straight.rend()));
-    need(order.size() == x.size() && std::is_permutation(order.begin(), order.end(), straight.begin()),
-         "its perm is not an order of the sides");
-    Sides made;
-    for (const std::int64_t i : order) made.push_back(x[static_cast<std::size_t>(i)]);
-    return {made};
-}
-
-// The places of axes, each once.
-inline std::set<std::size_t> places(const Sides& axes, std::size_t rank) {
-    std::set<std::size_t> found;
-    for (const std::int64_t axis : axes) found.insert(axis_of(axis, rank));
-    return found;
-}
-
-inline Made squeeze(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::optional<Sides> axes = o.listed("axes", 1);
-    const std::set<std::size_t> gone = places(axes.value_or(Sides()), x.size());
-    Sides made;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        const bool leaves = axes ? gone.count(i) > 0 : x[i] == 1;
-        need(!leaves || x[i] == 1, "a side it leaves out is not 1");
-        if (!leaves) made.push_back(x[i]);
-    }
-    return {made};
-}
-
-inline Made unsqueeze(Operands& o) {
-    const Sides& x = o.shape(0);
-    const Sides axes = o.listed("axes", 1).value_or(Sides());
-    const std::size_t rank = x.size() + axes.size();
-    const std::set<std::size_t> fresh = places(axes, rank);
-    need(fresh.size() == axes.size() && rank <= max_dimensions, "its axes are unusable");
-    Sides made;
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < rank; ++i) made.push_back(fresh.count(i) ? 1 : x[next++]);
-    return {made};
-}
-
-inline Made matmul(Operands& o) {
-    const Sides &a = o.shape(0), &b = o.shape(1);
-    need(a.size() >= 2 && b.size() >= 2 && a.back() == b[b.size() - 2], "rows and columns differ in length");
-    const Sides outer = wider(part_of(a, 0, a.size() - 2), part_of(b, 0, b.size() - 2));
-    const Sides made = joined(outer, {a[a.size() - 2], b.back()});
-    o.work = product(count_of(made), a.back());
-    return {made};
-}
-
-inline Made gemm(Operands& o) {
-    Sides a = o.shape(0), b = o.shape(1);
-    need(a.size() == 2 && b.size() == 2, "it needs two matrices");
-    if (o.integer("transA", 0)) std::swap(a[0], a[1]);
-    if (o.integer("transB", 0)) std::swap(b[0], b[1]);
-    need(a[1] == b[0], "rows and columns differ in length");
-    const Sides made{a[0], b[1]};
-    need(!o.has(2) || wider(o.shape(2), made) == made, "its bias has another length");
-    o.work = product(count_of(made), a[1]);
-    return {made};
-}
-
-inline Made reduce(Operands& o) {
-    const Sides& x = o.shape(0);
-    const Sides axes = o.listed("axes", 1).value_or(Sides());
-    const std::set<std::size_t> gone = places(axes, x.size());
-    const bool keep = o.integer("keepdims", 1) != 0;
-    Sides made;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        const bool reduced = axes.empty() || gone.count(i);
-        if (!reduced) made.push_back(x[i]);
-        if (reduced && keep) made.push_back(1);
-    }
-    return {made};
-}
-
-inline Made along_axis(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::size_t axis = axis_of(o.integer("axis", -1), x.size());
-    for (std::size_t i = 1; i < o.node.inputs.size(); ++i)
-        need(o.shape(i) == part_of(x, axis, x.size()), "its numbers are not one a place");
-    return {x};
-}
-
-// Normalisation with one number a channel.
-inline Made by_channel(Operands& o) {
-    const Sides& x = o.shape(0);
-    need(x.size() >= 2, "its numbers are not one a channel");
-    for (std::size_t i = 1; i < o.node.inputs.size(); ++i)
-        need(o.shape(i) == Sides{x[1]}, "its numbers are not one a channel");
-    return {x};
-}
-
-// To whole numbers and back, with one scale or one a channel.
-inline Made quantize(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::size_t axis = x.size() > 1 ? axis_of(o.integer("axis", 1), x.size()) : 0;
-    const Sides channel = axis < x.size() ? Sides{x[axis]} : Sides();
-    for (std::size_t i = 1; i < std::max<std::size_t>(2, o.node.inputs.size()); ++i) {
-        const Sides& shape = o.shape(i);
-        need(shape.empty() || shape == Sides{1} || shape == channel,
-             "its scale is neither one number nor one a channel");
-    }
-    return {x};
-}
-
-inline Made constant(Operands& o) {
-    need(o.node.attributes.size() == 1, "it holds no tensor");
-    const std::string& name = o.node.attributes.begin()->first;
-    const Attribute& value = o.node.attributes.begin()->second;
-    Tensor tensor;
-    if (name == "value" && value.kind == Attribute::Kind::tensor) {
-        tensor = value.tensor;
-    } else {
-        const bool many = value.kind == Attribute::Kind::integers || value.kind == Attribute::Kind::reals;
-        need((name == "value_int" || name == "value_float" || name == "value_ints" || name == "value_floats") &&
-                 (many || value.kind == Attribute::Kind::integer || value.kind == Attribute::Kind::real),
-             "it holds no tensor");
-        for (const std::int64_t v : value.integers) tensor.values.push_back(static_cast<double>(v));
-        for (const float v : value.reals) tensor.values.push_back(v);
-        if (many) tensor.dims = {static_cast<std::int64_t>(tensor.values.size())};
-    }
-    o.remember(tensor);
-    return {tensor.dims};
-}
-
-inline Made identity(Operands& o) { return Made(o.node.outputs.size(), o.shape(0)); }  // Dropout's mask, too
-
-inline Made pad(Operands& o) {
-    const Sides& x = o.shape(0);
-    const Sides pads = o.listed("pads", 1).value_or(Sides());
-    need(pads.size() == 2 * x.size() && all_within(pads, -max_side, max_side), "its pads are not two a side");
-    const bool repeats = o.text("mode", "constant") != "constant";
-    Sides made;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        made.push_back(x[i] + pads[i] + pads[i + x.size()]);
-        need(made.back() > 0, "its pads leave nothing");
-    }
-    for (std::size_t i = 0; i < pads.size(); ++i)
-        need(!repeats || pads[i] < x[i % x.size()], "its pads are wider than what they repeat");
-    return {made};
-}
-
-inline Made expand(Operands& o) {
-    const Sides sides = o.whole_constant(1);
-    need(sides.size() <= max_dimensions && all_within(sides, 1, max_dim), "its shape is unusable");
-    return {wider(o.shape(0), sides)};
-}
-
-inline Made tile(Operands& o) {
-    Sides made = o.shape(0);
-    const Sides repeats = o.whole_constant(1);
-    need(repeats.size() == made.size() && all_within(repeats, 1, max_dim), "its repeats are not one a side");
-    for (std::size_t i = 0; i < made.size(); ++i) made[i] = product(made[i], repeats[i]);
-    return {made};
-}
-
-inline Made cast(Operands& o) {
-    const std::int64_t to = o.integer("to", 0);
-    need(to == 1 || to == 10 || to == 11, "it casts to a type without fractions");
-    return {o.shape(0)};
-}
-
-inline Made space_to_depth(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::int64_t block = o.integer("blocksize", 0);
-    need(x.size() == 4 && block >= 1 && block <= max_side && x[2] % block == 0 && x[3] % block == 0,
-         "its blocks do not fit");
-    return {{x[0], product(x[1], block * block), x[2] / block, x[3] / block}};
-}
-
-inline Made depth_to_space(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::int64_t block = o.integer("blocksize", 0);
-    need(x.size() == 4 && block >= 1 && block <= max_side && x[1] % (block * block) == 0, "its blocks do not fit");
-    return {{x[0], x[1] / (block * block), x[2] * block, x[3] * block}};
-}
-
-using Rule = Made (*)(Operands&);
-
-// The rule of an operator, or nullptr if it is unknown here.
-inline Rule find_rule(const std::string& operator_name) {
-    struct Entry {
-        Rule rule;
-        std::vector<std::string> operators;
-    };
-    static const std::vector<Entry> entries = {
-        {same,
-         {"Abs",   "Ceil",        "Celu",           "Clip",      "Cos",  "Elu",  "Erf",      "Exp",      "Floor",
-          "Gelu",  "HardSigmoid", "HardSwish",      "LeakyRelu", "Log",  "Mish", "Neg",      "Not",      "Reciprocal",
-          "Relu",  "Round",       "Selu",           "Sigmoid",   "Sign", "Sin",  "Softplus", "Softsign", "Sqrt",
-          "Swish", "Tanh",        "ThresholdedRelu"}},
-        {broadcast,
-         {"Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Mean", "Min", "Mul", "Or", "PRelu", "Pow", "Sub",
-          "Sum", "Where"}},
-        {along_axis, {"LayerNormalization", "LogSoftmax", "Softmax"}},
-        {by_channel, {"BatchNormalization", "InstanceNormalization"}},
-        {quantize, {"DequantizeLinear", "QuantizeLinear"}},
-        {reduce, {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"}},
-        {pool, {"AveragePool", "MaxPool"}},
-        {global_pool, {"GlobalAveragePool", "GlobalMaxPool"}},
-        {identity, {"Dropout", "Identity"}},
-        {resize, {"Resize", "Upsample"}},
-        {cast, {"Cast"}},
-        {concat, {"Concat"}},
-        {constant, {"Constant"}},
-        {conv, {"Conv"}},
-        {conv_transpose, {"ConvTranspose"}},
-        {depth_to_space, {"DepthToSpace"}},
-        {expand, {"Expand"}},
-        {flatten, {"Flatten"}},
-        {gemm, {"Gemm"}},
-        {matmul, {"MatMul"}},
-        {pad, {"Pad"}},
-        {reshape, {"Reshape"}},
-        {slice, {"Slice"}},
-        {space_to_depth, {"SpaceToDepth"}},
-        {split, {"Split"}},
-        {squeeze, {"Squeeze"}},
-        {tile, {"Tile"}},
-        {transpose, {"Transpose"}},
-        {unsqueeze, {"Unsqueeze"}},
-    };
-    for (const Entry& entry : entries)
-        if (std::count(entry.operators.begin(), entry.operators.end(), operator_name)) return entry.rule;
-    return nullptr;
-}
-
-// May the operator read constants of whole numbers: sizes, axes, quantized weights?
-inline bool reads_whole_numbers(const std::string& operator_name) {
-    static const std::set<std::string> operators = {
-        "DequantizeLinear", "Expand",  "Pad",    "QuantizeLinear", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
-        "ReduceSum",        "Reshape", "Resize", "Slice",          "Split",    "Squeeze",   "Tile",       "Unsqueeze",
-        "Upsample"};
-    return operators.count(operator_name) > 0;
-}
-
-// Is it one of ONNX's own attributes of the operators here?
-inline bool is_attribute(const std::string& name) {
-    static const std::set<std::string> attributes = {"allowzero",
-                                                     "alpha",
-                                                     "antialias",
-                                                     "approximate",
-                                                     "auto_pad",
-                                                     "axes",
-                                                     "axis",
-                                                     "beta",
-                                                     "blocksize",
-                                                     "ceil_mode",
-                                                     "coordinate_transformation_mode",
-                                                     "count_include_pad",
-                                                     "cubic_coeff_a",
-                                                     "dilations",
-                                                     "ends",
-                                                     "epsilon",
-                                                     "exclude_outside",
-                                                     "extrapolation_value",
-                                                     "gamma",
-                                                     "group",
-                                                     "keepdims",
-                                                     "kernel_shape",
-                                                     "max",
-                                                     "min",
-                                                     "mode",
-                                                     "momentum",
-                                                     "nearest_mode",
-                                                     "noop_with_empty_axes",
-                                                     "num_outputs",
-                                                     "output_padding",
-                                                     "pads",
-                                                     "perm",
-                                                     "ratio",
-                                                     "scales",
-                                                     "seed",
-                                                     "shape",
-                                                     "spatial",
-                                                     "split",
-                                                     "starts",
-                                                     "steps",
-                                                     "storage_order",
-                                                     "strides",
-                                                     "to",
-                                                     "training_mode",
-                                                     "transA",
-                                                     "transB",
-                                                     "value",
-                                                     "value_float",
-                                                     "value_floats",
-                                                     "value_int",
-                                                     "value_ints"};
-    return attributes.count(name) > 0;
-}
-
-// The shapes of a node's inputs, for messages.
-inline std::string inputs_of(const Node& node, const std::map<std::string, Sides>& shapes) {
-    std::string text;
-    for (std::size_t i = 0; i < std::min<std::size_t>(node.inputs.size(), 8); ++i) {
-        if (node.inputs[i].empty()) continue;
-        std::string sides;
-        for (const std::int64_t side : shapes.at(node.inputs[i]))
-            sides += (sides.empty() ? "" : "×") + std::to_string(side);
-        text += (text.empty() ? "" : ", ") + (sides.empty() ? std::string("1") : sides);
-    }
-    return text;
-}
-
-// Checks what the network computes for an input of this shape (N, C, H, W). Gives the shapes of its outputs. Throws GraphError, which names the operator
-// that does not fit, or the budget.
-inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
-    std::map<std::string, Sides> shapes;
-    for (const auto& tensor : graph.tensors) shapes[tensor.first] = tensor.second.dims;
-    if (graph.input_dims[1] != 0 && graph.input_dims[1] != shape[1])
-        throw GraphError("its input has " + std::to_string(graph.input_dims[1]) + " channels, not " +
-                         std::to_string(shape[1]));
-    shapes[graph.input] = shape;
-    std::map<std::string, std::size_t> last_use;
-    for (std::size_t i = 0; i < graph.nodes.size(); ++i)
-        for (const std::string& name : graph.nodes[i].inputs) last_use[name] = i;
-    for (const std::string& name : graph.outputs) last_use[name] = graph.nodes.size();
-
-    std::map<std::string, Tensor> constants = graph.tensors;
-    std::int64_t alive = count_of(shape), work = 0;
-    for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-        const Node& node = graph.nodes[i];
-        const Rule rule = find_rule(node.op_type);
-        if (!rule)
-            throw GraphError(node.title + " is of an operator that is unknown here" +
-                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : "") +
-                             (node.op_type == "TopK" ? "; export it again without NMS" : ""));
-        for (const auto& attribute : node.attributes)
-            if (!is_attribute(attribute.first))
-                throw GraphError(node.title + " has the unknown attribute " + attribute.first);
-        for (const std::string& name : node.inputs) {
-            const auto tensor = constants.find(name);
-            if (tensor != constants.end() && tensor->second.whole && !reads_whole_numbers(node.op_type))
-                throw GraphError(node.title + " reads whole numbers, " + show(name) + ", where it needs others");
-        }
-        Operands operands(node, shapes, constants);
-        Made made;
-        try {
-            made = rule(operands);
-        } catch (const Misfit& misfit) {
-            throw GraphError(node.title + " does not fit its inputs of " + inputs_of(node, shapes) + ": " +
-                             misfit.what());
-        }
-        if (made.size() < node.outputs.size())
-            throw GraphError(node.title + " has " + std::to_string(node.outputs.size()) + " outputs");
-        work += operands.work;
-        for (std::size_t k = 0; k < node.outputs.size(); ++k) {
-            if (node.outputs[k].empty()) continue;
-            if (count_of(made[k]) == 0 && node.op_type != "Constant")
-                throw GraphError(node.title + " leaves nothing of its input");
-            shapes[node.outputs[k]] = made[k];
-            alive = std::min(alive + count_of(made[k]), max_alive + 1);
-        }
-        if (alive > max_alive || work > max_work)
-            throw GraphError("for an input of " + std::to_string(shape[2]) + " × " + std::to_string(shape[3]) +
-                             " it needs more than " + std::to_string(max_alive * 4 >> 30) +
-                             " GiB of values or 1e+13 multiplications, from " + node.title + " on");
-        std::set<std::string> names(node.inputs.begin(), node.inputs.end());
-        names.insert(node.outputs.begin(), node.outputs.end());
-        for (const std::string& name : names) {
-            const auto use = last_use.find(name);
-            if (!name.empty() && !graph.tensors.count(name) && (use == last_use.end() ? i : use->second) == i)
-                alive -= count_of(shapes.at(name));
-        }
-    }
-    std::vector<Sides> outputs;
-    for (const std::string& name : graph.outputs) outputs.push_back(shapes.at(name));
-    return outputs;
+    throw InputError("this model takes " + text(info.imgsz, " × ") + " only, not " + text(size, " × ") +
+                     "; convert its checkpoint with --imgsz " + text(size, " ") +
+                     ", or with --focus conv for a free size");
 }
 
 }  // namespace detail
@@ -3540,120 +2027,11 @@ inline const Task& find_task(const std::string& name, const std::function<bool(c
     throw detail::Invalid("the task is '" + name + "', and only " + known + " is supported");
 }
 
-// ---------------------------------------------------------------------------------------------------------- model_file
+// ------------------------------------------------------------------------------------------------------------ metadata
 //
-// Reading the model file: the network's bytes for OpenCV, and what the file says about itself. The file is ONNX, that
-// is a protobuf message. What the walk through it promises stands in runtime/model_graph.py.
-
-// An ONNX file in memory, in the form for OpenCV, and its metadata_props: JSON texts by key.
-struct ModelFile {
-    std::vector<unsigned char> buffer;
-    std::map<std::string, std::string> metadata;
-};
+// From a model file's metadata, JSON of a file that may say anything, to what it says about its network.
 
 namespace detail {
-
-constexpr std::uintmax_t max_model_bytes = 0x7FFFFFFF;  // protobuf's own limit
-constexpr const char* how_to_convert = "convert its checkpoint with: python -m convert CHECKPOINT.pt";
-
-// A path for a shell to read.
-inline std::string shell_quoted(const std::string& path) {
-    const auto plain = [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) || std::strchr("@%+=:,./-_", c);
-    };
-    if (!path.empty() && std::all_of(path.begin(), path.end(), plain)) return path;
-    std::string quoted = "'";
-    for (const char c : path) quoted += c == '\'' ? std::string("'\"'\"'") : std::string(1, c);
-    return quoted + "'";
-}
-
-// Says how a missing model file is made, of the checkpoint beside it if there is one.
-inline std::string how_to_make(const std::filesystem::path& path) {
-    std::error_code error;
-    for (const char* const suffix : {".pt", ".pth"}) {
-        const std::filesystem::path beside = std::filesystem::path(path).replace_extension(suffix);
-        if (std::filesystem::is_regular_file(beside, error))
-            return "convert it with: python -m convert " + shell_quoted(utf8(beside)) + " --output " +
-                   shell_quoted(utf8(path));
-    }
-    return std::string(how_to_convert) + " --output " + shell_quoted(utf8(path));
-}
-
-constexpr std::size_t max_metadata = 100;
-constexpr std::size_t max_text = std::size_t{1} << 20;  // bytes of one text of metadata
-
-namespace onnx {
-inline const std::vector<Kind> model = {
-    {2, "producer_name", Value::span},
-    {3, "producer_version", Value::span},
-    {7, "graph", Value::span},
-    {14, "metadata_props", Value::span, true},
-    {20, "training_info", Value::span, true},
-    {25, "functions", Value::span, true},
-};
-inline const std::vector<Kind> entry = {{1, "key", Value::span}, {2, "value", Value::span}};
-constexpr std::uint64_t node_unknown = 15;  // nobody's field number
-}  // namespace onnx
-
-// The shape of the input that the graph states, and the one that the metadata states, if it is usable.
-inline std::set<Sides> input_shapes(const Graph& graph, const std::map<std::string, std::string>& metadata) {
-    const auto or_else = [](std::int64_t side, std::int64_t otherwise) { return side ? side : otherwise; };
-    const Sides& dims = graph.input_dims;
-    const Sides stated{or_else(dims[0], 1), or_else(dims[1], 3), or_else(dims[2], 640), or_else(dims[3], 640)};
-    std::set<Sides> shapes{stated};
-    try {
-        const auto fold = metadata.find("fold"), imgsz = metadata.find("imgsz");
-        const double divisor = fold == metadata.end() ? 1 : JsonReader::read(fold->second).number;
-        const Json sides = imgsz == metadata.end() ? Json() : JsonReader::read(imgsz->second);
-        if (sides.items.size() == 2 && divisor >= 1) {
-            const double height = std::floor(sides.items[0].number / divisor);
-            const double width = std::floor(sides.items[1].number / divisor);
-            if (height >= 1 && height <= max_side && width >= 1 && width <= max_side)
-                shapes.insert({1, stated[1], static_cast<std::int64_t>(height), static_cast<std::int64_t>(width)});
-        }
-    } catch (const Invalid&) {  // read_info will say what is wrong with them
-    }
-    return shapes;
-}
-
-// Collects a ModelProto's metadata, checks its graph, and frees its Swish nodes from their domain: SiLU is written as a
-// function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`, finds none, and would
-// refuse the file, although it has a layer `Swish`, faster than a Sigmoid and a Mul. Under another field number of the
-// same length the domain is skipped as unknown. Throws Invalid or GraphError.
-inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>& buffer) {
-    ProtoReader reader(buffer);
-    const ProtoMessage parts = reader.message({0, 0, buffer.size()}, onnx::model);
-    if (!parts.has("graph")) throw Invalid("it holds no graph");
-    if (parts.has("training_info")) throw GraphError("it has a part for training");
-    if (parts.spans("metadata_props").size() > max_metadata)
-        throw GraphError("it has more than " + std::to_string(max_metadata) + " texts of metadata");
-    std::map<std::string, std::string> metadata;
-    for (const Span& place : parts.spans("metadata_props")) {
-        const ProtoMessage entry = reader.message(place, onnx::entry);
-        if (!entry.has("key") || !entry.has("value")) continue;
-        const std::string key = reader.text(entry.span("key"), max_name);
-        if (!metadata.emplace(key, reader.text(entry.span("value"), max_text)).second)
-            throw GraphError("it has the metadata '" + visible(key, 80) + "' twice");
-    }
-    std::string producer;
-    for (const char* label : {"producer_name", "producer_version"}) {
-        const std::string text = parts.has(label) ? reader.text(parts.span(label), max_name) : "";
-        producer += (producer.empty() || text.empty() ? "" : " ") + text;
-    }
-    metadata.emplace("producer", producer);
-
-    for (const Span& place : parts.spans("functions")) check_function(reader, place);
-    const Graph graph = read_graph(reader, parts.span("graph"));
-    Sides largest;
-    std::vector<Sides> outputs;
-    for (const Sides& shape : input_shapes(graph, metadata)) {
-        outputs = check_size(graph, shape);
-        largest = shape;
-    }
-    for (const Span& place : graph.domains)
-        if (buffer[place.tag] == tag_of(7)) buffer[place.tag] = tag_of(onnx::node_unknown);
-    return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
-}
 
 // The checks of one metadata value each. They throw Invalid.
 
@@ -3741,59 +2119,6 @@ inline void check_info(const ModelInfo& info) {
             throw Invalid("fold " + std::to_string(info.fold) + " does not divide the stride " +
                           std::to_string(stride));
 }
-
-}  // namespace detail
-
-// Reads an ONNX file. The buffer differs from the file in one respect: `Swish` nodes lose their domain, so
-// that OpenCV takes them for its own layer of that name.
-// Throws ModelError if there is no such file or it isn't an ONNX model.
-inline ModelFile read_model(const std::filesystem::path& path) {
-    const std::string name = detail::utf8(path);
-    std::error_code error;
-    if (!std::filesystem::exists(path, error))
-        throw ModelError(path.extension() == ".pt" || path.extension() == ".pth"
-                             ? "there is no file " + name
-                             : "there is no model file " + name + "; " + detail::how_to_make(path));
-    if (!std::filesystem::is_regular_file(path, error)) throw ModelError(name + " is not a file");
-    const std::uintmax_t size = std::filesystem::file_size(path, error);
-    if (error) throw ModelError(name + " cannot be read: " + error.message());
-    if (size > detail::max_model_bytes)
-        throw ModelError(name + " has " + std::to_string(size) + " bytes, more than an ONNX file can have");
-
-    ModelFile model;
-    model.buffer.resize(static_cast<std::size_t>(size));
-    std::ifstream file(path, std::ios::binary);
-    if (!file.read(reinterpret_cast<char*>(model.buffer.data()), static_cast<std::streamsize>(size)))
-        throw ModelError(name + " cannot be read");
-    const std::string_view head(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size());
-    if (head.substr(0, 4) == "PK\x03\x04" || head.substr(0, 2) == "\x80\x02")
-        throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; convert it with: python -m convert " +
-                         detail::shell_quoted(name));
-    try {
-        model.metadata = detail::walk_model(model.buffer);
-    } catch (const detail::ExportError& other) {
-        throw ModelError(name + " " + other.what() + "; " + detail::how_to_convert);
-    } catch (const detail::GraphError& refusal) {
-        throw ModelError(name + " is refused: " + refusal.what());
-    } catch (const detail::Invalid& invalid) {
-        throw ModelError(name + " is not an ONNX model, or a damaged one: " + invalid.what());
-    }
-    return model;
-}
-
-// Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
-// messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
-inline void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path) {
-    detail::ProtoReader reader(model.buffer);
-    try {
-        const detail::ProtoMessage parts = reader.message({0, 0, model.buffer.size()}, detail::onnx::model);
-        detail::check_size(detail::read_graph(reader, parts.span("graph")), shape);
-    } catch (const detail::GraphError& error) {
-        throw ModelError(path + " is refused: " + error.what());
-    }
-}
-
-namespace detail {
 
 // Parses the values of those of the keys that there are. Throws ModelError, which calls the file `name`.
 inline std::map<std::string, Json> parse_metadata(const std::map<std::string, std::string>& metadata,
@@ -3892,25 +2217,1756 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
     return info;
 }
 
+// ------------------------------------------------------------------------------------------------------------ protobuf
+//
+// A bounded reader of protobuf messages: their fields, by number, out of bytes that nobody vouches for.
+// Wire format: https://protobuf.dev/programming-guides/encoding
+// Only what a model file may hold is read: no groups, no field that occurs twice although it may only once, no field of
+// another wire type than its own.
+
 namespace detail {
 
-// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes
-// another size than its own. Throws InputError for a size that it can't have.
-inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
-    if (imgsz == cv::Size()) return info.imgsz;
-    const auto valid = [](int side) { return side > 0 && side <= max_side; };
-    if (!valid(imgsz.width) || !valid(imgsz.height))
-        throw InputError("imgsz must be whole numbers from 1 to " + std::to_string(max_side) + ", not " +
-                         std::to_string(imgsz.height) + " and " + std::to_string(imgsz.width));
-    const cv::Size size(round_up(imgsz.width, info.size_multiple), round_up(imgsz.height, info.size_multiple));
-    if (size == info.imgsz || free) return size;
-    const auto text = [](cv::Size each, const char* between) {
-        return std::to_string(each.height) + between + std::to_string(each.width);
-    };
-    throw InputError("this model takes " + text(info.imgsz, " × ") + " only, not " + text(size, " × ") +
-                     "; convert its checkpoint with --imgsz " + text(size, " ") +
-                     ", or with --focus conv for a free size");
+constexpr std::size_t max_fields = 500000;  // of a whole file; the largest YOLOv5 has about 30,000
+constexpr std::size_t max_name = 1024;      // bytes
+
+// How a field's value is written.
+enum class WireType : std::uint64_t { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
+
+// Where a field lies in the bytes: its first byte, and its value from `start` up to `end`.
+struct Span {
+    std::size_t tag = 0;
+    std::size_t start = 0;
+    std::size_t end = 0;
+
+    std::size_t size() const { return end - start; }
+};
+
+struct ProtoField {
+    std::uint64_t number = 0;
+    WireType type = WireType::varint;
+    Span span;
+};
+
+// What a field's value is (int64, float, at most `max_name` bytes, or a message or long value, which is only located),
+// and whether the field may occur many times.
+struct Kind {
+    enum class Value { integer, real, name, span };
+    std::uint64_t number = 0;
+    const char* label = "";
+    Value value = Value::span;
+    bool many = false;
+};
+
+class ProtoMessage;
+
+// Reads messages out of one buffer, and counts the fields that it has seen.
+class ProtoReader {
+public:
+    explicit ProtoReader(const std::vector<unsigned char>& buffer) : buffer_(buffer) {}
+
+    // Reads the fields of the message in a span that `kinds` lists; others are skipped. Throws Invalid.
+    ProtoMessage message(const Span& span, const std::vector<Kind>& kinds);
+
+    // Moves on to the next field of a message, which begins at `at`; false after the last. Throws Invalid.
+    bool next(std::size_t& at, std::size_t end, ProtoField& field) {
+        if (at >= end) return false;
+        spend(1);
+        field.span.tag = at;
+        const std::uint64_t key = varint(at, end);
+        field.number = key >> 3;
+        if (field.number == 0 || field.number >= 1U << 29)
+            throw Invalid("a field number is " + std::to_string(field.number) + " at byte " +
+                          std::to_string(field.span.tag));
+        field.type = static_cast<WireType>(key & 7);
+        field.span.start = at;
+        std::uint64_t length = 0;
+        switch (field.type) {
+            case WireType::varint: varint(at, end); break;
+            case WireType::fixed64: length = 8; break;
+            case WireType::bytes:
+                length = varint(at, end);
+                field.span.start = at;
+                break;
+            case WireType::fixed32: length = 4; break;
+            default:
+                throw Invalid("the wire type " + std::to_string(key & 7) + " at byte " +
+                              std::to_string(field.span.tag) + " is unknown");
+        }
+        if (length > end - at)
+            throw Invalid("it ends in the midst of the field at byte " + std::to_string(field.span.tag));
+        at += static_cast<std::size_t>(length);
+        field.span.end = at;
+        return true;
+    }
+
+    // A text of at most `most` bytes. Throws Invalid.
+    std::string text(const Span& span, std::size_t most) const {
+        if (span.size() > most)
+            throw Invalid("the text at byte " + std::to_string(span.tag) + " is longer than " + std::to_string(most) +
+                          " bytes");
+        return std::string(buffer_.data() + span.start, buffer_.data() + span.end);
+    }
+
+    // The integers that are packed into one field, each a varint. Throws Invalid.
+    std::vector<std::int64_t> integers(const Span& span) {
+        spend(span.size());
+        std::vector<std::int64_t> values;
+        for (std::size_t at = span.start; at < span.end;)
+            values.push_back(static_cast<std::int64_t>(varint(at, span.end)));
+        return values;
+    }
+
+    // The floats that are packed into one field. Throws Invalid.
+    std::vector<float> reals(const Span& span) {
+        spend(span.size() / 4);
+        if (span.size() % 4)
+            throw Invalid("the numbers at byte " + std::to_string(span.tag) + " end in the midst of one");
+        std::vector<float> values(span.size() / 4);
+        if (!values.empty()) std::memcpy(values.data(), buffer_.data() + span.start, span.size());
+        return values;
+    }
+
+    // A number of seven bits per byte, lowest first. Throws Invalid.
+    std::uint64_t varint(std::size_t& at, std::size_t end) const {
+        std::uint64_t value = 0;
+        for (unsigned shift = 0; shift < 70; shift += 7) {
+            if (at >= end) throw Invalid("it ends in the midst of a number at byte " + std::to_string(at));
+            const unsigned char byte = buffer_[at++];
+            value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
+            if (byte < 0x80) return value;
+        }
+        throw Invalid("a number is longer than ten bytes at byte " + std::to_string(at));
+    }
+
+    const std::vector<unsigned char>& buffer() const { return buffer_; }
+
+private:
+    void spend(std::size_t fields) {
+        if (fields > left_) throw Invalid("it has more than " + std::to_string(max_fields) + " fields");
+        left_ -= fields;
+    }
+
+    const std::vector<unsigned char>& buffer_;
+    std::size_t left_ = max_fields;
+};
+
+// The fields of one message, by label.
+class ProtoMessage {
+public:
+    ProtoMessage(ProtoReader& reader, const std::vector<Kind>& kinds) : reader_(reader), kinds_(kinds) {}
+
+    void add(const ProtoField& field) {
+        for (const Kind& kind : kinds_) {
+            if (kind.number != field.number) continue;
+            const bool number = kind.value == Kind::Value::integer || kind.value == Kind::Value::real;
+            const WireType own = kind.value == Kind::Value::integer ? WireType::varint
+                                 : kind.value == Kind::Value::real  ? WireType::fixed32
+                                                                    : WireType::bytes;
+            const std::string where = " at byte " + std::to_string(field.span.tag);
+            if (field.type != own && !(kind.many && number && field.type == WireType::bytes))
+                throw Invalid("the field " + std::string(kind.label) + where + " has the wire type " +
+                              std::to_string(static_cast<std::uint64_t>(field.type)));
+            std::vector<ProtoField>& found = found_[kind.label];
+            if (!kind.many && !found.empty())
+                throw Invalid("the field " + std::string(kind.label) + " occurs twice, again" + where);
+            if (kind.value == Kind::Value::name && field.span.size() > max_name)
+                throw Invalid("the name" + where + " is longer than " + std::to_string(max_name) + " bytes");
+            found.push_back(field);
+        }
+    }
+
+    bool has(const std::string& label) const { return found_.count(label) > 0; }
+
+    // Fields that are messages or long values.
+    std::vector<Span> spans(const std::string& label) const {
+        std::vector<Span> spans;
+        for (const ProtoField& field : fields(label)) spans.push_back(field.span);
+        return spans;
+    }
+
+    // The only one, which `has` has told to be there.
+    Span span(const std::string& label) const { return fields(label).at(0).span; }
+
+    std::vector<std::string> names(const std::string& label) const {
+        std::vector<std::string> names;
+        for (const ProtoField& field : fields(label)) names.push_back(reader_.text(field.span, max_name));
+        return names;
+    }
+
+    std::string name(const std::string& label) const { return has(label) ? names(label).at(0) : std::string(); }
+
+    std::vector<std::int64_t> integers(const std::string& label) const {
+        std::vector<std::int64_t> values;
+        for (const ProtoField& field : fields(label)) {
+            if (field.type == WireType::bytes) {
+                const std::vector<std::int64_t> more = reader_.integers(field.span);
+                values.insert(values.end(), more.begin(), more.end());
+            } else {
+                std::size_t at = field.span.start;
+                values.push_back(static_cast<std::int64_t>(reader_.varint(at, field.span.end)));
+            }
+        }
+        return values;
+    }
+
+    std::int64_t integer(const std::string& label) const { return has(label) ? integers(label).at(0) : 0; }
+
+    std::vector<float> reals(const std::string& label) const {
+        std::vector<float> values;
+        for (const ProtoField& field : fields(label)) {
+            const std::vector<float> more = reader_.reals(field.span);
+            values.insert(values.end(), more.begin(), more.end());
+        }
+        return values;
+    }
+
+private:
+    const std::vector<ProtoField>& fields(const std::string& label) const {
+        static const std::vector<ProtoField> none;
+        const auto entry = found_.find(label);
+        return entry == found_.end() ? none : entry->second;
+    }
+
+    ProtoReader& reader_;
+    const std::vector<Kind>& kinds_;
+    std::map<std::string, std::vector<ProtoField>> found_;
+};
+
+inline ProtoMessage ProtoReader::message(const Span& span, const std::vector<Kind>& kinds) {
+    ProtoMessage found(*this, kinds);
+    ProtoField field;
+    for (std::size_t at = span.start; next(at, span.end, field);) found.add(field);
+    return found;
 }
+
+// The first byte of a field with bytes, for numbers below 16.
+constexpr unsigned char tag_of(std::uint64_t number) {
+    return static_cast<unsigned char>(number << 3 | static_cast<std::uint64_t>(WireType::bytes));
+}
+
+}  // namespace detail
+
+// ------------------------------------------------------------------------------------------------------- model_tensors
+//
+// The tensors of a model file's graph: their types, their shapes, and that their numbers are all there. Points 3 and 4 of
+// what runtime/model_graph.py promises. Weights are looked at where they lie, and not copied.
+
+namespace detail {
+
+constexpr std::size_t max_dimensions = 8;
+constexpr std::size_t max_values = 4096;  // of a list among the attributes, and of a tensor that is not weights
+
+using Sides = std::vector<std::int64_t>;  // the shape of a value
+
+// The graph is one that no converter writes; the text says what is wrong with it.
+class GraphError : public Invalid {
+    using Invalid::Invalid;
+};
+
+// The product, or 2^62 if it is larger.
+inline std::int64_t product(std::int64_t a, std::int64_t b) {
+    constexpr std::int64_t most = std::int64_t{1} << 62;
+    return a == 0 || b == 0 ? 0 : a > most / b ? most : a * b;
+}
+
+// How many numbers a value of this shape has.
+inline std::int64_t count_of(const Sides& sides) {
+    std::int64_t count = std::count(sides.begin(), sides.end(), 0) ? 0 : 1;
+    for (const std::int64_t side : sides) count = product(count, side);
+    return count;
+}
+
+// Numbers that stand in the file: their shape, and the numbers themselves, flat, unless there are more than
+// `max_values`, which are weights.
+struct Tensor {
+    Sides dims;
+    bool whole = false;  // are they of a type without fractions?
+    std::vector<double> values;
+};
+
+// A name within a message.
+inline std::string show(const std::string& name) { return "'" + visible(name, 80) + "'"; }
+
+namespace onnx {
+using Value = Kind::Value;
+inline const std::vector<Kind> value = {{1, "name", Value::name}, {2, "type", Value::span}};
+inline const std::vector<Kind> type = {{1, "tensor_type", Value::span}};
+inline const std::vector<Kind> tensor_type = {{1, "elem_type", Value::integer}, {2, "shape", Value::span}};
+inline const std::vector<Kind> shape = {{1, "dim", Value::span, true}};
+inline const std::vector<Kind> dim = {{1, "dim_value", Value::integer}, {2, "dim_param", Value::name}};
+inline const std::vector<Kind> tensor = {
+    {1, "dims", Value::integer, true},     {2, "data_type", Value::integer}, {3, "segment", Value::span},
+    {4, "float_data", Value::span},        {5, "int32_data", Value::span},   {6, "string_data", Value::span, true},
+    {7, "int64_data", Value::span},        {8, "name", Value::name},         {9, "raw_data", Value::span},
+    {10, "double_data", Value::span},      {11, "uint64_data", Value::span}, {13, "external_data", Value::span, true},
+    {14, "data_location", Value::integer},
+};
+}  // namespace onnx
+
+// A type of numbers: its data_type, its name, the bytes of one in raw_data, whether it has no fractions, and the other
+// field that may hold it.
+struct NumberType {
+    std::int64_t data_type = 0;
+    const char* name = "";
+    std::size_t size = 0;
+    bool whole = false;
+    const char* other = "";
+};
+
+inline const NumberType* find_number_type(std::int64_t data_type) {
+    static const NumberType types[] = {
+        {1, "float32", 4, false, "float_data"}, {2, "uint8", 1, true, "int32_data"},
+        {3, "int8", 1, true, "int32_data"},     {6, "int32", 4, true, "int32_data"},
+        {7, "int64", 8, true, "int64_data"},    {9, "bool", 1, true, "int32_data"},
+        {10, "float16", 2, false, ""},          {11, "float64", 8, false, "double_data"},
+    };
+    const auto* const found =
+        std::find_if(std::begin(types), std::end(types), [&](const NumberType& t) { return t.data_type == data_type; });
+    return found == std::end(types) ? nullptr : found;
+}
+
+// The number of type T at these bytes, which need not be aligned.
+template <typename T>
+T number_at(const unsigned char* bytes) {
+    T value;
+    std::memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+// Are all these floating-point numbers finite? Their bits say: an exponent of nothing but ones is not.
+template <typename Bits>
+bool all_finite(const unsigned char* bytes, std::size_t count, Bits exponent) {
+    Bits found = 0;
+    for (std::size_t i = 0; i < count; ++i)
+        found = static_cast<Bits>(found | ((number_at<Bits>(bytes + i * sizeof(Bits)) & exponent) == exponent));
+    return found == 0;
+}
+
+inline double half_to_double(std::uint16_t half) {
+    const int exponent = half >> 10 & 0x1F, fraction = half & 0x3FF;
+    const double size = exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24);
+    return half & 0x8000 ? -size : size;
+}
+
+inline double to_double(const unsigned char* bytes, const NumberType& type) {
+    switch (type.data_type) {
+        case 1: return number_at<float>(bytes);
+        case 3: return number_at<std::int8_t>(bytes);
+        case 6: return number_at<std::int32_t>(bytes);
+        case 7: return static_cast<double>(number_at<std::int64_t>(bytes));
+        case 10: return half_to_double(number_at<std::uint16_t>(bytes));
+        case 11: return number_at<double>(bytes);
+        default: return *bytes;
+    }
+}
+
+// Reads a TensorProto: its name, its shape, and its numbers if they are few. Throws GraphError or Invalid.
+inline std::pair<std::string, Tensor> read_tensor(ProtoReader& reader, const Span& span) {
+    const ProtoMessage parts = reader.message(span, onnx::tensor);
+    const std::string name = parts.name("name"), title = "the tensor " + show(name);
+    if (parts.has("external_data") || parts.integer("data_location"))
+        throw GraphError(title + " keeps its numbers in another file");
+    const NumberType* const type = find_number_type(parts.integer("data_type"));
+    if (!type || parts.has("segment") || parts.has("string_data") || parts.has("uint64_data"))
+        throw GraphError(title + " is of the type " + std::to_string(parts.integer("data_type")) +
+                         ", which no network needs");
+    Tensor tensor;
+    tensor.whole = type->whole;
+    tensor.dims = parts.integers("dims");
+    const bool usable = std::all_of(tensor.dims.begin(), tensor.dims.end(),
+                                    [](std::int64_t side) { return side >= 0 && side < std::int64_t{1} << 31; });
+    if (!usable || tensor.dims.size() > max_dimensions) throw GraphError(title + " has unusable dimensions");
+    const std::int64_t count = count_of(tensor.dims);
+    std::vector<std::string> payloads;
+    for (const char* label : {"raw_data", "float_data", "int32_data", "int64_data", "double_data"})
+        if (parts.has(label)) payloads.push_back(label);
+    if (payloads.empty() && count == 0) return {name, tensor};
+    if (payloads.size() != 1 || (payloads[0] != "raw_data" && payloads[0] != type->other))
+        throw GraphError(title + " does not keep its numbers where the type " + type->name + " has them");
+
+    const Span place = parts.span(payloads[0]);
+    const unsigned char* const bytes = reader.buffer().data() + place.start;
+    const bool varints = payloads[0] == "int32_data" || payloads[0] == "int64_data";
+    std::size_t found = place.size() / type->size;
+    bool complete = place.size() % type->size == 0;
+    if (varints) {  // each ends with the one byte that is below 0x80
+        found = static_cast<std::size_t>(
+            std::count_if(bytes, bytes + place.size(), [](unsigned char byte) { return byte < 0x80; }));
+        complete = place.size() == 0 || bytes[place.size() - 1] < 0x80;
+    }
+    if (!complete || static_cast<std::int64_t>(found) != count)
+        throw GraphError(title + " has " + std::to_string(place.size()) + " bytes, not the " + std::to_string(count) +
+                         " numbers of type " + type->name + " that it states");
+    if (varints) {
+        if (found <= max_values)
+            for (const std::int64_t value : reader.integers(place)) tensor.values.push_back(static_cast<double>(value));
+        return {name, tensor};
+    }
+    const bool finite = type->data_type == 1    ? all_finite<std::uint32_t>(bytes, found, 0x7F800000)
+                        : type->data_type == 10 ? all_finite<std::uint16_t>(bytes, found, 0x7C00)
+                        : type->data_type == 11 ? all_finite<std::uint64_t>(bytes, found, 0x7FF0000000000000)
+                                                : true;
+    if (!finite) throw GraphError(title + " holds numbers that are not finite");
+    if (found <= max_values)
+        for (std::size_t i = 0; i < found; ++i) tensor.values.push_back(to_double(bytes + i * type->size, *type));
+    return {name, tensor};
+}
+
+// Name and shape of one of the graph's inputs or outputs; 0 is a free side.
+inline std::pair<std::string, Sides> stated_shape(ProtoReader& reader, const Span& span) {
+    const ProtoMessage parts = reader.message(span, onnx::value);
+    const std::string name = parts.name("name"), title = "its value " + show(name);
+    if (!parts.has("type")) throw GraphError(title + " is not a tensor");
+    const ProtoMessage type = reader.message(parts.span("type"), onnx::type);
+    if (!type.has("tensor_type")) throw GraphError(title + " is not a tensor");
+    const ProtoMessage stated = reader.message(type.span("tensor_type"), onnx::tensor_type);
+    std::vector<Span> dims;
+    if (stated.has("shape")) dims = reader.message(stated.span("shape"), onnx::shape).spans("dim");
+    if (dims.size() > max_dimensions || !find_number_type(stated.integer("elem_type")))
+        throw GraphError(title + " has " + std::to_string(dims.size()) + " dimensions of the type " +
+                         std::to_string(stated.integer("elem_type")));
+    Sides shape;
+    for (const Span& dim : dims) {
+        shape.push_back(reader.message(dim, onnx::dim).integer("dim_value"));
+        if (shape.back() < 0 || shape.back() >= std::int64_t{1} << 31)
+            throw GraphError(title + " has a dimension below 0 or too large");
+    }
+    return {name, shape};
+}
+
+}  // namespace detail
+
+// ------------------------------------------------------------------------------------------------------------- exports
+//
+// Model files of other exporters, told in this house's own metadata. `export.py` of YOLOv5 and the `ultralytics` package
+// write networks that decode their boxes themselves, to pixels of the input; the shape of their one output tells how:
+//
+//     yolov5   (1, 3 · cells, 5 + nc): centre x, centre y, width, height, objectness, classes
+//     yolov8   (1, 4 + nc, cells): centre x, centre y, width, height, classes
+//
+// where cells = Σ H/s · W/s over the strides s, and scores are probabilities. Their metadata's values are what Python's
+// `str` makes of them: `names` "{0: 'person', 1: 'bicycle'}", `stride` "32", `task` "detect".
+
+namespace detail {
+
+constexpr std::size_t max_classes = 10000;
+
+// A model of another kind than can be run; the text, which follows the file's name, says what it is.
+class ExportError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// Reads the names of the classes: a Python literal, a dict by class id or a list, of strings alone.
+class NamesReader {
+public:
+    // Throws ExportError for anything else.
+    static std::vector<std::string> read(const std::string& text) { return NamesReader(text).names(); }
+
+private:
+    explicit NamesReader(const std::string& text) : text_(text) {}
+
+    [[noreturn]] void fail() const {
+        throw ExportError("has names in its metadata that break at '" + visible(text_.substr(at_), 40) + "'");
+    }
+
+    char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+    void space() {
+        while (peek() == ' ' || peek() == '\n' || peek() == '\t' || peek() == '\r') ++at_;
+    }
+
+    bool take(char wanted) {
+        space();
+        if (peek() != wanted || at_ >= text_.size()) return false;
+        ++at_;
+        return true;
+    }
+
+    std::vector<std::string> names() {
+        const bool dict = take('{');
+        if (!dict && !take('['))
+            throw ExportError("has names in its metadata that are no dict or list: '" + visible(text_, 60) + "'");
+        const char end = dict ? '}' : ']';
+        std::map<std::size_t, std::string> found;
+        while (!take(end)) {
+            std::size_t number = found.size();
+            if (dict) {
+                number = whole();
+                if (!take(':')) fail();
+            }
+            found[number] = string();
+            if (found.size() > max_classes)
+                throw ExportError("has more than " + std::to_string(max_classes) + " names in its metadata");
+            if (take(end)) break;
+            if (!take(',')) fail();
+        }
+        space();
+        if (at_ != text_.size()) fail();
+        std::vector<std::string> names;
+        for (const auto& [number, name] : found) {
+            if (number != names.size()) break;
+            names.push_back(name);
+        }
+        if (names.empty() || names.size() != found.size())
+            throw ExportError("has names in its metadata whose numbers are not 0, 1, 2, …");
+        return names;
+    }
+
+    std::size_t whole() {
+        space();
+        std::size_t value = 0, digits = 0;
+        for (; peek() >= '0' && peek() <= '9'; ++at_, ++digits)
+            value = 10 * value + static_cast<std::size_t>(peek() - '0');
+        if (digits == 0 || digits > 9) fail();
+        return value;
+    }
+
+    std::string string() {
+        space();
+        const char quote = peek();
+        if (quote != '\'' && quote != '"') fail();
+        ++at_;
+        std::string value;
+        while (peek() != quote) {
+            if (at_ >= text_.size()) fail();
+            const char letter = text_[at_++];
+            if (letter != '\\') {
+                value += letter;
+                continue;
+            }
+            if (at_ >= text_.size()) fail();
+            value += escape(text_[at_++]);
+        }
+        ++at_;
+        return value;
+    }
+
+    std::string escape(char letter) {
+        if (letter == 'n') return "\n";
+        if (letter == 'r') return "\r";
+        if (letter == 't') return "\t";
+        const std::size_t digits = letter == 'x' ? 2 : letter == 'u' ? 4 : letter == 'U' ? 8 : 0;
+        const std::string hexadecimal = text_.substr(at_, digits);
+        const bool is_code = digits && hexadecimal.size() == digits &&
+                             hexadecimal.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+        if (!is_code) return std::string(1, letter);
+        at_ += digits;
+        const std::uint64_t code = std::stoull(hexadecimal, nullptr, 16);
+        const bool is_character = code < 0x110000 && (code < 0xD800 || code >= 0xE000);
+        std::string character;
+        append_utf8(character, is_character ? static_cast<unsigned>(code) : 0xFFFD);
+        return character;
+    }
+
+    const std::string& text_;
+    std::size_t at_ = 0;
+};
+
+inline std::string json_names(const std::vector<std::string>& names) {
+    std::string json;
+    for (const std::string& name : names) {
+        json += json.empty() ? "[\"" : ", \"";
+        for (const char c : name) {
+            constexpr const char* digits = "0123456789abcdef";
+            if (c == '"' || c == '\\') json += '\\';
+            if (static_cast<unsigned char>(c) >= 0x20) {
+                json += c;
+            } else {
+                json += std::string("\\u00") + digits[c >> 4] + digits[c & 15];
+            }
+        }
+        json += '"';
+    }
+    return json + "]";
+}
+
+inline std::string what_it_is(const std::vector<Sides>& outputs) {
+    std::string shapes;
+    bool five = false;
+    for (const Sides& sides : outputs) {
+        std::string shape;
+        for (const std::int64_t side : sides) shape += (shape.empty() ? "" : ", ") + std::to_string(side);
+        shapes += (shapes.empty() ? "(" : " and (") + shape + ")";
+        five = five || sides.size() == 5;
+    }
+    std::string kind = "no detector that is known here";
+    if (five) kind = "a YOLOv5 whose head maps are of another order, as export.py up to v6.1 and --train give them";
+    if (outputs[0].size() == 3 && outputs.size() > 1 && outputs[1].size() == 4)
+        kind = "a segmentation network of another exporter";
+    if (outputs[0].size() == 2) kind = "a classifier of another exporter";
+    if (outputs[0].size() == 3 && outputs[0][2] == 6)
+        kind = "an end-to-end export, which only Python with OpenCV 5 runs; export it without NMS";
+    return "is " + kind + ": its outputs are " + shapes;
+}
+
+// Which task of `tasks()` has such an output, by its key, and how many classes there are. Throws ExportError.
+inline std::pair<std::string, std::int64_t> layout_of(const std::vector<Sides>& outputs, std::int64_t names,
+                                                      std::int64_t height, std::int64_t width) {
+    if (outputs.size() == 1 && outputs[0].size() == 3) {
+        const std::int64_t a = outputs[0][1], b = outputs[0][2];
+        if (outputs[0][0] != 1)
+            throw ExportError("takes " + std::to_string(outputs[0][0]) + " images at once; export it again for one");
+        std::set<std::int64_t> cells;  // of P4, P5 and P6 networks
+        std::int64_t sum = (height / 8) * (width / 8);
+        for (const std::int64_t stride : {16, 32, 64}) cells.insert(sum += (height / stride) * (width / stride));
+        if (b > 5 && ((a % 3 == 0 && cells.count(a / 3)) || (b - 5 == names && a > 1000)))
+            return {"decoded_rows", b - 5};
+        if (a > 4 && (cells.count(b) || a - 4 == names)) return {"decoded_columns", a - 4};
+        if (b > 6 && b - 5 == names) return {"decoded_rows", b - 5};
+    }
+    throw ExportError(what_it_is(outputs));
+}
+
+// Gives a file's metadata as this house writes it; as it is, unless another exporter wrote the file. `input` is the shape
+// of the input, `outputs` are those of the outputs then.
+// Throws ExportError for a model that is neither one of this house nor one of those above.
+inline std::map<std::string, std::string> own_metadata(const std::map<std::string, std::string>& metadata,
+                                                       const Sides& input, bool dynamic,
+                                                       const std::vector<Sides>& outputs) {
+    bool own = true;
+    for (const Sides& sides : outputs) own = own && sides.size() == 4;
+    for (const char* const key : {"strides", "anchors", "reg_max", "masks", "keypoints", "crop"})
+        own = own || metadata.count(key);
+    if (own) return metadata;
+    const auto text = [&](const char* key, const char* otherwise) {
+        const auto entry = metadata.find(key);
+        return entry == metadata.end() ? std::string(otherwise) : entry->second;
+    };
+    if (text("task", "detect") != "detect")
+        throw ExportError("is an export for the task '" + visible(text("task", ""), 40) +
+                          "', and of exports only detectors are run");
+    std::vector<std::string> names;
+    if (metadata.count("names")) names = NamesReader::read(metadata.at("names"));
+    const auto [layout, classes] = layout_of(outputs, static_cast<std::int64_t>(names.size()), input[2], input[3]);
+    if (names.empty())
+        for (std::int64_t number = 0; number < classes; ++number) names.push_back("class" + std::to_string(number));
+    const std::string stride = text("stride", "32");
+    if (stride.empty() || stride.size() > 4 || stride[0] == '0' ||
+        stride.find_first_not_of("0123456789") != std::string::npos)
+        throw ExportError("has a stride '" + visible(stride, 40) + "' in its metadata");
+    return {{"producer", text("producer", "")},
+            {"task", "\"detect\""},
+            {"names", json_names(names)},
+            {layout, "true"},
+            {"imgsz", "[" + std::to_string(input[2]) + ", " + std::to_string(input[3]) + "]"},
+            {"size_multiple", stride},
+            {"dynamic", dynamic ? "true" : "false"}};
+}
+
+}  // namespace detail
+
+// --------------------------------------------------------------------------------------------------------- model_graph
+//
+// The walk through a model file's graph, before OpenCV sees a byte of it. What it promises stands, numbered, in
+// runtime/model_graph.py, whose twin this is; both are held to tests/cases/hostile_models.json.
+// Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
+
+namespace detail {
+
+constexpr std::size_t max_nodes = 10000;  // the largest YOLOv5 has about 900
+constexpr std::size_t max_tensors = 10000;
+constexpr std::size_t max_outputs = 100;
+constexpr const char* swish_domain = "yolov5_dnn";
+
+struct Attribute {
+    enum class Kind { integer, real, text, tensor, reals, integers, texts };
+    Kind kind = Kind::integer;
+    std::vector<std::int64_t> integers;
+    std::vector<float> reals;
+    std::string text;
+    Tensor tensor;
+};
+
+// One operator: `title` says in messages which it is; inputs may be "", which stands for "left out".
+struct Node {
+    std::string title;
+    std::string op_type;
+    std::vector<std::string> inputs;
+    std::vector<std::string> outputs;
+    std::map<std::string, Attribute> attributes;
+};
+
+// What was read. input_dims: 0 where the file leaves a side free. domains: where those of Swish nodes stand.
+struct Graph {
+    std::string input;
+    Sides input_dims;
+    std::vector<std::string> outputs;
+    std::vector<Node> nodes;
+    std::map<std::string, Tensor> tensors;
+    std::vector<Span> domains;
+};
+
+namespace onnx {
+inline const std::vector<Kind> graph = {
+    {1, "node", Value::span, true},   {2, "name", Value::name},          {5, "initializer", Value::span, true},
+    {11, "input", Value::span, true}, {12, "output", Value::span, true}, {15, "sparse_initializer", Value::span, true},
+};
+inline const std::vector<Kind> node = {
+    {1, "input", Value::name, true}, {2, "output", Value::name, true},    {3, "name", Value::name},
+    {4, "op_type", Value::name},     {5, "attribute", Value::span, true}, {7, "domain", Value::span},
+};
+inline const std::vector<Kind> attribute = {
+    {1, "name", Value::name},
+    {2, "f", Value::real},
+    {3, "i", Value::integer},
+    {4, "s", Value::name},
+    {5, "t", Value::span},
+    {6, "g", Value::span},
+    {7, "floats", Value::real, true},
+    {8, "ints", Value::integer, true},
+    {9, "strings", Value::name, true},
+    {10, "tensors", Value::span, true},
+    {11, "graphs", Value::span, true},
+    {14, "tp", Value::span},
+    {15, "type_protos", Value::span, true},
+    {20, "type", Value::integer},
+    {21, "ref_attr_name", Value::name},
+    {22, "sparse_tensor", Value::span},
+    {23, "sparse_tensors", Value::span, true},
+};
+inline const std::vector<Kind> function = {
+    {1, "name", Value::name},       {4, "input", Value::name, true}, {5, "output", Value::name, true},
+    {7, "node", Value::span, true}, {10, "domain", Value::name},
+};
+}  // namespace onnx
+
+inline std::pair<std::string, Attribute> read_attribute(ProtoReader& reader, const Span& span,
+                                                        const std::string& title) {
+    const ProtoMessage parts = reader.message(span, onnx::attribute);
+    const std::string name = visible(parts.name("name"), 80), which = "the attribute " + name + " of " + title;
+    static const std::map<std::int64_t, std::pair<Attribute::Kind, std::string>> kinds = {
+        {1, {Attribute::Kind::real, "f"}},       {2, {Attribute::Kind::integer, "i"}},
+        {3, {Attribute::Kind::text, "s"}},       {4, {Attribute::Kind::tensor, "t"}},
+        {6, {Attribute::Kind::reals, "floats"}}, {7, {Attribute::Kind::integers, "ints"}},
+        {8, {Attribute::Kind::texts, "strings"}}};
+    const auto kind = kinds.find(parts.integer("type"));
+    bool usable = kind != kinds.end();
+    for (const auto& field : onnx::attribute)
+        if (usable && parts.has(field.label) && std::string(field.label) != "name" &&
+            std::string(field.label) != "type" && field.label != kind->second.second)
+            usable = false;
+    if (usable && (kind->second.first == Attribute::Kind::text || kind->second.first == Attribute::Kind::tensor))
+        usable = parts.has(kind->second.second);
+    if (!usable) throw GraphError(which + " is of a kind that no network needs");
+    Attribute attribute;
+    attribute.kind = kind->second.first;
+    if (parts.has("t")) attribute.tensor = read_tensor(reader, parts.span("t")).second;
+    attribute.text = parts.name("s");
+    attribute.integers =
+        attribute.kind == Attribute::Kind::integer ? Sides{parts.integer("i")} : parts.integers("ints");
+    attribute.reals = parts.reals(attribute.kind == Attribute::Kind::real ? "f" : "floats");
+    if (attribute.kind == Attribute::Kind::real && attribute.reals.empty()) attribute.reals.push_back(0);
+    for (const float value : attribute.reals)
+        if (!std::isfinite(value)) throw GraphError(which + " is not finite");
+    if (std::max({attribute.integers.size(), attribute.reals.size(), parts.spans("strings").size()}) > max_values)
+        throw GraphError(which + " has more than " + std::to_string(max_values) + " values");
+    return {name, attribute};
+}
+
+inline Node read_node(ProtoReader& reader, const Span& span, Graph& graph) {
+    const ProtoMessage parts = reader.message(span, onnx::node);
+    Node node;
+    node.op_type = parts.name("op_type");
+    node.title = "the node " + show(parts.name("name")) + " (" + visible(node.op_type, 40) + ")";
+    std::string domain;
+    if (parts.has("domain")) {
+        Span start = parts.span("domain");
+        start.end = std::min(start.end, start.start + max_name);
+        domain = reader.text(start, max_name);
+    }
+    if (domain == swish_domain && node.op_type == "Swish") {
+        graph.domains.push_back(parts.span("domain"));
+    } else if (!domain.empty() && domain != "ai.onnx") {
+        throw GraphError(node.title + " is an operator of the unknown domain " + show(domain));
+    }
+    node.inputs = parts.names("input");
+    node.outputs = parts.names("output");
+    const bool writes = std::any_of(node.outputs.begin(), node.outputs.end(), [](const auto& o) { return !o.empty(); });
+    if (!writes || node.inputs.size() > max_values || node.outputs.size() > max_values)
+        throw GraphError(node.title + " has " + std::to_string(node.inputs.size()) + " inputs and " +
+                         std::to_string(node.outputs.size()) + " outputs");
+    for (const Span& place : parts.spans("attribute")) {
+        const auto attribute = read_attribute(reader, place, node.title);
+        if (!node.attributes.insert(attribute).second)
+            throw GraphError(node.title + " has the attribute " + attribute.first + " twice");
+    }
+    return node;
+}
+
+// Reads the GraphProto in a span and checks all that holds for any input size. Throws GraphError or Invalid.
+inline Graph read_graph(ProtoReader& reader, const Span& span) {
+    const ProtoMessage parts = reader.message(span, onnx::graph);
+    if (parts.has("sparse_initializer")) throw GraphError("it has sparse tensors");
+    const std::pair<const char*, std::size_t> caps[] = {
+        {"node", max_nodes}, {"initializer", max_tensors}, {"input", max_tensors}, {"output", max_outputs}};
+    for (const auto& cap : caps)
+        if (parts.spans(cap.first).size() > cap.second)
+            throw GraphError("it has more than " + std::to_string(cap.second) + " " + cap.first + "s");
+    Graph graph;
+    for (const Span& place : parts.spans("initializer")) {
+        const auto tensor = read_tensor(reader, place);
+        if (tensor.first.empty()) throw GraphError("a tensor has no name");
+        if (!graph.tensors.insert(tensor).second) throw GraphError("it has two tensors called " + show(tensor.first));
+    }
+    std::map<std::string, Sides> free;
+    for (const Span& place : parts.spans("input")) {
+        const auto input = stated_shape(reader, place);
+        if (!graph.tensors.count(input.first)) free[input.first] = input.second;
+    }
+    if (free.size() != 1 || free.begin()->second.size() != 4)
+        throw GraphError("it has not one input of the shape (N, C, H, W)");
+    graph.input = free.begin()->first;
+    graph.input_dims = free.begin()->second;
+
+    std::set<std::string> written{graph.input};
+    for (const auto& tensor : graph.tensors) written.insert(tensor.first);
+    for (const Span& place : parts.spans("node")) {
+        const Node node = read_node(reader, place, graph);
+        for (const std::string& name : node.inputs)
+            if (!name.empty() && !written.count(name))
+                throw GraphError(node.title + " reads " + show(name) + ", which nothing before it writes");
+        for (const std::string& name : node.outputs)
+            if (!name.empty() && !written.insert(name).second)
+                throw GraphError(node.title + " writes " + show(name) + ", which is there already");
+        graph.nodes.push_back(node);
+    }
+    for (const Span& place : parts.spans("output")) {
+        graph.outputs.push_back(stated_shape(reader, place).first);
+        if (!written.count(graph.outputs.back()))
+            throw GraphError("its output " + show(graph.outputs.back()) + " is written by nothing");
+    }
+    if (graph.outputs.empty()) throw GraphError("it has no outputs");
+    return graph;
+}
+
+// Checks that a FunctionProto is `yolov5_dnn.Swish`: x·sigmoid(x). Throws GraphError or Invalid.
+inline void check_function(ProtoReader& reader, const Span& span) {
+    const ProtoMessage parts = reader.message(span, onnx::function);
+    const std::vector<Span> nodes = parts.spans("node");
+    const std::vector<std::string> inputs = parts.names("input"), outputs = parts.names("output");
+    bool swish = parts.name("name") == "Swish" && parts.name("domain") == swish_domain && inputs.size() == 1 &&
+                 outputs.size() == 1 && nodes.size() == 2;
+    if (swish) {
+        const ProtoMessage gate = reader.message(nodes[0], onnx::node), mul = reader.message(nodes[1], onnx::node);
+        std::vector<std::string> factors = mul.names("input"), wanted = gate.names("output");
+        wanted.push_back(inputs[0]);
+        std::sort(factors.begin(), factors.end());
+        std::sort(wanted.begin(), wanted.end());
+        swish = gate.name("op_type") == "Sigmoid" && gate.names("input") == inputs && mul.name("op_type") == "Mul" &&
+                mul.names("output") == outputs && factors == wanted && !gate.has("attribute") && !mul.has("attribute");
+    }
+    if (!swish)
+        throw GraphError("it defines a function " + show(parts.name("name")) + ", and Swish is the only one known");
+}
+
+}  // namespace detail
+
+// ------------------------------------------------------------------------------------------------------------ operands
+//
+// What the rule of an operator sees of a node, and what the rules have in common.
+
+namespace detail {
+
+constexpr std::int64_t max_dim = (std::int64_t{1} << 31) - 1;  // of one side of a value
+
+// The inputs are not what the operator can take.
+class Misfit : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+inline void need(bool condition, const std::string& reason) {
+    if (!condition) throw Misfit(reason);
+}
+
+// What one rule sees of a node: the shapes of its inputs, its attributes, its constants.
+class Operands {
+public:
+    Operands(const Node& its_node, const std::map<std::string, Sides>& shapes, std::map<std::string, Tensor>& constants)
+        : node(its_node), shapes_(shapes), constants_(constants) {}
+
+    const Node& node;
+    std::int64_t work = 0;  // multiplications, told by the rule
+
+    bool has(std::size_t index) const { return index < node.inputs.size() && !node.inputs[index].empty(); }
+
+    // Of an input that has to be there.
+    const Sides& shape(std::size_t index) const {
+        need(index < node.inputs.size(), "an input or output is missing");
+        need(has(index), "input " + std::to_string(index) + " is left out");
+        return shapes_.at(node.inputs[index]);
+    }
+
+    // The attribute of this name and kind, or nullptr if there is none.
+    const Attribute* attribute(const std::string& name, Attribute::Kind kind, const std::string& what) const {
+        const auto entry = node.attributes.find(name);
+        if (entry == node.attributes.end()) return nullptr;
+        need(entry->second.kind == kind, name + " is not a " + what);
+        return &entry->second;
+    }
+
+    Sides integers(const std::string& name, const Sides& otherwise) const {
+        const Attribute* const found = attribute(name, Attribute::Kind::integers, "list");
+        return found ? found->integers : otherwise;
+    }
+
+    std::int64_t integer(const std::string& name, std::int64_t otherwise) const {
+        const Attribute* const found = attribute(name, Attribute::Kind::integer, "whole number");
+        return found ? found->integers.at(0) : otherwise;
+    }
+
+    std::string text(const std::string& name, const std::string& otherwise) const {
+        const Attribute* const found = attribute(name, Attribute::Kind::text, "text");
+        return found ? found->text : otherwise;
+    }
+
+    // The numbers of an input that has to stand in the file.
+    const std::vector<double>& constant(std::size_t index) const {
+        need(index < node.inputs.size(), "an input or output is missing");
+        const auto entry = constants_.find(node.inputs[index]);
+        need(entry != constants_.end() &&
+                 static_cast<std::int64_t>(entry->second.values.size()) == count_of(entry->second.dims),
+             "input " + std::to_string(index) + " is not a constant of few numbers");
+        return entry->second.values;
+    }
+
+    // The same, of whole numbers; those beyond 2^62 count as that.
+    Sides whole_constant(std::size_t index) const {
+        constexpr double most = 4611686018427387904.0;
+        Sides values;
+        for (const double value : constant(index)) {
+            need(value == std::floor(value), "input " + std::to_string(index) + " is not of whole numbers");
+            values.push_back(static_cast<std::int64_t>(std::clamp(value, -most, most)));
+        }
+        return values;
+    }
+
+    // What opsets up to 12 have as an attribute, and later ones as an input; nothing if it is left out.
+    std::optional<Sides> listed(const std::string& name, std::size_t index) const {
+        if (node.attributes.count(name)) return integers(name, {});
+        if (has(index)) return whole_constant(index);
+        return std::nullopt;
+    }
+
+    // Notes that the output is a constant.
+    void remember(const Tensor& tensor) { constants_[node.outputs.at(0)] = tensor; }
+
+private:
+    const std::map<std::string, Sides>& shapes_;
+    std::map<std::string, Tensor>& constants_;
+};
+
+// The shapes of an operator's outputs, and what makes them of its operands. Throws Misfit.
+using Made = std::vector<Sides>;
+using Rule = Made (*)(Operands&);
+
+inline std::size_t axis_of(std::int64_t axis, std::size_t rank) {
+    const auto n = static_cast<std::int64_t>(rank);
+    need(-n <= axis && axis < n, "there is no axis " + std::to_string(axis));
+    return static_cast<std::size_t>((axis + n) % n);
+}
+
+inline std::string text_of(const Sides& values) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min<std::size_t>(values.size(), 8); ++i)
+        text += (i ? ", " : "") + std::to_string(values[i]);
+    return "[" + text + "]";
+}
+
+inline bool all_within(const Sides& values, std::int64_t least, std::int64_t most) {
+    return std::all_of(values.begin(), values.end(), [&](std::int64_t v) { return least <= v && v <= most; });
+}
+
+inline Sides part_of(const Sides& sides, std::size_t first, std::size_t last) {
+    return Sides(sides.begin() + static_cast<std::ptrdiff_t>(first), sides.begin() + static_cast<std::ptrdiff_t>(last));
+}
+
+// The places of axes, each once.
+inline std::set<std::size_t> places(const Sides& axes, std::size_t rank) {
+    std::set<std::size_t> found;
+    for (const std::int64_t axis : axes) found.insert(axis_of(axis, rank));
+    return found;
+}
+
+// The shape that two values spread to.
+inline Sides wider(Sides a, Sides b) {
+    const std::size_t rank = std::max(a.size(), b.size());
+    a.insert(a.begin(), rank - a.size(), 1);
+    b.insert(b.begin(), rank - b.size(), 1);
+    for (std::size_t i = 0; i < rank; ++i) {
+        need(a[i] == b[i] || a[i] == 1 || b[i] == 1, "their sides differ");
+        if (a[i] == 1) a[i] = b[i];
+    }
+    return a;
+}
+
+inline Sides joined(Sides first, const Sides& rest) {
+    first.insert(first.end(), rest.begin(), rest.end());
+    return first;
+}
+
+}  // namespace detail
+
+// ---------------------------------------------------------------------------------------------------------- arithmetic
+//
+// Operators that compute: number by number, along axes, with matrices.
+
+namespace detail {
+
+// Every number by itself.
+inline Made same(Operands& o) { return {o.shape(0)}; }
+
+inline Made broadcast(Operands& o) {
+    Sides shape = o.shape(0);
+    for (std::size_t i = 1; i < o.node.inputs.size(); ++i) shape = wider(shape, o.shape(i));
+    return {shape};
+}
+
+inline Made matmul(Operands& o) {
+    const Sides &a = o.shape(0), &b = o.shape(1);
+    need(a.size() >= 2 && b.size() >= 2 && a.back() == b[b.size() - 2], "rows and columns differ in length");
+    const Sides outer = wider(part_of(a, 0, a.size() - 2), part_of(b, 0, b.size() - 2));
+    const Sides made = joined(outer, {a[a.size() - 2], b.back()});
+    o.work = product(count_of(made), a.back());
+    return {made};
+}
+
+inline Made gemm(Operands& o) {
+    Sides a = o.shape(0), b = o.shape(1);
+    need(a.size() == 2 && b.size() == 2, "it needs two matrices");
+    if (o.integer("transA", 0)) std::swap(a[0], a[1]);
+    if (o.integer("transB", 0)) std::swap(b[0], b[1]);
+    need(a[1] == b[0], "rows and columns differ in length");
+    const Sides made{a[0], b[1]};
+    need(!o.has(2) || wider(o.shape(2), made) == made, "its bias has another length");
+    o.work = product(count_of(made), a[1]);
+    return {made};
+}
+
+inline Made reduce(Operands& o) {
+    const Sides& x = o.shape(0);
+    const Sides axes = o.listed("axes", 1).value_or(Sides());
+    const std::set<std::size_t> gone = places(axes, x.size());
+    const bool keep = o.integer("keepdims", 1) != 0;
+    Sides made;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const bool reduced = axes.empty() || gone.count(i);
+        if (!reduced) made.push_back(x[i]);
+        if (reduced && keep) made.push_back(1);
+    }
+    return {made};
+}
+
+inline Made along_axis(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::size_t axis = axis_of(o.integer("axis", -1), x.size());
+    for (std::size_t i = 1; i < o.node.inputs.size(); ++i)
+        need(o.shape(i) == part_of(x, axis, x.size()), "its numbers are not one a place");
+    return {x};
+}
+
+// Normalisation with one number a channel.
+inline Made by_channel(Operands& o) {
+    const Sides& x = o.shape(0);
+    need(x.size() >= 2, "its numbers are not one a channel");
+    for (std::size_t i = 1; i < o.node.inputs.size(); ++i)
+        need(o.shape(i) == Sides{x[1]}, "its numbers are not one a channel");
+    return {x};
+}
+
+// To whole numbers and back, with one scale or one a channel.
+inline Made quantize(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::size_t axis = x.size() > 1 ? axis_of(o.integer("axis", 1), x.size()) : 0;
+    const Sides channel = axis < x.size() ? Sides{x[axis]} : Sides();
+    for (std::size_t i = 1; i < std::max<std::size_t>(2, o.node.inputs.size()); ++i) {
+        const Sides& shape = o.shape(i);
+        need(shape.empty() || shape == Sides{1} || shape == channel,
+             "its scale is neither one number nor one a channel");
+    }
+    return {x};
+}
+
+inline Made cast(Operands& o) {
+    const std::int64_t to = o.integer("to", 0);
+    need(to == 1 || to == 10 || to == 11, "it casts to a type without fractions");
+    return {o.shape(0)};
+}
+
+inline std::map<std::string, Rule> make_arithmetic_rules() {
+    std::map<std::string, Rule> rules = {{"Cast", cast}, {"Gemm", gemm}, {"MatMul", matmul}};
+    const auto add = [&](Rule rule, const std::vector<std::string>& operators) {
+        for (const std::string& each : operators) rules[each] = rule;
+    };
+    add(same, {"Abs", "Ceil", "Celu", "Clip", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish"});
+    add(same, {"LeakyRelu", "Log", "Mish", "Neg", "Not", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign"});
+    add(same, {"Sin", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu"});
+    add(broadcast, {"Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Mean", "Min", "Mul", "Or", "PRelu"});
+    add(broadcast, {"Pow", "Sub", "Sum", "Where"});
+    add(along_axis, {"LayerNormalization", "LogSoftmax", "Softmax"});
+    add(by_channel, {"BatchNormalization", "InstanceNormalization"});
+    add(quantize, {"DequantizeLinear", "QuantizeLinear"});
+    add(reduce, {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"});
+    return rules;
+}
+
+inline const std::map<std::string, Rule> arithmetic_rules = make_arithmetic_rules();
+
+}  // namespace detail
+
+// ----------------------------------------------------------------------------------------------------------- arranging
+//
+// Operators that arrange a value anew: join, cut, scale, repeat, turn its sides. They multiply nothing.
+
+namespace detail {
+
+inline Made concat(Operands& o) {
+    Sides made = o.shape(0);
+    const std::size_t axis = axis_of(o.integer("axis", 1), made.size());
+    for (std::size_t i = 1; i < o.node.inputs.size(); ++i) {
+        Sides shape = o.shape(i);
+        const std::int64_t more = axis < shape.size() ? shape[axis] : 0;
+        if (axis < shape.size()) shape[axis] = made[axis];
+        need(shape == made, "their sides differ");
+        made[axis] += more;
+    }
+    return {made};
+}
+
+inline Made split(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::size_t axis = axis_of(o.integer("axis", 0), x.size());
+    const auto count = static_cast<std::int64_t>(o.node.outputs.size());
+    std::optional<Sides> parts = o.listed("split", 1);
+    if (!parts) {
+        const std::int64_t size = (x[axis] + count - 1) / count;
+        parts = Sides();
+        for (std::int64_t i = 0; i < count; ++i) parts->push_back(std::min(size, x[axis] - size * i));
+    }
+    need(static_cast<std::int64_t>(parts->size()) == count && all_within(*parts, 0, x[axis]),
+         "its parts are not the whole");
+    Made made(parts->size(), x);
+    std::int64_t total = 0;
+    for (std::size_t i = 0; i < made.size(); ++i) total += made[i][axis] = (*parts)[i];
+    need(total == x[axis], "its parts are not the whole");
+    return made;
+}
+
+// How many places a slice takes of a side, by Python's rules.
+inline std::int64_t sliced(std::int64_t side, std::int64_t start, std::int64_t end, std::int64_t step) {
+    const auto clamped = [&](std::int64_t at) {
+        if (at < 0) at += side;
+        return step > 0 ? std::clamp<std::int64_t>(at, 0, side) : std::clamp<std::int64_t>(at, -1, side - 1);
+    };
+    const std::int64_t first = clamped(start), last = clamped(end);
+    const std::int64_t distance = step > 0 ? last - first : first - last, pace = step > 0 ? step : -step;
+    return distance <= 0 ? 0 : (distance - 1) / pace + 1;
+}
+
+inline Made slice(Operands& o) {
+    Sides made = o.shape(0);
+    const Sides starts = o.listed("starts", 1).value_or(Sides()), ends = o.listed("ends", 2).value_or(Sides());
+    Sides axes = o.listed("axes", 3).value_or(Sides()), steps = o.listed("steps", 4).value_or(Sides());
+    if (axes.empty())
+        for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
+    if (steps.empty()) steps.assign(starts.size(), 1);
+    need(starts.size() == ends.size() && axes.size() == starts.size() && steps.size() == starts.size() &&
+             !std::count(steps.begin(), steps.end(), 0),
+         "its lists differ in length");
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+        const std::size_t axis = axis_of(axes[i], made.size());
+        made[axis] = sliced(o.shape(0)[axis], starts[i], ends[i], steps[i]);
+        need(made[axis] > 0, "it leaves nothing");
+    }
+    return {made};
+}
+
+inline std::int64_t scaled(std::int64_t side, double scale) {
+    need(scale > 0 && scale <= max_side, "its scale is " + std::to_string(scale));
+    return static_cast<std::int64_t>(std::floor(static_cast<double>(side) * scale));
+}
+
+inline Made resize(Operands& o) {
+    const Sides& x = o.shape(0);
+    const bool upsample = o.node.op_type == "Upsample" || o.node.inputs.size() == 2;
+    Sides sides;
+    if (o.has(3) && o.shape(3) != Sides{0}) {
+        sides = o.whole_constant(3);
+    } else {
+        std::vector<double> scales;
+        if (const Attribute* const listed = o.attribute("scales", Attribute::Kind::reals, "list of numbers"))
+            scales.assign(listed->reals.begin(), listed->reals.end());
+        else
+            scales = o.constant(upsample ? 1 : 2);
+        need(scales.size() == x.size(), "its scales are not one a side");
+        for (std::size_t i = 0; i < x.size(); ++i) sides.push_back(scaled(x[i], scales[i]));
+    }
+    need(sides.size() == x.size() && all_within(sides, 1, max_dim), "its size is not one number a side");
+    need(x.size() < 3 || (sides[0] == x[0] && sides[1] == x[1]), "it scales more than height and width");
+    return {sides};
+}
+
+inline Made reshape(Operands& o) {
+    const Sides& x = o.shape(0);
+    Sides made = o.listed("shape", 1).value_or(Sides());
+    need(made.size() <= max_dimensions && all_within(made, -1, max_dim), "its shape is unusable");
+    need(!std::count(made.begin(), made.end(), 0) || o.integer("allowzero", 0) == 0, "its shape has a 0");
+    std::int64_t known = 1, open = 0;
+    for (std::size_t i = 0; i < made.size(); ++i) {
+        if (made[i] == 0 && i < x.size()) made[i] = x[i];
+        if (made[i] == -1)
+            ++open;
+        else
+            known = product(known, made[i]);
+    }
+    if (open) {
+        need(open == 1 && known > 0 && count_of(x) % known == 0, "its shape leaves a side open");
+        *std::find(made.begin(), made.end(), -1) = count_of(x) / known;
+    }
+    need(count_of(made) == count_of(x), "its shape holds another number of values");
+    return {made};
+}
+
+inline Made flatten(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::int64_t axis = o.integer("axis", 1), rank = static_cast<std::int64_t>(x.size());
+    need(-rank <= axis && axis <= rank, "there is no axis " + std::to_string(axis));
+    const auto middle = static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
+    return {{count_of(part_of(x, 0, middle)), count_of(part_of(x, middle, x.size()))}};
+}
+
+inline Made transpose(Operands& o) {
+    const Sides& x = o.shape(0);
+    Sides straight;
+    for (std::size_t i = 0; i < x.size(); ++i) straight.push_back(static_cast<std::int64_t>(i));
+    const Sides order = o.integers("perm", Sides(straight.rbegin(), straight.rend()));
+    need(order.size() == x.size() && std::is_permutation(order.begin(), order.end(), straight.begin()),
+         "its perm is not an order of the sides");
+    Sides made;
+    for (const std::int64_t i : order) made.push_back(x[static_cast<std::size_t>(i)]);
+    return {made};
+}
+
+inline Made squeeze(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::optional<Sides> axes = o.listed("axes", 1);
+    const std::set<std::size_t> gone = places(axes.value_or(Sides()), x.size());
+    Sides made;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const bool leaves = axes ? gone.count(i) > 0 : x[i] == 1;
+        need(!leaves || x[i] == 1, "a side it leaves out is not 1");
+        if (!leaves) made.push_back(x[i]);
+    }
+    return {made};
+}
+
+inline Made unsqueeze(Operands& o) {
+    const Sides& x = o.shape(0);
+    const Sides axes = o.listed("axes", 1).value_or(Sides());
+    const std::size_t rank = x.size() + axes.size();
+    const std::set<std::size_t> fresh = places(axes, rank);
+    need(fresh.size() == axes.size() && rank <= max_dimensions, "its axes are unusable");
+    Sides made;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < rank; ++i) made.push_back(fresh.count(i) ? 1 : x[next++]);
+    return {made};
+}
+
+inline Made constant(Operands& o) {
+    need(o.node.attributes.size() == 1, "it holds no tensor");
+    const std::string& name = o.node.attributes.begin()->first;
+    const Attribute& value = o.node.attributes.begin()->second;
+    Tensor tensor;
+    if (name == "value" && value.kind == Attribute::Kind::tensor) {
+        tensor = value.tensor;
+    } else {
+        const bool many = value.kind == Attribute::Kind::integers || value.kind == Attribute::Kind::reals;
+        need((name == "value_int" || name == "value_float" || name == "value_ints" || name == "value_floats") &&
+                 (many || value.kind == Attribute::Kind::integer || value.kind == Attribute::Kind::real),
+             "it holds no tensor");
+        for (const std::int64_t v : value.integers) tensor.values.push_back(static_cast<double>(v));
+        for (const float v : value.reals) tensor.values.push_back(v);
+        if (many) tensor.dims = {static_cast<std::int64_t>(tensor.values.size())};
+    }
+    o.remember(tensor);
+    return {tensor.dims};
+}
+
+inline Made identity(Operands& o) { return Made(o.node.outputs.size(), o.shape(0)); }  // Dropout's mask, too
+
+inline Made pad(Operands& o) {
+    const Sides& x = o.shape(0);
+    const Sides pads = o.listed("pads", 1).value_or(Sides());
+    need(pads.size() == 2 * x.size() && all_within(pads, -max_side, max_side), "its pads are not two a side");
+    const bool repeats = o.text("mode", "constant") != "constant";
+    Sides made;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        made.push_back(x[i] + pads[i] + pads[i + x.size()]);
+        need(made.back() > 0, "its pads leave nothing");
+    }
+    for (std::size_t i = 0; i < pads.size(); ++i)
+        need(!repeats || pads[i] < x[i % x.size()], "its pads are wider than what they repeat");
+    return {made};
+}
+
+inline Made expand(Operands& o) {
+    const Sides sides = o.whole_constant(1);
+    need(sides.size() <= max_dimensions && all_within(sides, 1, max_dim), "its shape is unusable");
+    return {wider(o.shape(0), sides)};
+}
+
+inline Made tile(Operands& o) {
+    Sides made = o.shape(0);
+    const Sides repeats = o.whole_constant(1);
+    need(repeats.size() == made.size() && all_within(repeats, 1, max_dim), "its repeats are not one a side");
+    for (std::size_t i = 0; i < made.size(); ++i) made[i] = product(made[i], repeats[i]);
+    return {made};
+}
+
+inline Made space_to_depth(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::int64_t block = o.integer("blocksize", 0);
+    need(x.size() == 4 && block >= 1 && block <= max_side && x[2] % block == 0 && x[3] % block == 0,
+         "its blocks do not fit");
+    return {{x[0], product(x[1], block * block), x[2] / block, x[3] / block}};
+}
+
+inline Made depth_to_space(Operands& o) {
+    const Sides& x = o.shape(0);
+    const std::int64_t block = o.integer("blocksize", 0);
+    need(x.size() == 4 && block >= 1 && block <= max_side && x[1] % (block * block) == 0, "its blocks do not fit");
+    return {{x[0], x[1] / (block * block), x[2] * block, x[3] * block}};
+}
+
+inline const std::map<std::string, Rule> arranging_rules = {
+    {"Concat", concat},
+    {"Constant", constant},
+    {"DepthToSpace", depth_to_space},
+    {"Dropout", identity},
+    {"Expand", expand},
+    {"Flatten", flatten},
+    {"Identity", identity},
+    {"Pad", pad},
+    {"Reshape", reshape},
+    {"Resize", resize},
+    {"Slice", slice},
+    {"SpaceToDepth", space_to_depth},
+    {"Split", split},
+    {"Squeeze", squeeze},
+    {"Tile", tile},
+    {"Transpose", transpose},
+    {"Unsqueeze", unsqueeze},
+    {"Upsample", resize},
+};
+
+}  // namespace detail
+
+// ------------------------------------------------------------------------------------------------------------- sliding
+//
+// Operators that slide a window along the sides of a value: convolutions and pooling.
+
+namespace detail {
+
+// Kernel, strides, dilations and pads of a convolution or pooling, each checked.
+class SlidingWindow {
+public:
+    SlidingWindow(const Operands& o, const Sides& its_kernel, std::size_t rank) {
+        need(rank >= 1 && rank <= 3, "it has not one to three sides to slide along");
+        kernel = o.integers("kernel_shape", its_kernel);
+        strides = o.integers("strides", Sides(rank, 1));
+        const Sides dilations = o.integers("dilations", Sides(rank, 1));
+        pads = o.integers("pads", Sides(2 * rank, 0));
+        const auto check = [&](const char* name, const Sides& values) {
+            need(values.size() == rank && all_within(values, 1, max_side), name + (" is " + text_of(values)));
+        };
+        check("kernel_shape", kernel);
+        check("strides", strides);
+        check("dilations", dilations);
+        need(pads.size() == 2 * rank && all_within(pads, 0, max_side), "pads is " + text_of(pads));
+        for (std::size_t i = 0; i < rank; ++i) reach.push_back((kernel[i] - 1) * dilations[i] + 1);
+        area = count_of(kernel);
+        auto_pad = o.text("auto_pad", "NOTSET");
+        need(auto_pad == "NOTSET" || auto_pad == "VALID" || auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER",
+             "its auto_pad is unknown");
+        ceil_mode = o.integer("ceil_mode", 0) != 0;
+    }
+
+    // The sides of what it makes of a value's sides from the third on.
+    Sides slid(const Sides& x) const {
+        Sides made;
+        const std::size_t rank = kernel.size();
+        for (std::size_t i = 0; i < rank; ++i) {
+            const std::int64_t side = x[i + 2], stride = strides[i];
+            if (auto_pad.substr(0, 4) == "SAME") {
+                made.push_back((side + stride - 1) / stride);
+                continue;
+            }
+            const std::int64_t padded = side + (auto_pad == "VALID" ? 0 : pads[i] + pads[i + rank]);
+            const std::int64_t room = padded - reach[i];
+            need(room >= 0, "its window of " + std::to_string(reach[i]) + " is larger than the " +
+                                std::to_string(padded) + " it slides along");
+            made.push_back((room + (ceil_mode ? stride - 1 : 0)) / stride + 1);
+        }
+        return made;
+    }
+
+    Sides kernel, strides, pads, reach;
+    std::int64_t area = 0;
+    std::string auto_pad;
+    bool ceil_mode = false;
+};
+
+inline Made conv(Operands& o) {
+    const Sides &x = o.shape(0), &weight = o.shape(1);
+    need(x.size() >= 3 && weight.size() == x.size() && count_of(weight), "its weight has another number of sides");
+    const std::int64_t group = o.integer("group", 1);
+    need(group >= 1 && x[1] == product(weight[1], group) && weight[0] % group == 0,
+         std::to_string(group) + " groups do not fit the channels");
+    need(!o.has(2) || o.shape(2) == Sides{weight[0]}, "its bias has another length");
+    const SlidingWindow window(o, part_of(weight, 2, weight.size()), x.size() - 2);
+    need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
+    const Sides made = joined({x[0], weight[0]}, window.slid(x));
+    o.work = product(product(count_of(made), weight[1]), window.area);
+    return {made};
+}
+
+inline Made conv_transpose(Operands& o) {
+    const Sides &x = o.shape(0), &weight = o.shape(1);
+    need(x.size() >= 3 && weight.size() == x.size() && count_of(weight), "its weight has another number of sides");
+    const std::int64_t group = o.integer("group", 1);
+    need(group >= 1 && x[1] == weight[0] && weight[0] % group == 0,
+         std::to_string(group) + " groups do not fit the channels");
+    need(!o.has(2) || o.shape(2) == Sides{product(weight[1], group)}, "its bias has another length");
+    const std::size_t rank = x.size() - 2;
+    const SlidingWindow window(o, part_of(weight, 2, weight.size()), rank);
+    need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
+    need(window.auto_pad == "NOTSET", "its size is not stated by pads");
+    const Sides extra = o.integers("output_padding", Sides(rank, 0));
+    const std::int64_t least_stride = *std::min_element(window.strides.begin(), window.strides.end());
+    need(extra.size() == rank && all_within(extra, 0, least_stride - 1), "output_padding is " + text_of(extra));
+    Sides made{x[0], product(weight[1], group)};
+    for (std::size_t i = 0; i < rank; ++i) {
+        made.push_back((x[2 + i] - 1) * window.strides[i] + window.reach[i] + extra[i] - window.pads[i] -
+                       window.pads[i + rank]);
+        need(made.back() > 0, "its pads leave nothing");
+    }
+    o.work = product(product(count_of(x), weight[1]), window.area);
+    return {made};
+}
+
+inline Made pool(Operands& o) {
+    const Sides& x = o.shape(0);
+    need(x.size() >= 3, "it has not one to three sides to slide along");
+    const SlidingWindow window(o, {}, x.size() - 2);
+    for (std::size_t i = 0; i < window.pads.size(); ++i)
+        need(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
+    const Sides made = joined({x[0], x[1]}, window.slid(x));
+    o.work = product(count_of(made), window.area);
+    return {made};
+}
+
+inline Made global_pool(Operands& o) {
+    const Sides& x = o.shape(0);
+    need(x.size() >= 3, "it has no sides to pool");
+    return {joined({x[0], x[1]}, Sides(x.size() - 2, 1))};
+}
+
+inline const std::map<std::string, Rule> sliding_rules = {
+    {"AveragePool", pool},
+    {"Conv", conv},
+    {"ConvTranspose", conv_transpose},
+    {"GlobalAveragePool", global_pool},
+    {"GlobalMaxPool", global_pool},
+    {"MaxPool", pool},
+};
+
+}  // namespace detail
+
+// -------------------------------------------------------------------------------------------------------- model_shapes
+//
+// How much a network computes and holds at an input size: the shapes of all its values, from its graph alone. One rule
+// for each operator (in operators/), from the shapes of its inputs to those of its outputs. A graph with any other
+// operator or attribute is refused: OpenCV would take it for any layer or option of its own, from whatever framework.
+// Operators: https://github.com/onnx/onnx/blob/v1.16.0/docs/Operators.md
+
+namespace detail {
+
+constexpr std::int64_t max_alive = std::int64_t{1} << 30;  // numbers a forward pass may hold at one time: 4 GiB
+constexpr std::int64_t max_work = 10000000000000;  // its multiplications; the largest YOLOv5 at 1280 has 4 · 10¹¹
+
+// The rule of an operator, or nullptr if it is unknown here.
+inline Rule find_rule(const std::string& operator_name) {
+    for (const auto* const rules : {&sliding_rules, &arranging_rules, &arithmetic_rules}) {
+        const auto entry = rules->find(operator_name);
+        if (entry != rules->end()) return entry->second;
+    }
+    return nullptr;
+}
+
+// May the operator read constants of whole numbers: sizes, axes, quantized weights?
+inline bool reads_whole_numbers(const std::string& operator_name) {
+    static const std::set<std::string> operators = {
+        "DequantizeLinear", "Expand",  "Pad",    "QuantizeLinear", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
+        "ReduceSum",        "Reshape", "Resize", "Slice",          "Split",    "Squeeze",   "Tile",       "Unsqueeze",
+        "Upsample"};
+    return operators.count(operator_name) > 0;
+}
+
+// Is it one of ONNX's own attributes of the operators here?
+inline bool is_attribute(const std::string& name) {
+    // clang-format off
+    static const std::set<std::string> attributes = {
+        "allowzero", "alpha", "antialias", "approximate", "auto_pad", "axes", "axis", "beta", "blocksize",
+        "ceil_mode", "coordinate_transformation_mode", "count_include_pad", "cubic_coeff_a", "dilations",
+        "ends", "epsilon", "exclude_outside", "extrapolation_value", "gamma", "group", "keepdims",
+        "kernel_shape", "max", "min", "mode", "momentum", "nearest_mode", "noop_with_empty_axes", "num_outputs",
+        "output_padding", "pads", "perm", "ratio", "scales", "seed", "shape", "spatial", "split", "starts",
+        "steps", "storage_order", "strides", "to", "training_mode", "transA", "transB", "value", "value_float",
+        "value_floats", "value_int", "value_ints"};
+    // clang-format on
+    return attributes.count(name) > 0;
+}
+
+// The shapes of a node's inputs, for messages.
+inline std::string inputs_of(const Node& node, const std::map<std::string, Sides>& shapes) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min<std::size_t>(node.inputs.size(), 8); ++i) {
+        if (node.inputs[i].empty()) continue;
+        std::string sides;
+        for (const std::int64_t side : shapes.at(node.inputs[i]))
+            sides += (sides.empty() ? "" : "×") + std::to_string(side);
+        text += (text.empty() ? "" : ", ") + (sides.empty() ? std::string("1") : sides);
+    }
+    return text;
+}
+
+// Checks what the network computes for an input of this shape (N, C, H, W). Gives the shapes of its outputs. Throws GraphError, which names the operator
+// that does not fit, or the budget.
+inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
+    std::map<std::string, Sides> shapes;
+    for (const auto& tensor : graph.tensors) shapes[tensor.first] = tensor.second.dims;
+    if (graph.input_dims[1] != 0 && graph.input_dims[1] != shape[1])
+        throw GraphError("its input has " + std::to_string(graph.input_dims[1]) + " channels, not " +
+                         std::to_string(shape[1]));
+    shapes[graph.input] = shape;
+    std::map<std::string, std::size_t> last_use;
+    for (std::size_t i = 0; i < graph.nodes.size(); ++i)
+        for (const std::string& name : graph.nodes[i].inputs) last_use[name] = i;
+    for (const std::string& name : graph.outputs) last_use[name] = graph.nodes.size();
+
+    std::map<std::string, Tensor> constants = graph.tensors;
+    std::int64_t alive = count_of(shape), work = 0;
+    for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+        const Node& node = graph.nodes[i];
+        const Rule rule = find_rule(node.op_type);
+        if (!rule)
+            throw GraphError(node.title + " is of an operator that is unknown here" +
+                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : "") +
+                             (node.op_type == "TopK" ? "; export it again without NMS" : ""));
+        for (const auto& attribute : node.attributes)
+            if (!is_attribute(attribute.first))
+                throw GraphError(node.title + " has the unknown attribute " + attribute.first);
+        for (const std::string& name : node.inputs) {
+            const auto tensor = constants.find(name);
+            if (tensor != constants.end() && tensor->second.whole && !reads_whole_numbers(node.op_type))
+                throw GraphError(node.title + " reads whole numbers, " + show(name) + ", where it needs others");
+        }
+        Operands operands(node, shapes, constants);
+        Made made;
+        try {
+            made = rule(operands);
+        } catch (const Misfit& misfit) {
+            throw GraphError(node.title + " does not fit its inputs of " + inputs_of(node, shapes) + ": " +
+                             misfit.what());
+        }
+        if (made.size() < node.outputs.size())
+            throw GraphError(node.title + " has " + std::to_string(node.outputs.size()) + " outputs");
+        work += operands.work;
+        for (std::size_t k = 0; k < node.outputs.size(); ++k) {
+            if (node.outputs[k].empty()) continue;
+            if (count_of(made[k]) == 0 && node.op_type != "Constant")
+                throw GraphError(node.title + " leaves nothing of its input");
+            shapes[node.outputs[k]] = made[k];
+            alive = std::min(alive + count_of(made[k]), max_alive + 1);
+        }
+        if (alive > max_alive || work > max_work)
+            throw GraphError("for an input of " + std::to_string(shape[2]) + " × " + std::to_string(shape[3]) +
+                             " it needs more than " + std::to_string(max_alive * 4 >> 30) +
+                             " GiB of values or 1e+13 multiplications, from " + node.title + " on");
+        std::set<std::string> names(node.inputs.begin(), node.inputs.end());
+        names.insert(node.outputs.begin(), node.outputs.end());
+        for (const std::string& name : names) {
+            const auto use = last_use.find(name);
+            if (!name.empty() && !graph.tensors.count(name) && (use == last_use.end() ? i : use->second) == i)
+                alive -= count_of(shapes.at(name));
+        }
+    }
+    std::vector<Sides> outputs;
+    for (const std::string& name : graph.outputs) outputs.push_back(shapes.at(name));
+    return outputs;
+}
+
+}  // namespace detail
+
+// ---------------------------------------------------------------------------------------------------------- model_file
+//
+// Reading the model file: the network's bytes for OpenCV, and its metadata. The file is ONNX, that is a protobuf message.
+// What the walk through it promises stands in runtime/model_graph.py.
+
+// An ONNX file in memory, in the form for OpenCV, and its metadata_props: JSON texts by key.
+struct ModelFile {
+    std::vector<unsigned char> buffer;
+    std::map<std::string, std::string> metadata;
+};
+
+namespace detail {
+
+constexpr std::uintmax_t max_model_bytes = 0x7FFFFFFF;  // protobuf's own limit
+
+inline bool is_checkpoint(const std::filesystem::path& path) {
+    return path.extension() == ".pt" || path.extension() == ".pth";
+}
+
+// What a file of another format that export.py writes is, by its suffix; empty for every other file.
+inline std::string other_format(const std::filesystem::path& path) {
+    static const std::map<std::string, std::string> formats = {
+        {".engine", "a TensorRT engine"},          {".tflite", "a TensorFlow Lite model"},
+        {".torchscript", "a TorchScript program"}, {".mlmodel", "a Core ML model"},
+        {".mlpackage", "a Core ML model"},         {".pb", "a TensorFlow graph"},
+    };
+    const auto entry = formats.find(utf8(path.extension()));
+    return entry == formats.end() ? "" : entry->second;
+}
+constexpr std::size_t max_metadata = 100;
+constexpr std::size_t max_text = std::size_t{1} << 20;  // bytes of one text of metadata
+
+namespace onnx {
+inline const std::vector<Kind> model = {
+    {2, "producer_name", Value::span},
+    {3, "producer_version", Value::span},
+    {7, "graph", Value::span},
+    {14, "metadata_props", Value::span, true},
+    {20, "training_info", Value::span, true},
+    {25, "functions", Value::span, true},
+};
+inline const std::vector<Kind> entry = {{1, "key", Value::span}, {2, "value", Value::span}};
+constexpr std::uint64_t node_unknown = 15;  // nobody's field number
+}  // namespace onnx
+
+// The shape of the input that the graph states, and the one that the metadata states, if it is usable.
+inline std::set<Sides> input_shapes(const Graph& graph, const std::map<std::string, std::string>& metadata) {
+    const auto or_else = [](std::int64_t side, std::int64_t otherwise) { return side ? side : otherwise; };
+    const Sides& dims = graph.input_dims;
+    const Sides stated{or_else(dims[0], 1), or_else(dims[1], 3), or_else(dims[2], 640), or_else(dims[3], 640)};
+    std::set<Sides> shapes{stated};
+    try {
+        const auto fold = metadata.find("fold"), imgsz = metadata.find("imgsz");
+        const double divisor = fold == metadata.end() ? 1 : JsonReader::read(fold->second).number;
+        const Json sides = imgsz == metadata.end() ? Json() : JsonReader::read(imgsz->second);
+        if (sides.items.size() == 2 && divisor >= 1) {
+            const double height = std::floor(sides.items[0].number / divisor);
+            const double width = std::floor(sides.items[1].number / divisor);
+            if (height >= 1 && height <= max_side && width >= 1 && width <= max_side)
+                shapes.insert({1, stated[1], static_cast<std::int64_t>(height), static_cast<std::int64_t>(width)});
+        }
+    } catch (const Invalid&) {  // read_info will say what is wrong with them
+    }
+    return shapes;
+}
+
+// Collects a ModelProto's metadata, checks its graph, and frees its Swish nodes from their domain: SiLU is written as a
+// function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`, finds none, and would
+// refuse the file, although it has a layer `Swish`, faster than a Sigmoid and a Mul. Under another field number of the
+// same length the domain is skipped as unknown. Throws Invalid or GraphError.
+inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>& buffer) {
+    ProtoReader reader(buffer);
+    const ProtoMessage parts = reader.message({0, 0, buffer.size()}, onnx::model);
+    if (!parts.has("graph")) throw Invalid("it holds no graph");
+    if (parts.has("training_info")) throw GraphError("it has a part for training");
+    if (parts.spans("metadata_props").size() > max_metadata)
+        throw GraphError("it has more than " + std::to_string(max_metadata) + " texts of metadata");
+    std::map<std::string, std::string> metadata;
+    for (const Span& place : parts.spans("metadata_props")) {
+        const ProtoMessage entry = reader.message(place, onnx::entry);
+        if (!entry.has("key") || !entry.has("value")) continue;
+        const std::string key = reader.text(entry.span("key"), max_name);
+        if (!metadata.emplace(key, reader.text(entry.span("value"), max_text)).second)
+            throw GraphError("it has the metadata '" + visible(key, 80) + "' twice");
+    }
+    std::string producer;
+    for (const char* label : {"producer_name", "producer_version"}) {
+        const std::string text = parts.has(label) ? reader.text(parts.span(label), max_name) : "";
+        producer += (producer.empty() || text.empty() ? "" : " ") + text;
+    }
+    metadata.emplace("producer", producer);
+
+    for (const Span& place : parts.spans("functions")) check_function(reader, place);
+    const Graph graph = read_graph(reader, parts.span("graph"));
+    Sides largest;
+    std::vector<Sides> outputs;
+    for (const Sides& shape : input_shapes(graph, metadata)) {
+        outputs = check_size(graph, shape);
+        largest = shape;
+    }
+    for (const Span& place : graph.domains)
+        if (buffer[place.tag] == tag_of(7)) buffer[place.tag] = tag_of(onnx::node_unknown);
+    return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
+}
+
+}  // namespace detail
+
+// Reads an ONNX file. The buffer differs from the file in one respect: `Swish` nodes lose their domain, so
+// that OpenCV takes them for its own layer of that name.
+// Throws ModelError if there is no such file or it isn't an ONNX model.
+inline ModelFile read_model(const std::filesystem::path& path) {
+    const std::string name = detail::utf8(path);
+    std::error_code error;
+    if (!std::filesystem::exists(path, error))
+        throw ModelError(detail::is_checkpoint(path)
+                             ? "there is no file " + name
+                             : "there is no model file " + name + "; " + detail::how_to_make(path));
+    const std::string other = detail::other_format(path);
+    if (!other.empty()) throw ModelError(name + " is " + other + ", not an ONNX model; " + detail::how_to_convert);
+    if (!std::filesystem::is_regular_file(path, error)) throw ModelError(name + " is not a file");
+    const std::uintmax_t size = std::filesystem::file_size(path, error);
+    if (error) throw ModelError(name + " cannot be read: " + error.message());
+    if (size > detail::max_model_bytes)
+        throw ModelError(name + " has " + std::to_string(size) + " bytes, more than an ONNX file can have");
+
+    ModelFile model;
+    model.buffer.resize(static_cast<std::size_t>(size));
+    std::ifstream file(path, std::ios::binary);
+    if (!file.read(reinterpret_cast<char*>(model.buffer.data()), static_cast<std::streamsize>(size)))
+        throw ModelError(name + " cannot be read");
+    const std::string_view head(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size());
+    if (head.substr(0, 4) == "PK\x03\x04" || head.substr(0, 2) == "\x80\x02")
+        throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; " + detail::how_to_convert_this(name));
+    try {
+        model.metadata = detail::walk_model(model.buffer);
+    } catch (const detail::ExportError& unknown) {
+        throw ModelError(name + " " + unknown.what() + "; " + detail::how_to_convert);
+    } catch (const detail::GraphError& refusal) {
+        throw ModelError(name + " is refused: " + refusal.what());
+    } catch (const detail::Invalid& invalid) {
+        if (detail::is_checkpoint(path))
+            throw ModelError(name + " is not an ONNX model; " + detail::how_to_convert_this(name));
+        throw ModelError(name + " is not an ONNX model, or a damaged one: " + invalid.what());
+    }
+    return model;
+}
+
+// Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
+// messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
+inline void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path) {
+    detail::ProtoReader reader(model.buffer);
+    try {
+        const detail::ProtoMessage parts = reader.message({0, 0, model.buffer.size()}, detail::onnx::model);
+        detail::check_size(detail::read_graph(reader, parts.span("graph")), shape);
+    } catch (const detail::GraphError& error) {
+        throw ModelError(path + " is refused: " + error.what());
+    }
+}
+
+namespace detail {
 
 // Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError,
 // which calls the file `name`.

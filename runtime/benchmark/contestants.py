@@ -20,7 +20,7 @@ import numpy as np
 
 from ..detector import Detector, Load
 from ..errors import DetectorError
-from ..model_file import ModelInfo
+from ..model_info import ModelInfo
 from ..network import Network
 
 Forward = Callable[[np.ndarray], list[np.ndarray]]

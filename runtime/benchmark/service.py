@@ -50,25 +50,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(
         "\n| processor time, one request at a time | ms a picture | above Detector |\n| --- | ---: | ---: |"
     )
-    for name, milliseconds, more in measure_cost(options, picture):
+    for name, milliseconds, more in measure_cost(
+        options.weights, picture, options.workers, options.requests, options.rounds
+    ):
         print(f"| {name} | {milliseconds:.2f} | {more} |")
     print(
         f"\n| {options.workers} workers, {CLIENTS} clients | pictures/s | of the loop |",
         "| --- | ---: | ---: |",
         sep="\n",
     )
-    for name, rate, share in measure_throughput(options, picture):
+    for name, rate, share in measure_throughput(
+        options.weights, picture, options.workers, options.requests, options.rounds
+    ):
         print(f"| {name} | {rate:.1f} | {share} |")
     return 0
 
 
-def measure_cost(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[str, float, str]]:
+def measure_cost(
+    weights: Path, picture: bytes, worker_count: int, requests: int, rounds: int
+) -> Iterator[tuple[str, float, str]]:
     """Give for the loop, HTTP and gRPC: milliseconds of processor time, and the share above the loop."""
     import psutil
 
-    set_threads(options.workers)
-    detector = Detector(options.weights)
-    with serving(options.weights, options.workers) as (pid, http_port, grpc_port):
+    set_threads(worker_count)
+    detector = Detector(weights)
+    with serving(weights, worker_count) as (pid, http_port, grpc_port):
         server = psutil.Process(pid)
 
         def server_time() -> float:
@@ -77,19 +83,19 @@ def measure_cost(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[
 
         contestants: dict[str, tuple[Callable[[], object], Callable[[], float]]] = {
             "Detector": (lambda: detector(decode_image(picture)), time.process_time),
-            "HTTP": (client("http", http_port, picture, options.weights.stem), server_time),
-            "gRPC": (client("grpc", grpc_port, picture, options.weights.stem), server_time),
+            "HTTP": (client("http", http_port, picture, weights.stem), server_time),
+            "gRPC": (client("grpc", grpc_port, picture, weights.stem), server_time),
         }
         spent: dict[str, list[float]] = {name: [] for name in contestants}
         for work, _ in contestants.values():
             for _ in range(WARM_UP):
                 work()
-        for _ in range(options.rounds):
+        for _ in range(rounds):
             for name, (work, clock) in contestants.items():
                 started = clock()
-                for _ in range(options.requests):
+                for _ in range(requests):
                     work()
-                spent[name].append((clock() - started) / options.requests * 1000)
+                spent[name].append((clock() - started) / requests * 1000)
     plain = spent["Detector"]
     for name, milliseconds in spent.items():
         ratios = [mine / base for mine, base in zip(milliseconds, plain, strict=True)]
@@ -97,13 +103,15 @@ def measure_cost(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[
         yield name, statistics.median(milliseconds), more
 
 
-def measure_throughput(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[str, float, str]]:
+def measure_throughput(
+    weights: Path, picture: bytes, worker_count: int, requests: int, rounds: int
+) -> Iterator[tuple[str, float, str]]:
     """Give for a loop of several detectors, HTTP and gRPC: pictures a second, and the share of the loop's."""
-    set_threads(options.workers)
-    detectors = [Detector(options.weights) for _ in range(options.workers)]
-    with serving(options.weights, options.workers) as (_, http_port, grpc_port):
+    set_threads(worker_count)
+    detectors = [Detector(weights) for _ in range(worker_count)]
+    with serving(weights, worker_count) as (_, http_port, grpc_port):
         clients = {
-            kind: [client(kind, port, picture, options.weights.stem) for _ in range(CLIENTS)]
+            kind: [client(kind, port, picture, weights.stem) for _ in range(CLIENTS)]
             for kind, port in (("http", http_port), ("grpc", grpc_port))
         }
         plain = [lambda detector=each: detector(decode_image(picture)) for each in detectors]
@@ -113,9 +121,9 @@ def measure_throughput(options: argparse.Namespace, picture: bytes) -> Iterator[
             "gRPC": clients["grpc"],
         }
         rates: dict[str, list[float]] = {name: [] for name in contestants}
-        for round_ in range(options.rounds + 1):
+        for round_ in range(rounds + 1):
             for name, workers in contestants.items():
-                rate = options.requests / _seconds(workers, options.requests)
+                rate = requests / _seconds(workers, requests)
                 if round_:  # the first one warms up
                     rates[name].append(rate)
     for name, found in rates.items():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from argparse import Namespace
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,46 +19,64 @@ from ..inputs.frames import End, Event, Frame, Problem, read_files, read_live
 from ..inputs.sources import Kind, Source, find_sources
 from ..outputs.results import Output, Result
 from .interrupt import Interrupt
-from .look_options import open_outputs
 from .options import say_size
+from .outputs import Outputs, open_outputs
 from .pipeline import WriteBehind, in_order, newest, read_ahead
 from .report import Report
 from .team import Model, team
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What is to be looked at.
+
+    arguments: as `find_sources` takes them; recursive: whether subfolders count. Of videos and streams every
+    `vid_stride`-th frame is looked at; pictures of more than `max_pixels` are refused.
+    """
+
+    arguments: Sequence[str]
+    recursive: bool
+    vid_stride: int
+    max_pixels: int
+
+
 def look(
-    options: Namespace,
+    inputs: Inputs,
     make: Callable[[], Model],
-    folder: Path | None,
+    outputs: Outputs,
+    *,
+    show: bool = False,
+    threads: int | None = None,
+    imgsz: Sequence[int] | None = None,
+    default_model: bool = False,
     style: Mapping[str, Any] | None = None,
 ) -> int:
-    """Look at all that the options name, and report, write and show what a model finds there.
+    """Look at all inputs, and report, write and show what a model finds there.
 
-    options: as `look_options.parse_look` gives them; make: makes the model, several times if several threads
-    shall share the work; folder: where pictures and the like go, from `look_options.run_folder`; style: what
-    `draw` is told.
+    make: makes the model, several times if several threads shall share the work. show: in a window, too.
+    threads: of the processor, all if None. imgsz: the size that was asked for, which the model may have
+    rounded up. default_model: whether nobody chose the model. style: what `draw` is told.
 
     Returns 0, or 1 if some inputs failed. Raises DetectorError if nothing can be done, OSError if nothing can
     be written, and KeyboardInterrupt; the files of what has been found until then are complete.
     """
-    sources, problems, left_out = find_sources(options.source, options.recursive)
+    sources, problems, left_out = find_sources(inputs.arguments, inputs.recursive)
     if not sources:
         raise InputError("; ".join(problems))
     report = Report(sources)
     for text in problems:
         report.problem(text)
-    if options.threads:
-        cv2.setNumThreads(options.threads)
+    if threads:
+        cv2.setNumThreads(threads)
     model = make()
-    say_size(options.imgsz, model)
+    say_size(imgsz, model)
     with Interrupt() as interrupt:
-        events = _look_at_all(sources, options, style or {}, model, make, interrupt)
-        opening = open_outputs(options, folder, sources)
-        saved = _put_out(events, opening, options.show, report, interrupt)
-    report.summary(str(folder) if saved else None, interrupt.requested, left_out)
+        events = _look_at_all(sources, inputs, style or {}, model, make, interrupt)
+        saved = _put_out(events, open_outputs(outputs, sources), show, report, interrupt)
+    report.summary(str(outputs.folder) if saved else None, interrupt.requested, left_out)
     if interrupt.requested:
         raise KeyboardInterrupt
-    if options.weights is None and report.looked and not report.found:
+    if default_model and report.looked and not report.found:
         report.problem(_own_model(model), fatal=False)
     return 1 if report.failed else 0
 
@@ -135,7 +152,7 @@ def _close(output: Output, kind: type[BaseException] | None, *error: object) -> 
 
 def _look_at_all(
     sources: Sequence[Source],
-    options: Namespace,
+    inputs: Inputs,
     style: Mapping[str, Any],
     model: Model,
     make: Callable[[], Model],
@@ -153,12 +170,12 @@ def _look_at_all(
         with (
             team(model, make, images) as models,
             closing(
-                read_ahead(read_files(files, options.vid_stride, options.max_pixels), stopped=stopped)
+                read_ahead(read_files(files, inputs.vid_stride, inputs.max_pixels), stopped=stopped)
             ) as events,
         ):
             yield from in_order([partial(_look_at, each, style) for each in models], events)
     if live and not stopped():
-        streams: list[Iterator[Event]] = [read_live(source, options.vid_stride) for source in live]
+        streams: list[Iterator[Event]] = [read_live(source, inputs.vid_stride) for source in live]
         with closing(newest(streams, lambda event: isinstance(event, Frame), stopped)) as events:
             yield from map(partial(_look_at, model, style), events)
 

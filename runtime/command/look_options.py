@@ -8,13 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..inputs.image_file import MAX_PIXELS
-from ..inputs.sources import Source
 from ..outputs.folder import new_folder
-from ..outputs.pictures import Crops, Pictures
-from ..outputs.results import Output, Protected
-from ..outputs.tables import CsvFile, JsonFile, Labels, RunCsv
+from .look import Inputs
 from .options import positive
-from .terminal import warn
+from .outputs import Outputs
 from .words import translate
 
 SOURCE_HELP = "a picture, video, folder, glob pattern, camera number or URL; - for standard input"
@@ -78,12 +75,34 @@ def parse_look(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> a
     return options
 
 
-@contextmanager
-def run_folder(options: argparse.Namespace) -> Iterator[Path | None]:
-    """Give the folder of this run, None if nothing is to be written there.
+def wanted_inputs(options: argparse.Namespace) -> Inputs:
+    """Say what is to be looked at."""
+    return Inputs(options.source, options.recursive, options.vid_stride, options.max_pixels)
 
-    A new one is made, unless --output or --exist-ok names one, and removed again if nothing came into it.
+
+@contextmanager
+def wanted_outputs(options: argparse.Namespace) -> Iterator[Outputs]:
+    """Say what is to be written, into the folder of this run among others.
+
+    A new folder is made, unless --output or --exist-ok names one, and removed again if nothing came into it.
     """
+    with _run_folder(options) as folder:
+        yield Outputs(
+            folder,
+            json=options.json,
+            csv=options.csv,
+            table=options.save_csv,
+            pictures=not options.no_save,
+            labels=options.save_txt or options.save_conf,
+            scores=options.save_conf,
+            crops=options.save_crop or options.crop_masks,
+            cut_masks=options.crop_masks,
+        )
+
+
+@contextmanager
+def _run_folder(options: argparse.Namespace) -> Iterator[Path | None]:
+    """Give the folder of this run, None if nothing is to be written there."""
     saves = options.save_txt, options.save_conf, options.save_crop, options.crop_masks, options.save_csv
     folder = options.output or options.run_folder
     if options.project or options.name:
@@ -95,31 +114,3 @@ def run_folder(options: argparse.Namespace) -> Iterator[Path | None]:
     else:
         with new_folder(folder) as made:
             yield made
-
-
-def open_outputs(
-    options: argparse.Namespace, folder: Path | None, sources: Sequence[Source]
-) -> Iterator[Output]:
-    """Open what the options ask for, one by one; `folder` from `run_folder`."""
-    protected = Protected(sources)
-    if options.json:
-        yield JsonFile(_replaced(options.json), protected)
-    if options.csv:
-        yield CsvFile(_replaced(options.csv), protected)
-    if folder is None:
-        return
-    if options.save_csv:
-        yield RunCsv(folder, protected)
-    if options.save_txt or options.save_conf:
-        yield Labels(folder, options.save_conf, protected)
-    if options.save_crop or options.crop_masks:
-        yield Crops(folder, protected, options.crop_masks)
-    if not options.no_save:
-        yield Pictures(folder, protected)
-
-
-def _replaced(path: Path) -> Path:
-    """Give the path back, and say so if a file that is there already will be replaced."""
-    if path.is_file():
-        warn(f"{path} is there already and is replaced")
-    return path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from .. import __version__
@@ -114,14 +115,15 @@ def add_box_options(
     )
 
 
-def make_detector(options: argparse.Namespace, **more: Any) -> Detector:
-    """Make the Detector that the options of both kinds ask for. Raises what it raises."""
-    return Detector(
+def detector_maker(options: argparse.Namespace, **more: Any) -> Callable[[], Detector]:
+    """Give what makes the Detector that model, tiles and box options ask for; it raises what that raises."""
+    return partial(
+        Detector,
         options.weights,
         device=options.device,
         imgsz=options.imgsz,
         rect=options.rect,
-        tiles=getattr(options, "tiles", None),
+        tiles=options.tiles,
         conf_thres=options.conf_thres,
         iou_thres=options.iou_thres,
         max_det=options.max_det,

@@ -142,10 +142,10 @@ def _walk(folder: Path, recursive: bool, left_out: Counter[str]) -> Iterator[Pat
     """Give a folder's pictures and videos by name, then those of its subfolders, but not those of links."""
     subfolders = []
     for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
         if _is_known(path):
             yield path
-        elif path.name.startswith("."):
-            continue
         elif not path.is_dir():
             left_out[OTHER_FILE] += 1
         elif recursive and not path.is_symlink():

@@ -12,7 +12,9 @@ import numpy as np
 from ..classifier import Classifier
 from ..detector import Detector
 from ..letterbox import GREY
-from ..model_file import ModelInfo, read_info, read_model
+from ..metadata import read_info
+from ..model_file import read_model
+from ..model_info import ModelInfo
 from ..network import Network
 from ..tasks import BoxTask
 from .outputs import offered

@@ -36,8 +36,9 @@ with atheris.instrument_imports(include=["convert", "runtime"], enable_loader_ov
     from convert.sizes import ConvertError, check_budget, size_multiple
     from runtime.errors import ModelError
     from runtime.inputs.image_header import read_header
-    from runtime.model_file import _walk_model, read_info
-    from runtime.model_graph import GraphError
+    from runtime.metadata import read_info
+    from runtime.model_file import _walk_model
+    from runtime.model_tensors import GraphError
     from runtime.protobuf import WireError
 
 _STORAGE = torch.zeros(4096)

@@ -18,7 +18,9 @@
 #include "devices.hpp"
 #include "errors.hpp"
 #include "letterbox.hpp"
+#include "metadata.hpp"
 #include "model_file.hpp"
+#include "model_info.hpp"
 #include "network.hpp"
 #include "unicode.hpp"
 

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "model_graph.hpp"
+#include "model_tensors.hpp"
 #include "unicode.hpp"
 #include "visible.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model file says about its network.
+// What a model file says about its network, and the sizes of input that fit it.
 
 #pragma once
 
@@ -9,6 +9,8 @@
 #include <opencv2/core.hpp>
 
 #include "decode.hpp"
+#include "errors.hpp"
+#include "letterbox.hpp"
 
 namespace yolov5_dnn {
 
@@ -39,5 +41,27 @@ struct ModelInfo {
     std::string crop;                             // what a classifier is shown, see `to_classifier_blob`,
     cv::Vec3f mean{0, 0, 0}, deviation{1, 1, 1};  // and how its colours are normalised: R, G, B
 };
+
+namespace detail {
+
+// Chooses the input's size: the model's own, or `imgsz` rounded up to what fits. `free`: whether the model takes
+// another size than its own. Throws InputError for a size that it can't have.
+inline cv::Size input_size(cv::Size imgsz, const ModelInfo& info, bool free) {
+    if (imgsz == cv::Size()) return info.imgsz;
+    const auto valid = [](int side) { return side > 0 && side <= max_side; };
+    if (!valid(imgsz.width) || !valid(imgsz.height))
+        throw InputError("imgsz must be whole numbers from 1 to " + std::to_string(max_side) + ", not " +
+                         std::to_string(imgsz.height) + " and " + std::to_string(imgsz.width));
+    const cv::Size size(round_up(imgsz.width, info.size_multiple), round_up(imgsz.height, info.size_multiple));
+    if (size == info.imgsz || free) return size;
+    const auto text = [](cv::Size each, const char* between) {
+        return std::to_string(each.height) + between + std::to_string(each.width);
+    };
+    throw InputError("this model takes " + text(info.imgsz, " × ") + " only, not " + text(size, " × ") +
+                     "; convert its checkpoint with --imgsz " + text(size, " ") +
+                     ", or with --focus conv for a free size");
+}
+
+}  // namespace detail
 
 }  // namespace yolov5_dnn
