@@ -18,6 +18,7 @@
 #include "detect/report.hpp"
 #include "detect/sources.hpp"
 #include "detect/tables.hpp"
+#include "detect/window.hpp"
 
 namespace {
 
