@@ -162,7 +162,9 @@ def test_terminate_under_load_answers_every_accepted_request(tmp_path: Path) -> 
         for future in futures:
             future.result(30)
         assert set(statuses) == {200}
-        assert all(isinstance(each, ConnectionRefusedError) for each in refusals), refusals
+        # reset: it waited to be accepted when the port was closed. RemoteDisconnected, also a kind of reset,
+        # would be a request that was accepted and not answered; so would be one more line in the log.
+        assert {type(each) for each in refusals} <= {ConnectionRefusedError, ConnectionResetError}, refusals
         answered = [line for line in server.lines() if line.get("path") == PREDICT]
         assert len(answered) == len(statuses)
         assert server.lines()[-1]["status"] == 200
