@@ -8,6 +8,8 @@ https://github.com/ultralytics/yolov5/blob/v6.2/utils/augmentations.py (`classif
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -30,18 +32,43 @@ def crop_square(image: np.ndarray, size: int) -> np.ndarray:
 def crop_shorter_side(image: np.ndarray, size: int) -> np.ndarray:
     """Scale an image, uint8 (h, w, 3), so that its shorter side is `size`, and cut the middle square.
 
-    Returns float32 (size, size, 3), 0 to 1: v6.2 scales floats, which are not rounded afterwards.
+    Returns float32 (size, size, 3), 0 to 1: v6.2 scales floats, which are not rounded afterwards. What is cut
+    off, which can be a thousand times as much, is never computed.
     """
     height, width = image.shape[:2]
-    if height <= width:
-        new_h, new_w = size, int(size * width / height)
-    else:
-        new_h, new_w = int(size * height / width), size
-    scaled = image.astype(np.float32) / np.float32(255)
-    if (new_h, new_w) != (height, width):
-        scaled = cv2.resize(scaled, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
-    top, left = round((new_h - size) / 2), round((new_w - size) / 2)
-    return scaled[top : top + size, left : left + size]
+    rows, columns = (_taps(side, min(height, width), size) for side in (height, width))
+    above, below = (
+        _between(*(image[at[:, None], across] / np.float32(255) for across in columns[:2]), columns.share)
+        for at in rows[:2]
+    )
+    return _between(above, below, rows.share[:, None])
+
+
+class _Taps(NamedTuple):
+    """Between which two pixels of a line those of the scaled line lie, and how far from the first: (size, …)."""
+
+    first: np.ndarray
+    second: np.ndarray
+    share: np.ndarray
+
+
+def _taps(side: int, shorter: int, size: int) -> _Taps:
+    """Find the taps of the middle `size` pixels of a line of `side`; `shorter` of them are scaled to `size`.
+
+    In float32 throughout, as PyTorch computes it: its `interpolate`, bilinear, without aligned corners.
+    """
+    scaled = size if side == shorter else int(size * side / shorter)
+    pixels = (np.arange(size) + round((scaled - size) / 2)).astype(np.float32)
+    half = np.float32(0.5)
+    positions = (pixels + half) * (np.float32(side) / np.float32(scaled)) - half
+    positions = positions.clip(0, np.float32(side - 1))
+    first = positions.astype(np.int64)
+    share = positions - first.astype(np.float32)
+    return _Taps(first, np.minimum(first + 1, side - 1), share[:, None])
+
+
+def _between(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    return np.asarray(first * (1 - share) + second * share)
 
 
 def to_classifier_blob(

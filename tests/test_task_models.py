@@ -113,8 +113,7 @@ def test_classes_of_a_photograph(
     classifier = Classifier(converted(name), crop=crop)
     assert classifier.imgsz == int(reference["imgsz"])
     found = classifier(read_image(shared / "images" / f"{picture}.jpg"))
-    limit = 1e-3 if crop else 1e-4  # floats are scaled a little differently by OpenCV and PyTorch
-    assert np.abs(found.probabilities - reference[f"{picture}_softmax"][0]).max() < limit
+    assert np.abs(found.probabilities - reference[f"{picture}_softmax"][0]).max() < 1e-4
     assert [guess.class_id for guess in found.top(5)] == reference[f"{picture}_top5"][0].tolist()
 
 

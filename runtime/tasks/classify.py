@@ -11,7 +11,7 @@ from ..classification import Classification, softmax
 from ..crop import CROPS, to_classifier_blob
 from ..errors import NOT_FINITE, ModelError
 from ..visible import brief
-from .metadata import class_names, items
+from .metadata import class_names, items, real_numbers
 from .task import Task
 
 
@@ -51,7 +51,7 @@ class Classify(Task):
 
 def _colours(value: Any, name: str) -> np.ndarray:
     """Take a number for red, green and blue: float32 (3,). Raises ValueError."""
-    numbers = np.asarray(items(value, name), np.float32)
+    numbers = real_numbers(items(value, name), name)
     if numbers.shape != (3,) or not np.isfinite(numbers).all():
         raise ValueError(f"{name} must be three numbers")
     return numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,18 @@ def items(value: Any, name: str) -> Sequence[Any]:
     return value  # type: ignore[return-value]
 
 
+def real_numbers(value: Any, name: str) -> np.ndarray:
+    """Take numbers, in lists within each other: float32, of their shape; too large ones are infinite.
+
+    Raises ValueError for anything else, also for texts of digits, which NumPy would take.
+    """
+    entries = np.asarray(value, object)
+    if not all(isinstance(each, Real) and not isinstance(each, bool) for each in entries.flat):
+        raise ValueError(f"{name} must be numbers")
+    with np.errstate(over="ignore"):
+        return entries.astype(np.float32)
+
+
 def class_names(value: Any) -> tuple[str, ...]:
     """Take the names of the classes, at least one. Raises ValueError."""
     names = items(value, "names")
@@ -40,8 +53,7 @@ def output_strides(value: Any) -> tuple[int, ...]:
 
 def output_anchors(value: Any) -> tuple[np.ndarray, ...]:
     """Take the anchors of each output: float32 (na, 2), widths and heights in pixels. Raises ValueError."""
-    with np.errstate(over="ignore"):  # too large is infinite, and refused below
-        anchors = [np.asarray(pairs, np.float32) for pairs in items(value, "anchors")]
+    anchors = [real_numbers(pairs, "anchors") for pairs in items(value, "anchors")]
     for pairs in anchors:
         if pairs.size == 0 or pairs.size % 2 or not (np.isfinite(pairs) & (pairs >= 0)).all():
             raise ValueError("anchors must be, for each output, pairs of numbers, none below 0")

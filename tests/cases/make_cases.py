@@ -803,7 +803,7 @@ def model_file_cases() -> Iterator[Case]:
         ],
         "anchors": [
             *([[], {}, [[], []], [[16, 12, 1], [[40, 20]]], [[[16, -1]], [[40, 20]]]]),
-            [[[16, 1e300]], [[40, 20]]],
+            *([[[16, 1e300]], [[40, 20]]], [[["16", 12]], [[40, 20]]], [[[True, 12]], [[40, 20]]]),
         ],
         "imgsz": [64, [64], [64, 64, 64], [64, 60], [0, 64], [64, 81920]],
         "task": ["levitate", 1],
@@ -828,8 +828,8 @@ def model_file_cases() -> Iterator[Case]:
         ({"task": "keypoints"}, "keypoints", [0, -5, [5]]),
         ({"anchors": None}, "reg_max", [0, 2000, "16"]),
         (classify, "crop", ["round", 1, None]),
-        (classify, "mean", [[0.5, 0.5], 0.5]),
-        (classify, "std", [[0, 0.5, 0.5], [0.5, 0.5, -1], {}]),
+        (classify, "mean", [[0.5, 0.5], 0.5, ["0.5", 0.5, 0.5], [None, 0.5, 0.5]]),
+        (classify, "std", [[0, 0.5, 0.5], [0.5, 0.5, -1], {}, ["0.5", "0.5", "0.5"], [True, 0.5, 0.5]]),
     ]
     for base, key, values in of_tasks:
         for value in values:

@@ -401,6 +401,8 @@ def crop_cases() -> Iterator[Case]:
         yield crop_case(f"{crop}: enlarged", (9, 7), 12, crop)
         yield crop_case(f"{crop}: of the size already", (12, 12), 12, crop)
         yield crop_case(f"{crop}: the side as it is", (12, 19), 12, crop)
+        yield crop_case(f"{crop}: a line", (1, 30000), 16, crop)
+        yield crop_case(f"{crop}: a line upright", (30000, 1), 16, crop)
 
 
 FILES: dict[str, Callable[[], Iterator[Case]]] = {

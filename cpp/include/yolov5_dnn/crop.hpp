@@ -35,18 +35,18 @@ inline cv::Mat crop_square(const cv::Mat& image, int size) {
 
 namespace detail {
 
-// Between which two pixels of a line of so many a pixel of the scaled line lies, and how far from the first.
+// Between which two pixels of a line of so many a pixel of the scaled line lies, and how far from the first. In float
+// throughout, as PyTorch computes it: its interpolate, bilinear, without aligned corners.
 struct Tap {
     int first = 0;
     int second = 0;
     float share = 0;
 
     Tap(std::int64_t pixel, std::int64_t scaled, int source) {
-        // Rounded to float at the same place as cv::resize does it.
-        const double scale = 1 / (static_cast<double>(scaled) / source);
-        const auto position = static_cast<float>((static_cast<double>(pixel) + 0.5) * scale - 0.5);
+        const float scale = static_cast<float>(source) / static_cast<float>(scaled);
+        const float position = (static_cast<float>(pixel) + 0.5F) * scale - 0.5F;
         const float inside = std::min(std::max(position, 0.0F), static_cast<float>(source - 1));
-        first = std::min(static_cast<int>(inside), source - 1);
+        first = static_cast<int>(inside);
         second = std::min(first + 1, source - 1);
         share = inside - static_cast<float>(first);
     }
@@ -55,8 +55,8 @@ struct Tap {
 }  // namespace detail
 
 // Scales a BGR image, 8 bits, so that its shorter side is `size`, and cuts the middle square: float, 0 to 1, because
-// v6.2 scales floats, which are not rounded afterwards. It is what cv::resize with INTER_LINEAR makes of floats, without
-// what is cut off, which can be a thousand times as much.
+// v6.2 scales floats, which are not rounded afterwards. What is cut off, which can be a thousand times as much, is never
+// computed.
 inline cv::Mat crop_shorter_side(const cv::Mat& image, int size) {
     const int shorter = std::min(image.rows, image.cols);
     const auto taps = [&](int side) {

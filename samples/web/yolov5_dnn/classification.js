@@ -6,7 +6,6 @@
 // https://github.com/ultralytics/yolov5/blob/v6.2/utils/augmentations.py (`classify_transforms`).
 
 import { resize } from "./letterbox.js";
-import { resize_floats } from "./masks.js";
 import { round } from "./values.js";
 
 const f32 = Math.fround;
@@ -23,20 +22,41 @@ function crop_square(cv, { data, width, height }, size) {
   return side === size ? square : resize(cv, { data: square, width: side, height: side }, size, size);
 }
 
-/** Scale an image so that its shorter side is `size`, and cut the middle square: R G B floats, 0 to 1. */
-function crop_shorter_side(cv, { data, width, height }, size) {
-  const [new_h, new_w] =
-    height <= width ? [size, Math.trunc((size * width) / height)] : [Math.trunc((size * height) / width), size];
-  let scaled = new Float32Array(3 * width * height);
-  for (let i = 0; i < width * height; i++) for (let c = 0; c < 3; c++) scaled[3 * i + c] = data[4 * i + c] / 255;
-  if (new_h !== height || new_w !== width) scaled = resize_floats(cv, scaled, [height, width], [new_h, new_w], 3);
-  const top = round((new_h - size) / 2), left = round((new_w - size) / 2);
+/**
+ * Scale an image so that its shorter side is `size`, and cut the middle square: R G B floats, 0 to 1. What is cut off,
+ * which can be a thousand times as much, is never computed.
+ */
+function crop_shorter_side({ data, width, height }, size) {
+  const shorter = Math.min(width, height);
+  const rows = taps(height, shorter, size), columns = taps(width, shorter, size);
+  const unit = (y, x, c) => f32(data[4 * (y * width + x) + c] / 255);
   const middle = new Float32Array(3 * size * size);
-  for (let y = 0; y < size; y++) {
-    const from = 3 * ((top + y) * new_w + left);
-    middle.set(scaled.subarray(from, from + 3 * size), 3 * size * y);
+  let at = 0;
+  for (const down of rows) {
+    for (const across of columns) {
+      const blend = (y, c) => between(unit(y, across.first, c), unit(y, across.second, c), across.share);
+      for (let c = 0; c < 3; c++) middle[at++] = between(blend(down.first, c), blend(down.second, c), down.share);
+    }
   }
   return middle;
+}
+
+/**
+ * Between which two pixels of a line those of the scaled line's middle lie, and how far from the first. In float32
+ * throughout, as PyTorch computes it: its `interpolate`, bilinear, without aligned corners.
+ */
+function taps(side, shorter, size) {
+  const scaled = side === shorter ? size : Math.trunc((size * side) / shorter);
+  const start = round((scaled - size) / 2), scale = f32(side / scaled);
+  return Array.from({ length: size }, (_, i) => {
+    const position = f32(f32(f32(start + i + 0.5) * scale) - 0.5);
+    const inside = Math.min(Math.max(position, 0), side - 1), first = Math.trunc(inside);
+    return { first, second: Math.min(first + 1, side - 1), share: f32(inside - first) };
+  });
+}
+
+function between(first, second, share) {
+  return f32(f32(first * f32(1 - share)) + f32(second * share));
 }
 
 /**
@@ -46,7 +66,7 @@ function crop_shorter_side(cv, { data, width, height }, size) {
  */
 export function to_classifier_blob(cv, image, size, crop, mean, std, blob) {
   const square = crop === "square";
-  const middle = square ? crop_square(cv, image, size) : crop_shorter_side(cv, image, size);
+  const middle = square ? crop_square(cv, image, size) : crop_shorter_side(image, size);
   const out = blob();
   const plane = size * size, step = square ? 4 : 3;
   for (let c = 0; c < 3; c++) {

@@ -42,15 +42,14 @@ export function make_bitmaps(cv, prototypes, kept, canvas_hw) {
     }
     const corner = [round(left * scale_x), round(top * scale_y)];
     const size = [round(right * scale_x) - corner[0], round(bottom * scale_y) - corner[1]];
-    const shares = resize_floats(cv, inside, [bottom - top, right - left], [size[1], size[0]], 1);
+    const shares = resize_floats(cv, inside, [bottom - top, right - left], [size[1], size[0]]);
     return { left: corner[0], top: corner[1], width: size[0], height: size[1], data: Uint8Array.from(shares, (each) => each > 0.5) };
   });
 }
 
-/** Scale float32 (h, w, channels) with bilinear interpolation. */
-export function resize_floats(cv, values, [h, w], [height, width], channels) {
-  const type = channels === 1 ? cv.CV_32FC1 : cv.CV_32FC3;
-  const from = new cv.Mat(h, w, type), to = new cv.Mat();
+/** Scale float32 (h, w) with bilinear interpolation. */
+function resize_floats(cv, values, [h, w], [height, width]) {
+  const from = new cv.Mat(h, w, cv.CV_32FC1), to = new cv.Mat();
   try {
     from.data32F.set(values);
     cv.resize(from, to, new cv.Size(width, height), 0, 0, cv.INTER_LINEAR);
