@@ -16,7 +16,7 @@ import cv2
 
 from .benchmark.contestants import CONTESTANTS, AbsentError, enter, find, is_contestant, version
 from .benchmark.processes import run_cpp, time_processes
-from .benchmark.report import MEASURED, draw_chart, print_processes, print_stages
+from .benchmark.report import draw_chart, print_processes, print_stages
 from .command.options import add_model_options, new_parser, positive
 from .command.run import run
 from .detector import DEFAULT_MODEL, Detector
@@ -56,6 +56,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "Contestant; all but OpenCV run on the CPU",
     )
     add("--cpp", type=Path, metavar="FILE", help="the C++ program yolov5-detect, as one more contestant")
+    add("--max-det", type=positive, default=1000, metavar="N", help="most boxes per image (default: 1000)")
     add("--rounds", type=positive, default=20, metavar="N", help="turns of each on each image (default: 20)")
     add("--json", type=Path, metavar="FILE", help="write every figure")
     add("--chart", type=Path, metavar="FILE", help="draw the stages as bars (needs matplotlib)")
@@ -87,7 +88,12 @@ def bench(options: argparse.Namespace) -> int:
     cv2.setNumThreads(threads)
 
     join = partial(
-        enter, weights=options.weights, imgsz=options.imgsz, rect=options.rect, device=options.device
+        enter,
+        weights=options.weights,
+        imgsz=options.imgsz,
+        rect=options.rect,
+        device=options.device,
+        max_det=options.max_det,
     )
     contestants = {"cv2.dnn": join("cv2.dnn")}
     absent = {}
@@ -132,9 +138,7 @@ def take_turns(
 
     Returns the milliseconds of each, by contestant and stage.
     """
-    times: dict[str, dict[str, list[float]]] = {
-        name: {stage: [] for stage in MEASURED} for name in contestants
-    }
+    times: dict[str, dict[str, list[float]]] = {name: {} for name in contestants}
     order = list(contestants)
     for round_ in range(-1, rounds):
         for path in images:
@@ -142,21 +146,30 @@ def take_turns(
                 measured = run_once(contestants[name], path)
                 if round_ >= 0:
                     for stage, milliseconds in measured.items():
-                        times[name][stage].append(milliseconds)
+                        times[name].setdefault(stage, []).append(milliseconds)
             order.append(order.pop(0))
     return times
 
 
 def run_once(detector: Detector, path: Path) -> dict[str, float]:
-    """Read, detect and draw one image. Returns the milliseconds of each stage."""
+    """Read, detect, make the masks in the image's pixels if there are any, and draw, for one image.
+
+    Returns the milliseconds of each stage.
+    """
     start = perf_counter()
     image = read_image(path)
     read = perf_counter()
     detections = detector(image)
+    stages = {"read": (read - start) * 1000, **detections.timings}
+    if detections.masks is not None:
+        detected = perf_counter()
+        for _ in detections.masks:
+            pass
+        stages["masks"] = (perf_counter() - detected) * 1000
     detected = perf_counter()
     detections.draw(image)
-    drawn = perf_counter()
-    return {"read": (read - start) * 1000, **detections.timings, "draw": (drawn - detected) * 1000}
+    stages["draw"] = (perf_counter() - detected) * 1000
+    return stages
 
 
 def circumstances(detector: Detector, images: Sequence[Path], count: int, rounds: int) -> dict[str, str]:

@@ -45,11 +45,11 @@ def crop_shorter_side(image: np.ndarray, size: int) -> np.ndarray:
 
 
 class _Taps(NamedTuple):
-    """Between which two pixels of a line those of the scaled line lie, and how far from the first: (size, …)."""
+    """Between which two pixels of a line those of the scaled line lie, and how far from the first."""
 
-    first: np.ndarray
+    first: np.ndarray  # int64 (size,)
     second: np.ndarray
-    share: np.ndarray
+    share: np.ndarray  # float32 (size, 1), 0 to 1
 
 
 def _taps(side: int, shorter: int, size: int) -> _Taps:

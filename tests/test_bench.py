@@ -102,6 +102,29 @@ def test_chart(scene):
     assert cv2.imread(str(scene / "chart.png")) is not None
 
 
+def test_masks_are_a_stage_of_their_own(scene, capsys):
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxsim")
+    import networks
+
+    from convert import convert, save_checkpoint
+
+    save_checkpoint(scene / "masks.pt", networks.build("segmentation"))
+    convert(scene / "masks.pt", scene / "masks.onnx", imgsz=64)
+    options = ["--weights", str(scene / "masks.onnx"), "--max-det", "3", "--json", str(scene / "bench.json")]
+    assert run(scene, *options) == 0
+    content = json.loads((scene / "bench.json").read_text())
+    stages = content["stages_ms"]["cv2.dnn"]
+    assert list(stages) == ["read", "letterbox", "forward", "decode", "nms", "masks", "draw"]
+    assert content["processes"]["cv2.dnn"]["boxes"] <= 3 * 2
+    printed = capsys.readouterr().out
+    assert "images/s counts letterbox, forward, decode, nms and masks" in printed
+    cells = table(printed, "minimum, ms")["cv2.dnn"][1:]
+    least = {stage: min(values) for stage, values in stages.items()}
+    around = sum(least[stage] for stage in ("letterbox", "decode", "nms", "masks"))
+    assert float(cells[8]) == pytest.approx(around / least["forward"], abs=0.001)
+
+
 def same(name: str, path: Path, images: list[Path], conf_thres: float) -> None:
     """Check that a contestant finds what OpenCV finds; otherwise their times could not be compared."""
     try:

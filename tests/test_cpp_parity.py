@@ -434,7 +434,11 @@ def converted(
     "name", ["random-v7.0-n-seg-6c", "random-v7.0-n-seg-nm16", "random-face-s", "random-yolov5nu"]
 )
 def test_other_tasks_find_the_same(
-    shared: Path, converted: Callable[[str], tuple[Path, dict[str, Any]]], tmp_path: Path, name: str
+    shared: Path,
+    converted: Callable[[str], tuple[Path, dict[str, Any]]],
+    cpp: Stage,
+    tmp_path: Path,
+    name: str,
 ) -> None:
     model, reference = converted(name)
     conf_thres = float(reference["conf_thres"])
@@ -457,8 +461,38 @@ def test_other_tasks_find_the_same(
             inside += int(masks[0].sum())
     assert ("keypoints" in one[0]) == ("face" in name)
     assert (inside > 0) == ("seg" in name)
-    # Two generations of OpenCV blend pixels in ways that differ a little: at the masks' borders.
-    assert different <= 0.003 * inside
+    # On the canvas they are the same. cv::warpAffine, which moves them to the picture, reads between pixels
+    # in steps of 1/32 in OpenCV 4, and anywhere in 5.
+    same_generation = (python_version(cv2.__version__) >= (5,)) == (python_version(cpp.opencv) >= (5,))
+    assert different <= (0.001 if same_generation else 0.003) * inside
+
+
+@pytest.mark.parametrize("name", ["random-v7.0-n-seg-6c", "random-v7.0-n-seg-nm16"])
+def test_masks_are_those_of_the_release(
+    converted: Callable[[str], tuple[Path, dict[str, Any]]], tmp_path: Path, name: str
+) -> None:
+    """From the picture that the release's own code saw, at its size, to the masks that it gave."""
+    model, reference = converted(name)
+    picture, file = tmp_path / "picture.png", tmp_path / "found.json"
+    cv2.imwrite(str(picture), reference["input_u8"][0].transpose(1, 2, 0)[:, :, ::-1])
+    done = run(
+        *(program("yolov5-detect"), picture, "--weights", model, "--no-save", "--json", file),
+        *("--imgsz", *map(str, reference["input_u8"].shape[2:])),
+        *("--conf-thres", str(reference["conf_thres"]), "--iou-thres", str(reference["iou_thres"])),
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(file.read_text("utf-8"))[0]["detections"]
+    rows, masks = reference["detections_xyxy_conf_cls_coeffs"], reference["masks"].astype(bool)
+    assert len(found) == len(rows) > 10
+    height, width = masks.shape[1:]
+    different = 0
+    for row, mask in zip(rows, masks, strict=True):
+        box = row[:4].clip(0, [width, height, width, height])
+        partner = min(found, key=lambda each, box=box: far(each["box"], box))  # type: ignore[misc]
+        assert far(partner["box"], box) < 0.05
+        assert partner["class_id"] == row[5]
+        different += int((decode_rle(partner["mask"]) != mask).sum())
+    assert different <= 0.001 * masks.sum()
 
 
 def far(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
@@ -480,7 +514,7 @@ def test_thresholds_are_those_of_the_task(
 def test_classes_are_the_same(
     shared: Path, converted: Callable[[str], tuple[Path, dict[str, Any]]], name: str
 ) -> None:
-    model, _ = converted(name)
+    model, reference = converted(name)
     classifier = Classifier(model)
     for picture in ("bus.jpg", "zidane.jpg"):
         path = shared / "images" / picture
@@ -489,6 +523,12 @@ def test_classes_are_the_same(
         guesses = classifier(read_image(path)).top(5)
         expected = "  ".join(f"{guess.name} {guess.probability:.2f}" for guess in guesses)
         assert done.stdout == f"{path}  {expected}\n"
+        if "v7.0" in name:  # v6.2 cuts pictures in another way, which the model file does not ask for
+            best = reference[f"{path.stem}_top5"][0]
+            shares = reference[f"{path.stem}_softmax"][0][best]
+            names = [str(each) for each in reference["names"]]
+            expected = "  ".join(f"{names[i]} {p:.2f}" for i, p in zip(best, shares, strict=True))
+            assert done.stdout == f"{path}  {expected}\n"
     refused = run(program("yolov5-detect"), path, "--weights", model)
     assert refused.returncode == 2
     assert "is no model to detect with; it is for Classifier" in refused.stderr

@@ -12,8 +12,9 @@ from ..detector import STAGES
 from ..outputs.atomic import new_file
 from .processes import IMPORTS
 
-MEASURED = ("read", *STAGES, "draw")
-AROUND = tuple(stage for stage in STAGES if stage != "forward")
+MEASURED = ("read", *STAGES, "masks", "draw")
+"""In this order; masks, in the picture's own pixels, only where the model finds them."""
+DETECTING = (*STAGES, "masks")
 
 Times = Mapping[str, Mapping[str, list[float]]]
 
@@ -21,26 +22,32 @@ Times = Mapping[str, Mapping[str, list[float]]]
 def print_stages(times: Times, labels: Mapping[str, str]) -> None:
     """Print median and minimum by stage, and what follows from them."""
     width = max(map(len, labels.values())) + 2
+    shown = _measured(times)
     columns: tuple[tuple[str, Callable[[list[float]], float]], ...] = (
         ("median", statistics.median),
         ("minimum", min),
     )
     for title, choose in columns:
-        head = "".join(f"{stage:>11}" for stage in MEASURED)
+        head = "".join(f"{stage:>11}" for stage in shown)
         print(f"\n{title + ', ms':{width}}{head}   images/s  around/forward  forward/cv2.dnn")
         best = {
             name: {stage: choose(values) for stage, values in stages.items()}
             for name, stages in times.items()
         }
         for name, stages in best.items():
-            cells = "".join(
-                f"{stages[stage]:11.2f}" if stage in stages else f"{'-':>11}" for stage in MEASURED
-            )
-            detecting = sum(stages[stage] for stage in STAGES) or math.nan
-            around = sum(stages[stage] for stage in AROUND)
+            cells = "".join(f"{stages[stage]:11.2f}" if stage in stages else f"{'-':>11}" for stage in shown)
+            detecting = sum(stages.get(stage, 0) for stage in DETECTING) or math.nan
+            around = sum(stages.get(stage, 0) for stage in DETECTING if stage != "forward")
             ratios = _ratio(around, stages["forward"]), _ratio(stages["forward"], best["cv2.dnn"]["forward"])
             print(f"{labels[name]:{width}}{cells}{1000 / detecting:11.1f}{ratios[0]:>16}{ratios[1]:>17}")
-    print("\nletterbox includes the conversion to floats; images/s counts letterbox, forward, decode and nms")
+    *others, last = (stage for stage in shown if stage in DETECTING)
+    counted = f"{', '.join(others)} and {last}"
+    print(f"\nletterbox includes the conversion to floats; images/s counts {counted}")
+
+
+def _measured(times: Times) -> list[str]:
+    """The stages that at least one contestant has."""
+    return [stage for stage in MEASURED if any(stage in stages for stages in times.values())]
 
 
 def _ratio(first: float, second: float) -> str:
@@ -72,14 +79,13 @@ def draw_chart(times: Times, labels: Mapping[str, str], title: str, path: Path) 
 
     figure = Figure(figsize=(9, 1.5 + 0.6 * len(times)), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    names = list(times)
+    names, shown = list(times), _measured(times)
     medians = {
-        name: {stage: statistics.median(times[name].get(stage) or [0]) for stage in MEASURED}
-        for name in names
+        name: {stage: statistics.median(times[name].get(stage) or [0]) for stage in shown} for name in names
     }
     longest = max(sum(stages.values()) for stages in medians.values())
     left = [0.0] * len(names)
-    for stage in MEASURED:
+    for stage in shown:
         widths = [medians[name][stage] for name in names]
         bars = axes.barh([labels[name] for name in names], widths, left=left, label=stage)
         wide = [f"{width:.1f}" if width > 0.06 * longest else "" for width in widths]
@@ -90,7 +96,7 @@ def draw_chart(times: Times, labels: Mapping[str, str], title: str, path: Path) 
     axes.invert_yaxis()
     axes.set(xlabel="milliseconds an image, median", title=title)
     axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.25 - 0.2 / len(names)), ncols=len(MEASURED), frameon=False
+        loc="upper center", bbox_to_anchor=(0.5, -0.25 - 0.2 / len(names)), ncols=len(shown), frameon=False
     )
     with new_file(path) as temporary:
         figure.savefig(temporary, bbox_inches="tight")

@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--imgsz", type=int, nargs="+")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--max-det", type=int, required=True)
     parser.add_argument("--no-rect", dest="rect", action="store_false")
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
@@ -36,7 +37,12 @@ def main() -> None:
 
         load = find(options.contestant).load
     detector = Detector(
-        options.weights, device=options.device, imgsz=options.imgsz, rect=options.rect, load=load
+        options.weights,
+        device=options.device,
+        imgsz=options.imgsz,
+        rect=options.rect,
+        max_det=options.max_det,
+        load=load,
     )
     boxes = 0
     for i, path in enumerate(options.images):
