@@ -467,6 +467,30 @@ def test_other_tasks_find_the_same(
     assert different <= (0.001 if same_generation else 0.003) * inside
 
 
+@pytest.mark.parametrize("name", ["seg-6c", "seg-nm16", "n-cls", "face-n-0.5", "face-s", "yolov5nu"])
+def test_outputs_are_those_of_the_release(
+    shared: Path, converted: Callable[[str], tuple[Path, dict[str, Any]]], cpp: Stage, name: str
+) -> None:
+    """Heads, prototypes and logits: within 3e-4 of the largest value."""
+    for reference_file in sorted((shared / "reference").glob(f"random-*{name}.npz")):
+        model, reference = converted(reference_file.stem)
+        blob = reference["input_u8"].astype(np.float32) / 255
+        if "logits" in reference:
+            mean, std = (reference[key].reshape(3, 1, 1).astype(np.float32) for key in ("mean", "std"))
+            blob = (blob - mean) / std
+        heads = [reference[f"raw{i}"][0] for i in range(len(reference.get("strides", ())))]
+        expected = [each if each.ndim == 3 else each.transpose(0, 3, 1, 2) for each in heads]
+        expected += [reference[key] for key in ("proto", "logits") if key in reference]
+        parts = struct.pack("<i", len(str(model))), str(model).encode(), struct.pack("<3i", *blob.shape[1:])
+        outputs = np.frombuffer(cpp("forward", *parts, np.ascontiguousarray(blob).tobytes()), np.float32)
+        assert outputs.size == sum(each.size for each in expected)
+        start = 0
+        for each in expected:
+            found = outputs[start : start + each.size].reshape(each.shape)
+            start += each.size
+            assert np.abs(found - each).max() <= 3e-4 * np.abs(each).max()
+
+
 @pytest.mark.parametrize("name", ["random-v7.0-n-seg-6c", "random-v7.0-n-seg-nm16"])
 def test_masks_are_those_of_the_release(
     converted: Callable[[str], tuple[Path, dict[str, Any]]], tmp_path: Path, name: str

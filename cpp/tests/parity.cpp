@@ -6,6 +6,7 @@
 //     yolov5_dnn_parity decode FILE       raw head maps → boxes that are kept
 //     yolov5_dnn_parity letterbox FILE    an image → canvas and blob
 //     yolov5_dnn_parity draw FILE         an image and boxes → picture
+//     yolov5_dnn_parity forward FILE      a model file and its input → the network's outputs
 //
 // FILE is read from front to back as the int32, float32 and float64 values named below.
 
@@ -133,6 +134,19 @@ void run_draw(Input& input) {
     write(yolov5_dnn::draw(image, detections, names));
 }
 
+// The path's length: int32, the path; channels, height, width: int32; the input: float32. Writes the outputs of the
+// network, in the order of the metadata: float32.
+void run_forward(Input& input) {
+    std::string path(static_cast<std::size_t>(input.integer()), ' ');
+    input.read_to(path.data(), path.size());
+    const int channels = input.integer(), height = input.integer(), width = input.integer();
+    cv::Mat blob(std::vector<int>{1, channels, height, width}, CV_32F);
+    input.read_to(blob.ptr<float>(), blob.total());
+    const yolov5_dnn::ModelFile file = yolov5_dnn::read_model(path);
+    yolov5_dnn::Network network(file, yolov5_dnn::read_info(file.metadata, path), yolov5_dnn::find_device("cpu"), path);
+    for (const cv::Mat& output : network(blob)) write(output);
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -147,6 +161,7 @@ int main(int count, char** words) {
         if (stage == "decode") run_decode(input);
         if (stage == "letterbox") run_letterbox(input);
         if (stage == "draw") run_draw(input);
+        if (stage == "forward") run_forward(input);
         return 0;
     } catch (const std::exception& error) {
         std::cerr << error.what() << '\n';

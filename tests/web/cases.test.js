@@ -7,6 +7,7 @@ import {
   class_colour, decode, letterbox, line_width, ModelError, nms, read_info, read_model, text_colour, text_size, to_blob,
   unletterbox,
 } from "../../samples/web/yolov5_dnn.js";
+import { to_classifier_blob } from "../../samples/web/yolov5_dnn/classification.js";
 import { cases, load_opencv, picture, sha256 } from "./house.js";
 
 const cv = await load_opencv();
@@ -54,6 +55,17 @@ for (const golden of cases("nms")) {
       class_ids: Int32Array.from(golden.class_ids),
     };
     assert.deepEqual(nms(candidates, golden.iou_thres, golden.max_det, golden.agnostic), golden.kept);
+  });
+}
+
+for (const golden of cases("crop")) {
+  test(`crop: ${golden.name}`, () => {
+    const [, channels, height, width] = golden.blob.shape;
+    const blob = new Float32Array(channels * height * width);
+    const [mean, std] = [golden.mean, golden.std].map((colours) => colours.map(Math.fround));
+    to_classifier_blob(cv, picture(golden.image), golden.imgsz, golden.crop, mean, std, () => blob);
+    if (golden.blob.sha256) assert.equal(sha256(blob), golden.blob.sha256);
+    else close(blob, golden.blob.data, 1e-4);
   });
 }
 

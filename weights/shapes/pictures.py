@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +16,9 @@ from . import NAMES
 
 HELD_OUT_SEED = 2
 """Pictures of this seed are for measuring, never for training."""
-SCENE, SINGLE = 320, 128
-"""Sides of the pictures that are written: of several shapes, and of one."""
+SCENE, SINGLE, CROWD = 320, 128, 640
+"""Sides of the pictures that are written: of several shapes, of one, and of IN_CROWD."""
+IN_CROWD = 20
 FINE = 4
 """Masks have so many times the picture's resolution: for smooth edges and exact outlines."""
 MOST_HIDDEN = 0.25
@@ -90,13 +92,16 @@ def paint(canvas: np.ndarray, mask: np.ndarray, rng: Rng) -> None:
     canvas += share * (colour.astype(np.float32) + clouds(side, 4, 15, rng) - canvas)
 
 
-def draw(side: int, count: int, radii: tuple[float, float], rng: Rng) -> Picture:
-    """Draw at most `count` shapes, at least one, of radii that are shares of the picture's `side`."""
+def draw(side: int, tries: int, radii: tuple[float, float], rng: Rng, most: float = math.inf) -> Picture:
+    """Draw at most `tries` shapes, but not more than `most` and at least one, where there is room for them.
+
+    radii: the least and the largest, shares of the picture's `side`.
+    """
     canvas = background(side, rng)
     class_ids: list[int] = []
     masks: list[np.ndarray] = []
-    while not masks or count > 0:
-        count -= 1
+    while not masks or (tries > 0 and len(masks) < most):
+        tries -= 1
         class_id = int(rng.integers(len(NAMES)))
         radius = side * float(np.exp(rng.uniform(*np.log(radii))))
         centre = rng.uniform(radius, side - radius, 2)
@@ -125,6 +130,11 @@ def single(side: int, rng: Rng) -> Picture:
     return draw(side, 1, (0.15, 0.45), rng)
 
 
+def crowd(side: int, rng: Rng) -> Picture:
+    """IN_CROWD small shapes."""
+    return draw(side, 10 * IN_CROWD, (0.018, 0.065), rng, IN_CROWD)
+
+
 def box_of(mask: np.ndarray) -> tuple[float, float, float, float]:
     """(x1, y1, x2, y2) of a mask, in pixels of the picture."""
     columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
@@ -142,7 +152,7 @@ def polygons(mask: np.ndarray) -> list[list[float]]:
 def write(folder: Path, count: int, seed: int) -> None:
     """Write `count` scenes with COCO's annotations, and as many pictures of one shape in folders by class.
 
-    FOLDER/scenes/*.png, FOLDER/instances.json, FOLDER/single/NAME/*.png.
+    FOLDER/scenes/*.png, FOLDER/instances.json, FOLDER/single/NAME/*.png; and a crowd, FOLDER/crowd.png.
     """
     for each in ("scenes", *(f"single/{name}" for name in NAMES)):
         (folder / each).mkdir(parents=True, exist_ok=True)
@@ -162,6 +172,7 @@ def write(folder: Path, count: int, seed: int) -> None:
             )
         picture = single(SINGLE, np.random.default_rng([seed, 1, index]))
         cv2.imwrite(str(folder / "single" / NAMES[picture.class_ids[0]] / name), picture.image)
+    cv2.imwrite(str(folder / "crowd.png"), crowd(CROWD, np.random.default_rng([seed, 2])).image)
     categories = [{"id": class_id + 1, "name": name} for class_id, name in enumerate(NAMES)]
     content = {"images": images, "categories": categories, "annotations": annotations}
     (folder / "instances.json").write_text(json.dumps(content))
@@ -174,7 +185,7 @@ Draw = Callable[[int, Rng], Picture]
 def main() -> None:
     """Write pictures that training never sees, and what is on them."""
     parser = argparse.ArgumentParser(description=main.__doc__, prog="python -m weights.shapes.pictures")
-    parser.add_argument("folder", type=Path, help="for scenes/, instances.json and single/")
+    parser.add_argument("folder", type=Path, help="for scenes/, instances.json, single/ and crowd.png")
     parser.add_argument("--count", type=int, default=200, help="of each kind (default: 200)")
     parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help=f"default: {HELD_OUT_SEED}")
     args = parser.parse_args()
