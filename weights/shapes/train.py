@@ -147,14 +147,14 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="where to save them")
     parser.add_argument("--count", type=int, default=1000, help="pictures of each kind")
-    parser.add_argument("--steps", type=int, default=2000, help="batches of each training")
+    parser.add_argument("--steps", type=int, default=1200, help="batches for masks; half as many for classes")
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     args.folder.mkdir(parents=True, exist_ok=True)
     segmenter = train_segmenter(args.count, args.steps)
     save(args.folder / "masks.pt", segmenter, SCENE_INPUT)
-    classifier = train_classifier(segmenter, args.count, args.steps)
+    classifier = train_classifier(segmenter, args.count, args.steps // 2)
     save(args.folder / "classes.pt", classifier, SINGLE_INPUT)
 
 
