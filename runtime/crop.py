@@ -37,11 +37,14 @@ def crop_shorter_side(image: np.ndarray, size: int) -> np.ndarray:
     """
     height, width = image.shape[:2]
     rows, columns = (_taps(side, min(height, width), size) for side in (height, width))
-    above, below = (
-        _between(*(image[at[:, None], across] / np.float32(255) for across in columns[:2]), columns.share)
-        for at in rows[:2]
-    )
-    return _between(above, below, rows.share[:, None])
+
+    def blend(at: np.ndarray) -> np.ndarray:
+        left, right = (
+            image[at[:, None], across] / np.float32(255) for across in (columns.first, columns.second)
+        )
+        return _between(left, right, columns.share)
+
+    return _between(blend(rows.first), blend(rows.second), rows.share[:, None])
 
 
 class _Taps(NamedTuple):

@@ -93,7 +93,7 @@ def test_the_loss_of_masks_is_the_formula() -> None:
 def test_turned_and_mirrored_pictures_keep_their_labels() -> None:
     picture = train.stored(scene, 96, 1, 0)[0]
     for seed in range(12):
-        image, labels, masks = train.seen_otherwise(*picture, np.random.default_rng(seed))
+        image, labels, masks = train.seen_otherwise(picture, np.random.default_rng(seed))
         assert image.shape == picture[0].shape
         for box, mask in zip(labels[:, 1:] * train.PROTOTYPES / 96, masks, strict=True):
             rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))

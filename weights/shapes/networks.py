@@ -91,5 +91,7 @@ def build_segmenter(size: Size = TINY) -> SegmentationModel:
 
 def build_classifier(start: SegmentationModel) -> ClassificationModel:
     """A classifier with the first layers of another network, down to stride 16, and a fresh head."""
-    backbone = [(layer.f, copy.deepcopy(layer)) for layer in list(start.model)[:6]]
-    return ClassificationModel([*backbone, (-1, Classify(TINY.channels[3], len(NAMES), 64))], list(NAMES))
+    layers: list[tuple[int | list[int], nn.Module]] = [
+        (-1, copy.deepcopy(each)) for each in list(start.model)[:6]
+    ]
+    return ClassificationModel([*layers, (-1, Classify(TINY.channels[3], len(NAMES), 64))], list(NAMES))

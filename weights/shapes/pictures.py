@@ -172,7 +172,8 @@ def write(folder: Path, count: int, seed: int) -> None:
             )
         picture = single(SINGLE, np.random.default_rng([seed, 1, index]))
         cv2.imwrite(str(folder / "single" / NAMES[picture.class_ids[0]] / name), picture.image)
-    many = crowd(CROWD, np.random.default_rng([seed, 11]))  # with HELD_OUT_SEED one of little noise, to be shown
+    # Of HELD_OUT_SEED, that is one with little noise, to be shown.
+    many = crowd(CROWD, np.random.default_rng([seed, 11]))
     cv2.imwrite(str(folder / "crowd.png"), many.image)
     categories = [{"id": class_id + 1, "name": name} for class_id, name in enumerate(NAMES)]
     content = {"images": images, "categories": categories, "annotations": annotations}

@@ -52,8 +52,9 @@ def stored(draw: Draw, side: int, count: int, kind: int) -> list[Example]:
     return [reduced(draw(side, np.random.default_rng([SEED, kind, index]))) for index in seeds]
 
 
-def seen_otherwise(image: np.ndarray, labels: np.ndarray, masks: np.ndarray, rng: Rng) -> Example:
+def seen_otherwise(picture: Example, rng: Rng) -> Example:
     """Mirror, turn and relight a picture, with its boxes and masks."""
+    image, labels, masks = picture
     side = len(image)
     boxes = labels[:, 1:]
     if rng.random() < 0.5:
@@ -71,7 +72,7 @@ def batches(pictures: list[Example], steps: int) -> Iterator[Batch]:
     rng = np.random.default_rng([SEED, 2])
     for _ in range(steps):
         chosen = rng.integers(0, len(pictures), BATCH)
-        views = [seen_otherwise(*pictures[index], rng) for index in chosen]
+        views = [seen_otherwise(pictures[index], rng) for index in chosen]
         images = np.stack([image[:, :, ::-1].transpose(2, 0, 1) for image, _, _ in views]) / 255
         targets = []
         for i, (_, labels, _) in enumerate(views):

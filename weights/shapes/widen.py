@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,30 +37,33 @@ def widen(small: SegmentationModel, size: Size = NANO) -> SegmentationModel:
         for parameter in large.parameters():
             parameter.zero_()
         maps: list[Parts] = []
+        few: Any
+        many: Any
         for few, many in zip(small.model, large.model, strict=True):
             sources = [few.f] if isinstance(few.f, int) else few.f
             maps.append(_copy(few, many, [maps[i] if maps else [(3, 3)] for i in sources]))
     return large
 
 
-def _copy(few: nn.Module, many: nn.Module, sources: list[Parts]) -> Parts:
+def _copy(few: Any, many: Any, sources: list[Parts]) -> Parts:
     """Copy a layer, which reads `sources`, into a larger one. Returns what its output consists of."""
+    assert type(few) is type(many)
     joined = [part for parts in sources for part in parts]
-    if isinstance(few, Conv) and isinstance(many, Conv):
+    if isinstance(few, Conv):
         return _copy_conv(few.conv, many.conv, joined)
-    if isinstance(few, C3) and isinstance(many, C3):
+    if isinstance(few, C3):
         inner = _copy(few.cv1, many.cv1, sources)
         _copy(few.cv2, many.cv2, sources)
         for block, larger in zip(few.m.children(), many.m.children(), strict=False):
             _copy(block.cv1, larger.cv1, [inner])  # blocks beyond these add nothing to what comes in
             _copy(block.cv2, larger.cv2, [inner])
         return _copy(few.cv3, many.cv3, [inner, inner])
-    if isinstance(few, SPPF) and isinstance(many, SPPF):
+    if isinstance(few, SPPF):
         return _copy(few.cv2, many.cv2, [_copy(few.cv1, many.cv1, sources)] * 4)
-    if isinstance(few, Segment) and isinstance(many, Segment):
+    if isinstance(few, Segment):
         for own, larger, parts in zip(few.m, many.m, sources, strict=True):
             rows = [anchor * many.no + value for anchor in range(few.na) for value in range(few.no)]
-            _copy_conv(own, larger, parts, rows)  # type: ignore[arg-type]
+            _copy_conv(own, larger, parts, rows)
         parts = sources[0]
         for name in ("cv1", "cv2", "cv3"):
             parts = _copy(getattr(few.proto, name), getattr(many.proto, name), [parts])
@@ -68,7 +72,7 @@ def _copy(few: nn.Module, many: nn.Module, sources: list[Parts]) -> Parts:
     return joined
 
 
-def _copy_conv(few: nn.Conv2d, many: nn.Conv2d, parts: Parts, rows: Sequence[int] = ()) -> Parts:
+def _copy_conv(few: Any, many: Any, parts: Parts, rows: Sequence[int] = ()) -> Parts:
     """Copy a convolution that reads `parts`; its output's channels go to `rows`, by default to the first."""
     columns: list[int] = []
     start = 0
@@ -76,8 +80,6 @@ def _copy_conv(few: nn.Conv2d, many: nn.Conv2d, parts: Parts, rows: Sequence[int
         columns += range(start, start + own)
         start += larger
     at = torch.tensor(rows or range(few.out_channels))
-    assert few.bias is not None
-    assert many.bias is not None
     many.weight[at[:, None], torch.tensor(columns)] = few.weight
     many.bias[at] = few.bias
     return [(few.out_channels, many.out_channels)]
