@@ -519,6 +519,53 @@ def test_masks_are_those_of_the_release(
     assert different <= 0.001 * masks.sum()
 
 
+def test_boxes_without_anchors_are_those_of_ultralytics(
+    converted: Callable[[str], tuple[Path, dict[str, Any]]], tmp_path: Path
+) -> None:
+    model, reference = converted("random-yolov5nu")
+    picture, file = tmp_path / "picture.png", tmp_path / "found.json"
+    cv2.imwrite(str(picture), reference["input_u8"][0].transpose(1, 2, 0)[:, :, ::-1])
+    done = run(
+        *(program("yolov5-detect"), picture, "--weights", model, "--no-save", "--json", file),
+        *(
+            "--imgsz",
+            *map(str, reference["input_u8"].shape[2:]),
+            "--conf-thres",
+            str(reference["conf_thres"]),
+        ),
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(file.read_text("utf-8"))[0]["detections"]
+    height, width = reference["input_u8"].shape[2:]
+    boxes = reference["detections_xyxy_conf_cls"][:, :4].clip(0, [width, height, width, height])
+    assert len(found) == len(boxes) == 27
+    for box in boxes:
+        assert min(far(each["box"], box) for each in found) < 0.05
+
+
+@pytest.mark.parametrize("name", ["random-face-n-0.5", "random-face-s"])
+def test_landmarks_are_those_of_yolov5_face(
+    shared: Path, converted: Callable[[str], tuple[Path, dict[str, Any]]], tmp_path: Path, name: str
+) -> None:
+    model, reference = converted(name)
+    picture, file = shared / "images" / str(reference["e2e_image"]), tmp_path / "found.json"
+    done = run(
+        *(program("yolov5-detect"), picture, "--weights", model, "--no-save", "--json", file, "--no-rect"),
+        *("--imgsz", *map(str, reference["e2e_input_u8"].shape[2:])),
+        *("--conf-thres", str(reference["e2e_conf_thres"])),
+    )
+    assert done.returncode == 0, done.stderr
+    found, expected = (
+        json.loads(file.read_text("utf-8"))[0]["detections"],
+        reference["e2e_detections_in_image"],
+    )
+    assert len(found) == len(expected) > 5
+    for row in expected:
+        same = min(found, key=lambda each, row=row: far(each["box"], row[:4]))  # type: ignore[misc]
+        assert far(same["box"], row[:4]) < 0.1
+        assert far(np.ravel(same["keypoints"]), row[5:15]) < 0.1
+
+
 def far(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
     return max(abs(a - b) for a, b in zip(first, second, strict=True))
 
