@@ -46,7 +46,7 @@ NANO = Size((16, 32, 64, 128, 256), (1, 2, 3, 1), 32, 64)
 
 
 def build_segmenter(size: Size = TINY) -> SegmentationModel:
-    """A fresh network for masks with random weights; TINY has 76 thousand parameters."""
+    """A fresh network for masks with random weights; TINY has 75 thousand parameters."""
     a, b, c, d, e = size.channels
     n1, n2, n3, n4 = size.repeats
     layers: list[tuple[int | list[int], nn.Module]] = [
