@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from convert import save_checkpoint
 from convert.layers import ClassificationModel, SegmentationModel
-from convert.layers.heads import IMAGENET_MEAN, IMAGENET_STD
 from convert.rewrite import fold_batchnorm
 
 from . import NAMES
@@ -128,7 +127,8 @@ def train_classifier(start: SegmentationModel, count: int, steps: int) -> Classi
     """Train the classifier, which begins with what the network for masks has learnt."""
     torch.manual_seed(SEED)
     network = build_classifier(start)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    facts = network.head.metadata()
+    mean, std = (torch.tensor(facts[key]).view(3, 1, 1) for key in ("mean", "std"))
 
     def loss(batch: Batch) -> Tensor:
         images, targets, _ = batch
