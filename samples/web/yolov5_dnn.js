@@ -13,11 +13,12 @@
 //
 // The modules, in the order the data flows:
 //
-//     errors · protobuf, graph, tasks, model_file · letterbox · candidates · decode, anchor_free · nms · masks · labels,
-//     draw · network · detector · classification, classifier
+//     errors, visible · protobuf, model_tensor, model_graph, operands, *_rules, model_shapes · tasks, model_file ·
+//     letterbox · candidates · decode, anchor_free · nms · masks · labels, draw · network · detector · classification,
+//     classifier
 
-export { DetectorError, InputError, ModelError, printable } from "./yolov5_dnn/errors.js";
-export { read_info, read_model } from "./yolov5_dnn/model_file.js";
+export { DetectorError, InputError, ModelError } from "./yolov5_dnn/errors.js";
+export { check_input, read_info, read_model } from "./yolov5_dnn/model_file.js";
 export { letterbox, letterbox_shape, to_blob, unletterbox } from "./yolov5_dnn/letterbox.js";
 export { Candidates } from "./yolov5_dnn/candidates.js";
 export { decode, decode_boxes, logit, sigmoid } from "./yolov5_dnn/decode.js";
@@ -27,3 +28,4 @@ export { class_colour, css, draw, draw_classes, line_width, text_colour, text_si
 export { Network } from "./yolov5_dnn/network.js";
 export { Classifier } from "./yolov5_dnn/classifier.js";
 export { Detector, STAGES, to_dict } from "./yolov5_dnn/detector.js";
+export { visible } from "./yolov5_dnn/visible.js";

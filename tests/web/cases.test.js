@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  class_colour, decode, letterbox, line_width, ModelError, nms, read_info, read_model, text_colour, text_size, to_blob,
+  check_input, class_colour, decode, letterbox, line_width, ModelError, nms, read_info, read_model, text_colour, text_size, to_blob,
   unletterbox,
 } from "../../samples/web/yolov5_dnn.js";
 import { to_classifier_blob } from "../../samples/web/yolov5_dnn/classification.js";
@@ -87,6 +87,23 @@ for (const golden of cases("model_file")) {
     assert.equal(sha256(buffer), golden.buffer_sha256);
     const info = read_info(metadata);
     for (const [key, value] of Object.entries(golden.info)) assert.deepEqual(info[key], value, key);
+  });
+}
+
+for (const golden of cases("hostile_models")) {
+  test(`hostile model: ${golden.name}`, () => {
+    const file = new Uint8Array(Buffer.from(golden.file, "base64"));
+    const read = () => {
+      const { metadata, graph } = read_model(file);
+      if (golden.imgsz) check_input(graph, read_info(metadata), golden.imgsz);
+    };
+    if (golden.refused === null) return void read();
+    assert.throws(read, (error) => {
+      assert.ok(error instanceof ModelError, error.stack);
+      assert.ok(error.message.includes(golden.refused), error.message);
+      assert.match(error.message, /^[^\p{Cc}]{1,600}$/u);
+      return true;
+    });
   });
 }
 

@@ -95,8 +95,8 @@ test("classes and thresholds choose", async () => {
 test("a model that OpenCV cannot load is a ModelError with a cause", async () => {
   const own = await load_opencv(); // it ends
   const broken = bytes.slice();
-  const at = Buffer.from(broken).indexOf("\x04Conv", 0, "latin1") + 1; // an operator's name
-  broken.set(new TextEncoder().encode("Cnov"), at);
+  const at = Buffer.from(broken).indexOf("nearest", 0, "latin1"); // how a Resize rounds
+  broken.set(new TextEncoder().encode("nearesu"), at);
   await assert.rejects(Detector.load(own, broken, { path: "x.onnx" }), (error) => {
     assert.ok(error instanceof ModelError);
     assert.match(error.message, /^OpenCV cannot load x\.onnx: /);

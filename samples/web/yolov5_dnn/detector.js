@@ -2,7 +2,7 @@
 
 import { InputError, ModelError } from "./errors.js";
 import { check_image, letterbox, to_blob, unletterbox } from "./letterbox.js";
-import { input_size, read_info, read_model } from "./model_file.js";
+import { check_input, input_size, read_info, read_model } from "./model_file.js";
 import { Network } from "./network.js";
 import { nms } from "./nms.js";
 import { encode } from "./rle.js";
@@ -22,8 +22,10 @@ export const STAGES = ["letterbox", "forward", "decode", "nms"];
  */
 export class Detector {
   #cv;
+  #graph;
   #network;
   #multiple;
+  #path;
   #class_ids = null;
 
   /**
@@ -57,7 +59,9 @@ export class Detector {
       conf_thres, iou_thres, max_det = 1000, classes = null, agnostic_nms = false,
       multi_label = false, imgsz = null, rect = true, names, anchors, strides, path = "the model",
     } = options;
-    const { buffer, metadata } = read_model(bytes, path);
+    const { buffer, metadata, graph } = read_model(bytes, path);
+    this.#graph = graph;
+    this.#path = path;
     this.info = read_info(metadata, path, { names, anchors, strides });
     const { head } = this.info;
     if (!head.decode) throw new ModelError(`${path} does not detect; it is for ${head.constructor.user}`);
@@ -97,9 +101,14 @@ export class Detector {
     }
   }
 
-  /** Letterbox to this size, a number or [height, width]; null: to the model's own. Throws InputError. */
+  /**
+   * Letterbox to this size, a number or [height, width]; null: to the model's own. Throws InputError for a size that
+   * it can't have, ModelError for one that would take too much memory or time.
+   */
   choose_size(imgsz) {
-    this.imgsz = input_size(imgsz, this.info, this.free_size);
+    const size = input_size(imgsz, this.info, this.free_size);
+    check_input(this.#graph, this.info, size, this.#path);
+    this.imgsz = size;
   }
 
   /**

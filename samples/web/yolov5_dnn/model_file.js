@@ -1,33 +1,44 @@
 // Reading the model file: the network's bytes for OpenCV, and what the file says about itself.
 //
-// The file is ONNX, that is a protobuf message. Its graph is checked, its metadata read; nothing else matters.
+// The file is ONNX, that is a protobuf message. The fields that matter are walked by hand (`protobuf`). What the walk
+// promises stands in `model_graph`.
 // Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
 
-import { InputError, ModelError, printable } from "./errors.js";
-import { check_function, check_graph } from "./graph.js";
-import { BYTES, Reader, WireError } from "./protobuf.js";
+import { InputError, ModelError } from "./errors.js";
+import { check_function, read_graph } from "./model_graph.js";
+import { check_size } from "./model_shapes.js";
+import { GraphError } from "./model_tensor.js";
+import { BYTES, kinds, MAX_NAME, Reader, WireError } from "./protobuf.js";
 import { items, whole } from "./tasks/metadata.js";
 import { find_task } from "./tasks/tasks.js";
 import { MAX_SIDE, shown } from "./values.js";
+import { visible } from "./visible.js";
 
 export const MAX_BYTES = 2 ** 31 - 1; // protobuf's own limit
-const MAX_NAME = 1000; // bytes of a key or of a producer
-const MAX_VALUE = 2 ** 24; // bytes of a metadata value
+const MAX_METADATA = 100;
+const MAX_TEXT = 2 ** 20; // bytes of one text of metadata
 
-const MODEL = { producer_name: 2, producer_version: 3, graph: 7, metadata: 14, training: 20, functions: 25 };
-const ENTRY = { key: 1, value: 2 };
+const MODEL = kinds({
+  producer_name: [2, "span"],
+  producer_version: [3, "span"],
+  graph: [7, "span"],
+  metadata_props: [14, "span", "many"],
+  training_info: [20, "span", "many"],
+  functions: [25, "span", "many"],
+});
+const ENTRY = kinds({ key: [1, "span"], value: [2, "span"] });
 
 const CONVERT = "convert its checkpoint with: python -m convert CHECKPOINT.pt";
 
 /**
- * Check an ONNX file.
+ * Read an ONNX file.
  *
  * @param {Uint8Array} bytes of the file
  * @param {string} path what to call it in messages
- * @returns {{buffer: Uint8Array, metadata: Map<string, string>}} the bytes in the form for OpenCV, and the
- *   metadata_props; among them, as `producer`, the program that wrote the file. The bytes are a copy that
- *   differs from the file in one respect: `Swish` nodes lose their domain, so that OpenCV takes them for its
- *   own layer of that name.
+ * @returns {{buffer: Uint8Array, metadata: Map<string, string>, graph: object}} the bytes in the form for OpenCV, the
+ *   metadata_props (among them, as `producer`, the program that wrote the file), and the graph, for `check_input`.
+ *   The bytes are a copy that differs from the file in one respect: `Swish` nodes lose their domain, so that OpenCV
+ *   takes them for its own layer of that name.
  *
  * Throws ModelError if it isn't an ONNX model, or one that could harm.
  */
@@ -38,48 +49,76 @@ export function read_model(bytes, path = "the model") {
     throw new ModelError(`${path} is a PyTorch checkpoint, not an ONNX model; ${CONVERT}`);
   }
   const buffer = bytes.slice();
+  return { buffer, ...refusing(path, () => walk_model(buffer)) };
+}
+
+/**
+ * Check that a network may run at `imgsz`, [h, w], in place of the size that its file states.
+ *
+ * @param {object} graph from `read_model`, which has checked the file's own size
+ *
+ * Throws ModelError if the values would take too much memory or time, or do not fit one another.
+ */
+export function check_input(graph, info, imgsz, path = "the model") {
+  if (imgsz[0] <= info.imgsz[0] && imgsz[1] <= info.imgsz[1]) return;
+  const shape = [1, 3 * info.fold ** 2, ...imgsz.map((side) => Math.floor(side / info.fold))];
+  refusing(path, () => check_size(graph, shape));
+}
+
+/** Make a ModelError of what is thrown of a file's bytes. */
+function refusing(path, work) {
   try {
-    return { buffer, metadata: walk_model(buffer) };
+    return work();
   } catch (error) {
-    if (!(error instanceof WireError)) throw error;
-    throw new ModelError(`${path} is not an ONNX model, or a damaged one: ${error.message}`);
+    if (error instanceof WireError) throw new ModelError(`${path} is not an ONNX model, or a damaged one: ${error.message}`);
+    if (error instanceof GraphError) throw new ModelError(`${path} is refused: ${error.message}`);
+    throw error;
   }
 }
 
-/** Collect a ModelProto's metadata, check its graph, and free its Swish nodes from their domain. */
+/**
+ * Collect a ModelProto's metadata, check its graph, and free its Swish nodes from their domain: {metadata, graph}.
+ *
+ * SiLU is written as a function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`,
+ * finds none, and would refuse the file, although it has a layer `Swish`. Under another field number of the same
+ * length the domain is skipped as unknown.
+ */
 function walk_model(buffer) {
   const reader = new Reader(buffer);
+  const parts = reader.message({ start: 0, end: buffer.length }, MODEL);
+  if (!parts.graph) throw new WireError("it holds no graph");
+  if (parts.training_info.length) throw new GraphError("it has a part for training");
+  if (parts.metadata_props.length > MAX_METADATA) throw new GraphError(`it has more than ${MAX_METADATA} texts of metadata`);
   const metadata = new Map();
-  let name = "", version = "", graphs = 0;
-  for (const field of reader.fields(0, buffer.length)) {
-    if (field.wire_type !== BYTES) continue;
-    if (field.number === MODEL.metadata) {
-      const entry = new Map();
-      for (const part of reader.fields(field.start, field.end)) entry.set(part.number, part);
-      if (entry.has(ENTRY.key) && entry.has(ENTRY.value)) {
-        const key = reader.text(entry.get(ENTRY.key), MAX_NAME);
-        if (metadata.has(key)) throw new WireError(`it has the metadata '${printable(key)}' twice`);
-        metadata.set(key, reader.text(entry.get(ENTRY.value), MAX_VALUE));
-      }
-    } else if (field.number === MODEL.producer_name) {
-      name = reader.text(field, MAX_NAME);
-    } else if (field.number === MODEL.producer_version) {
-      version = reader.text(field, MAX_NAME);
-    } else if (field.number === MODEL.graph) {
-      if (++graphs > 1) throw new WireError("it holds more than one graph");
-      // SiLU is written as a function `Swish` of the model's own domain. OpenCV looks for a layer called
-      // `domain.Swish`, finds none, and would refuse the file, although it has a layer `Swish`. Under another
-      // field number of the same length the domain is skipped as unknown.
-      check_graph(reader, field, (domain) => (buffer[domain.tag] = (15 << 3) | BYTES));
-    } else if (field.number === MODEL.functions) {
-      check_function(reader, field);
-    } else if (field.number === MODEL.training) {
-      throw new WireError("it holds graphs for training");
-    }
+  for (const place of parts.metadata_props) {
+    const entry = reader.message(place, ENTRY);
+    if (!entry.key || !entry.value) continue;
+    const key = reader.text(entry.key, MAX_NAME);
+    if (metadata.has(key)) throw new GraphError(`it has the metadata '${visible(key, 80)}' twice`);
+    metadata.set(key, reader.text(entry.value, MAX_TEXT));
   }
-  if (!graphs) throw new WireError("it holds no graph");
-  if (!metadata.has("producer")) metadata.set("producer", [name, version].filter(Boolean).join(" "));
-  return metadata;
+  const producer = [parts.producer_name, parts.producer_version].map((place) => (place ? reader.text(place, MAX_NAME) : ""));
+  if (!metadata.has("producer")) metadata.set("producer", producer.filter(Boolean).join(" "));
+  for (const place of parts.functions) check_function(reader, place);
+  const graph = read_graph(reader, parts.graph);
+  for (const shape of input_shapes(graph, metadata)) check_size(graph, shape);
+  for (const domain of graph.domains) buffer[domain.tag] = (15 << 3) | BYTES;
+  return { metadata, graph };
+}
+
+/** The shape of the input that the graph states, and the one that the metadata states, if it is usable. */
+function input_shapes(graph, metadata) {
+  const [batch, channels, height, width] = graph.input_dims;
+  const stated = [batch ?? 1, channels ?? 3, height ?? 640, width ?? 640];
+  try {
+    const fold = JSON.parse(metadata.get("fold") ?? "1");
+    const sides = JSON.parse(metadata.get("imgsz")).map((side) => Math.floor(side / fold));
+    // Of other ones `read_info` says what is wrong.
+    if (sides.length === 2 && sides.every((side) => side > 0 && side <= MAX_SIDE)) return [stated, [1, stated[1], ...sides]];
+  } catch {
+    return [stated];
+  }
+  return [stated];
 }
 
 /**
