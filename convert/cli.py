@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.command.run import run
+from runtime.visible import visible
 
 from . import __version__
 from .errors import CheckError, ConvertError
 
 if TYPE_CHECKING:
     from .conversion import Report
+
+MAX_LINE = 4000  # letters
 
 DESCRIPTION = """\
 Convert a trained YOLOv5 checkpoint (.pt) to one ONNX file that OpenCV runs by itself: detection of any
@@ -164,4 +167,4 @@ def summary(report: Report, seconds: float) -> str:
         "seconds": f"{seconds:.1f}",
     }
     rows = {key: text for key, text in rows.items() if text}
-    return "\n".join(f"{key:<12}{value}" for key, value in rows.items())
+    return "\n".join(f"{key:<12}{visible(text, MAX_LINE)}" for key, text in rows.items())

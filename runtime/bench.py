@@ -23,6 +23,7 @@ from .detector import DEFAULT_MODEL, Detector
 from .errors import InputError
 from .inputs.image_file import read_image
 from .outputs.atomic import write_atomic
+from .visible import visible
 
 EXAMPLES = """
 examples:
@@ -105,7 +106,7 @@ def bench(options: argparse.Namespace) -> int:
     mine = contestants["cv2.dnn"]
     about = circumstances(mine, images, threads, options.rounds)
     for key, value in about.items():
-        print(f"{key:9}{value}")
+        print(f"{key:9}{visible(value, 1000)}")
     for name, reason in absent.items():
         print(f"{'absent':9}{name}: {reason}")
 
@@ -117,7 +118,7 @@ def bench(options: argparse.Namespace) -> int:
     labels = {name: f"{name} {version(name)}".strip() + " (alone)" * (name in busy) for name in times}
     if options.cpp:
         times["C++"] = run_cpp(options.cpp, mine, images, threads, options.rounds)
-        labels["C++"] = options.cpp.name
+        labels["C++"] = visible(options.cpp.name)
     print_stages(times, labels)
 
     processes = time_processes(contestants, images, threads, options.cpp)
@@ -127,7 +128,7 @@ def bench(options: argparse.Namespace) -> int:
         content = {"about": about, "absent": absent, "stages_ms": times, "processes": processes}
         write_atomic(options.json, json.dumps(content, indent=1).encode())
     if options.chart:
-        draw_chart(times, labels, f"{mine.path.name}, {threads} threads", options.chart)
+        draw_chart(times, labels, f"{visible(mine.path.name)}, {threads} threads", options.chart)
     return 0
 
 

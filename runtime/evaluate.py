@@ -152,7 +152,8 @@ def _read_dataset(
     if not present.files:
         raise InputError(f"no image of {annotations} is in {images}")
     if len(present.files) < len(dataset.files):
-        print(f"only {len(present.files)} of {len(dataset.files)} annotated images are in {images}")
+        text = f"only {len(present.files)} of {len(dataset.files)} annotated images are in {images}"
+        print(visible(text, 1000))
     return present
 
 

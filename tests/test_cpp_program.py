@@ -171,6 +171,15 @@ def test_tables_of_videos(tmp_path: Path) -> None:
     assert "c.csv is there already and is replaced" in run("red.png", *weights, "--csv", "c.csv")[1]
 
 
+def test_frames_have_a_budget_of_pixels(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.avi", count=9)
+    arguments = ["clip.avi", "red.png", "--weights", "best.onnx", "--nosave", "--max-pixels"]
+    assert run(*arguments, "4096")[0] == 0
+    code, said = run(*arguments, "4095")
+    assert code == 1
+    assert "clip.avi: its 64x64 pixels are more than the 4095 that are decoded" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -46,6 +46,24 @@ def test_pictures_come_in_order_and_bad_ones_are_told(tmp_path: Path) -> None:
     assert np.array_equal(third.image, red_picture())
 
 
+@pytest.mark.parametrize("kind", ["video", "live"])
+def test_frames_have_a_budget_of_pixels(tmp_path: Path, kind: str) -> None:
+    path = write_video(tmp_path / "clip.avi", count=3, size=(80, 48))
+    (source,) = sources_of(path)
+
+    def read(max_pixels: int) -> list[Event]:
+        if kind == "video":
+            return list(read_files([source], max_pixels=max_pixels))
+        return list(read_live(source, max_pixels=max_pixels))
+
+    assert len(brightness(read(80 * 48))) == 3
+    problem, end = read(80 * 48 - 1)
+    assert isinstance(problem, Problem)
+    assert problem.fatal
+    assert problem.text == f"{path}: its 80x48 pixels are more than the 3839 that are decoded"
+    assert isinstance(end, End)
+
+
 @pytest.mark.parametrize("name", ["clip.avi", "片段 one.avi"])
 def test_every_frame_of_a_video(tmp_path: Path, name: str) -> None:
     path = write_video(tmp_path / name, count=12, size=(80, 48), fps=10)

@@ -9,6 +9,7 @@ import pickle
 import time
 import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ torch = pytest.importorskip("torch")
 import networks  # noqa: E402
 from torch import nn  # noqa: E402
 
-from convert import load_checkpoint, save_checkpoint  # noqa: E402
+from convert import convert, load_checkpoint, save_checkpoint  # noqa: E402
 from convert.checkpoint.load import _check_size  # noqa: E402
 from convert.checkpoint.pickle_objects import read_objects  # noqa: E402
+from convert.cli import summary  # noqa: E402
 from convert.errors import CheckpointError, ConvertError  # noqa: E402
 from convert.layers import Concat, Conv, Detect, DetectionModel  # noqa: E402
 from convert.sizes import check_budget, choose_size, size_multiple  # noqa: E402
@@ -138,6 +140,16 @@ def test_a_large_size_has_to_be_asked_for(tmp_path: Path) -> None:
         choose_size(None, checkpoint, 8)
     assert choose_size(64, checkpoint, 8) == (64, 64)
     check_budget(checkpoint, (64, 64))
+
+
+@pytest.mark.skipif(find_spec("onnxsim") is None, reason="onnxsim is not installed")
+def test_names_do_nothing_to_the_terminal(tmp_path: Path) -> None:
+    network = networks.build("yolov3-tiny")
+    network.names = ["\x1b]0;PWNED\x07\r\n\u202e", *network.names[1:]]
+    save_checkpoint(tmp_path / "a.pt", network)
+    said = summary(convert(tmp_path / "a.pt", tmp_path / "a.onnx", (64, 64)), 1)
+    assert r"?]0;PWNED???\u202e, " in said
+    assert all(line.isprintable() for line in said.split("\n"))
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -29,6 +29,16 @@ def classes(count: int) -> list[ClassFigures]:
     return [ClassFigures(f"c{i}", 1, each, each, np.full(101, each)) for i, each in enumerate(ap)]
 
 
+def test_a_name_is_no_formula(tmp_path: Path) -> None:
+    name = r"a $\frac{1$ \x1b[31m" + "\n" + "x" * 5000
+    curve = np.full(101, 0.5)
+    plots.draw_precision_recall([ClassFigures(name, 1, 0.5, 0.5, curve)], tmp_path / "curve.png")
+    plots.draw_confusion_matrix(np.eye(2), [name], tmp_path / "matrix.png")
+    stages = {stage: [1.0] for stage in report.MEASURED}
+    report.draw_chart({"cv2.dnn": stages}, {"cv2.dnn": "cv2.dnn"}, "$\\frac{1$.onnx", tmp_path / "chart.png")
+    assert len(list(tmp_path.glob("*.png"))) == 3
+
+
 def test_of_many_classes_the_worst_are_named(figures: list[Any]) -> None:
     plots.draw_precision_recall(classes(80), Path("unused.png"))
     legend = figures[0].axes[0].get_legend()

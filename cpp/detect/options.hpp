@@ -43,7 +43,7 @@ where the model gives some.
   --tiles N          look also at overlapping tiles of N×N pixels, for small objects in large pictures; N as the model's
                      input size, say; each tile takes as long as a picture
 
-  --max-pixels N     refuse pictures of more, which a small file may unpack to (default: 100000000)
+  --max-pixels N     refuse pictures and frames of more, which a small file may unpack to (default: 100000000)
 
   --output DIR       folder for pictures, videos, labels and crops (default: runs/detect, or runs/detect2,
                      runs/detect3, ... if it is there)

@@ -184,18 +184,22 @@ inline std::string read_bytes(const Source& source) {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-// Calls `use` on each picture of a source, of videos every `vid_stride`-th, until it returns false. Throws InputError if the source cannot be read.
+// Calls `use` on each picture of a source, of videos every `vid_stride`-th, until it returns false. Throws InputError
+// if the source cannot be read, or its pictures have more than `max_pixels`.
 inline void read(const Source& source, int max_pixels, int vid_stride, const std::function<bool(const Frame&)>& use) {
+    const auto check = [&](std::uint64_t width, std::uint64_t height) {
+        if (height && width > static_cast<std::uint64_t>(max_pixels) / height)
+            throw InputError(source.name + ": its " + std::to_string(width) + "x" + std::to_string(height) +
+                             " pixels are more than the " + std::to_string(max_pixels) + " that are decoded");
+    };
     Frame frame;
+    const auto check_image = [&] {
+        check(static_cast<std::uint64_t>(frame.image.cols), static_cast<std::uint64_t>(frame.image.rows));
+    };
     if (source.kind == Kind::image) {
         const std::string data = read_bytes(source);
         if (interrupted) return;
         if (data.empty()) throw InputError(source.name + ": it is empty");
-        const auto check = [&](std::uint64_t width, std::uint64_t height) {
-            if (height && width > static_cast<std::uint64_t>(max_pixels) / height)
-                throw InputError(source.name + ": its " + std::to_string(width) + "x" + std::to_string(height) +
-                                 " pixels are more than the " + std::to_string(max_pixels) + " that are decoded");
-        };
         if (const auto size = image_size(data)) check(size->width, size->height);
         const cv::Mat bytes(1, static_cast<int>(std::min<std::size_t>(data.size(), 1U << 29)), CV_8U,
                             const_cast<char*>(data.data()));
@@ -204,7 +208,7 @@ inline void read(const Source& source, int max_pixels, int vid_stride, const std
         } catch (const cv::Exception& error) {  // OpenCV's own limits, and damaged files
             throw InputError(source.name + ": OpenCV does not decode it: " + yolov5_dnn::detail::reason(error));
         }
-        check(static_cast<std::uint64_t>(frame.image.cols), static_cast<std::uint64_t>(frame.image.rows));
+        check_image();
         if (frame.image.empty())
             throw InputError(source.name + ": not a picture, or one that this OpenCV does not decode");
         use(frame);
@@ -217,11 +221,14 @@ inline void read(const Source& source, int max_pixels, int vid_stride, const std
         capture.open(source.path.string());
     }
     if (!capture.isOpened()) throw InputError(source.name + ": cannot be opened as a video or stream");
+    const auto stated = [&](int side) { return static_cast<std::uint64_t>(std::max(capture.get(side), 0.0)); };
+    check(stated(cv::CAP_PROP_FRAME_WIDTH), stated(cv::CAP_PROP_FRAME_HEIGHT));  // before a frame is decoded
     const double fps = capture.get(cv::CAP_PROP_FPS);
     frame.fps = (fps > 0 && fps <= 1000 ? fps : 25) / vid_stride;
     while (!interrupted && capture.grab()) {
         if (++frame.index % vid_stride) continue;
         if (!capture.retrieve(frame.image)) break;
+        check_image();
         if (!use(frame)) return;
     }
     if (frame.index < 0) throw InputError(source.name + ": the video has no frame that can be read");

@@ -94,7 +94,8 @@ def draw_chart(times: Times, labels: Mapping[str, str], title: str, path: Path) 
     axes.bar_label(bars, [f" {total:.1f}" for total in left], fontsize=9)
     axes.set_xlim(0, 1.1 * longest)
     axes.invert_yaxis()
-    axes.set(xlabel="milliseconds an image, median", title=title)
+    axes.set(xlabel="milliseconds an image, median")
+    axes.set_title(title, parse_math=False)  # a file's name is no formula
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.25 - 0.2 / len(names)), ncols=len(shown), frameon=False
     )

@@ -29,6 +29,7 @@ import cv2
 from ..command.options import positive
 from ..detector import DEFAULT_MODEL, Detector
 from ..inputs.image_file import decode_image
+from ..visible import visible
 
 PICTURE = Path(__file__).resolve().parent.parent.parent / "samples" / "cluttered.jpg"
 WARM_UP = 10
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1)
     options = parser.parse_args(argv)
     picture = options.picture.read_bytes()
-    print(f"{options.weights.name}, {len(picture)} bytes of JPEG, OpenCV {cv2.__version__}")
+    print(f"{visible(options.weights.name)}, {len(picture)} bytes of JPEG, OpenCV {cv2.__version__}")
     print(
         "\n| processor time, one request at a time | ms a picture | above Detector |\n| --- | ---: | ---: |"
     )

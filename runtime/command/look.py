@@ -175,7 +175,9 @@ def _look_at_all(
         ):
             yield from in_order([partial(_look_at, each, style) for each in models], events)
     if live and not stopped():
-        streams: list[Iterator[Event]] = [read_live(source, inputs.vid_stride) for source in live]
+        streams: list[Iterator[Event]] = [
+            read_live(source, inputs.vid_stride, inputs.max_pixels) for source in live
+        ]
         with closing(newest(streams, lambda event: isinstance(event, Frame), stopped)) as events:
             yield from map(partial(_look_at, model, style), events)
 

@@ -29,7 +29,7 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=MAX_PIXELS,
         metavar="N",
-        help=f"refuse pictures of more pixels, which a small file may unpack to (default: {MAX_PIXELS})",
+        help=f"refuse pictures and frames of more, which a small file may unpack to (default: {MAX_PIXELS})",
     )
 
 

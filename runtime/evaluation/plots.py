@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..outputs.atomic import new_file
+from ..visible import visible
 from .figures import ClassFigures
 
 MANY, NAMED = 20, 10  # of more categories than MANY, NAMED are named
+MOST = 40  # letters of a name
 
 
 def draw_precision_recall(classes: Sequence[ClassFigures], path: Path) -> None:
@@ -27,7 +29,7 @@ def draw_precision_recall(classes: Sequence[ClassFigures], path: Path) -> None:
         axes.plot(recall, each.curve, linewidth=0.8, color="lightgrey")
     for number, each in enumerate(named):
         dashes = ("-", "--")[number // 10]  # there are ten colours
-        axes.plot(recall, each.curve, dashes, linewidth=1.5, label=f"{each.name} {each.ap50:.3f}")
+        axes.plot(recall, each.curve, dashes, linewidth=1.5, label=f"{_label(each.name)} {each.ap50:.3f}")
     if classes:
         mean = np.mean([each.curve for each in classes], axis=0)
         label = f"mean of {len(classes)} classes {mean.mean():.3f}"
@@ -49,7 +51,7 @@ def draw_confusion_matrix(matrix: np.ndarray, names: Sequence[str], path: Path) 
 
     used = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
     used = used if len(used) else np.array([len(names)])  # no boxes at all
-    labels = [[*names, "nothing"][i] for i in used]
+    labels = [_label([*names, "nothing"][i]) for i in used]
     counts = matrix[np.ix_(used, used)]
     norm = LogNorm(1, max(2, counts.max(initial=0)))
     side = max(5, 0.24 * len(used) + 3)
@@ -70,6 +72,11 @@ def draw_confusion_matrix(matrix: np.ndarray, names: Sequence[str], path: Path) 
     axes.tick_params(which="minor", length=0)
     axes.set(xlabel="true", ylabel="detected", title="boxes above a score of 0.25, IoU 0.45")
     _save(figure, path)
+
+
+def _label(name: str) -> str:
+    """Write a name of somebody else's so that matplotlib draws it as it is, no part as a formula."""
+    return visible(name, MOST).replace("$", r"\$")
 
 
 def _without_white(name: str) -> Any:

@@ -36,7 +36,7 @@ def report(dataset: Dataset, results: Results, folder: Path) -> None:
     names = list(dataset.categories.values())
     draw_precision_recall(classes, folder / "precision-recall.png")
     draw_confusion_matrix(confusion_matrix(dataset, results), names, folder / "confusion-matrix.png")
-    print(f"\npictures in {folder}")
+    print(f"\npictures in {visible(str(folder), 1000)}")
 
 
 def _have(results: Results, column: str) -> bool:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from .image_file import MAX_PIXELS, decode_image, read_image
+from .image_file import MAX_PIXELS, check_size, decode_image, read_image
 from .remote import download, read_standard_input
 from .sources import STANDARD_INPUT, Kind, Source
 
@@ -64,10 +64,13 @@ Event = Frame | Problem | End
 def read_files(
     sources: Iterable[Source], vid_stride: int = 1, max_pixels: int = MAX_PIXELS
 ) -> Iterator[Event]:
-    """Read pictures and videos in order, of videos every `vid_stride`-th frame."""
+    """Read pictures and videos in order, of videos every `vid_stride`-th frame.
+
+    A picture, or a video whose frames have more than `max_pixels`, is a Problem.
+    """
     for source in sources:
         if source.kind is Kind.VIDEO:
-            yield from _read_video(source, vid_stride)
+            yield from _read_video(source, vid_stride, max_pixels)
         else:
             try:
                 yield Frame(source, _read_picture(source, max_pixels))
@@ -86,7 +89,7 @@ def _read_picture(source: Source, max_pixels: int) -> np.ndarray:
         raise InputError(f"{source.name}: {error}") from error
 
 
-def _read_video(source: Source, vid_stride: int) -> Iterator[Event]:
+def _read_video(source: Source, vid_stride: int, max_pixels: int) -> Iterator[Event]:
     with _openable(source.target) as name:
         capture = cv2.VideoCapture(name)
         try:
@@ -95,6 +98,7 @@ def _read_video(source: Source, vid_stride: int) -> Iterator[Event]:
                 return
             # Phones store how they were held; OpenCV 4.11 left that aside unless asked.
             capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+            _check_stated(capture, max_pixels)
             fps, count = _rate(capture) / vid_stride, max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
             index = 0
             while capture.grab():
@@ -102,6 +106,7 @@ def _read_video(source: Source, vid_stride: int) -> Iterator[Event]:
                     decoded, image = capture.retrieve()
                     if not decoded:
                         break
+                    check_size(image.shape[1], image.shape[0], max_pixels)
                     yield Frame(source, image, index, count or None, fps)
                 index += 1
             if index == 0:
@@ -110,13 +115,17 @@ def _read_video(source: Source, vid_stride: int) -> Iterator[Event]:
                 yield Problem(
                     source, f"{source.name}: ended after {index} of about {count} frames", fatal=False
                 )
+        except InputError as error:
+            yield Problem(source, f"{source.name}: {error}")
         finally:
             capture.release()
         yield End(source)
 
 
-def read_live(source: Source, vid_stride: int = 1) -> Iterator[Event]:
+def read_live(source: Source, vid_stride: int = 1, max_pixels: int = MAX_PIXELS) -> Iterator[Event]:
     """Read a camera or stream until it ends, every `vid_stride`-th frame.
+
+    If its pictures have more than `max_pixels`, that is a Problem and the end.
 
     If it stops giving frames it is opened again after a while, RETRY_SECONDS long, until it has failed that
     many times in a row. One that cannot be opened in the first place is given up at once.
@@ -126,6 +135,7 @@ def read_live(source: Source, vid_stride: int = 1) -> Iterator[Event]:
     while True:
         capture = _open_live(source.target)
         try:
+            _check_stated(capture, max_pixels)
             fps = _rate(capture) / vid_stride
             first, count = index, capture.get(cv2.CAP_PROP_FRAME_COUNT)
             while capture.grab():
@@ -135,11 +145,15 @@ def read_live(source: Source, vid_stride: int = 1) -> Iterator[Event]:
                     decoded, image = capture.retrieve()
                     if not decoded:
                         break
+                    check_size(image.shape[1], image.shape[0], max_pixels)
                     failures = 0
                     yield Frame(source, image, index, None, fps, now - start)
                 index += 1
             if 0 < count <= index - first:  # a video after all, and this is its end
                 break
+        except InputError as error:
+            yield Problem(source, f"{source.name}: {error}")
+            break
         finally:
             capture.release()
         if start is None:
@@ -156,6 +170,12 @@ def read_live(source: Source, vid_stride: int = 1) -> Iterator[Event]:
         yield Problem(source, text, fatal=False)
         time.sleep(wait)
     yield End(source)
+
+
+def _check_stated(capture: cv2.VideoCapture, max_pixels: int) -> None:
+    """Check the size that a video or stream states (0 × 0 if it does not). Raises InputError."""
+    sides = (capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    check_size(int(sides[0]), int(sides[1]), max_pixels)
 
 
 def _rate(capture: cv2.VideoCapture) -> float:

@@ -49,7 +49,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise InputError("it is empty")
     header = read_header(data)
     if header:
-        _check_size(header.width, header.height, max_pixels)
+        check_size(header.width, header.height, max_pixels)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except (cv2.error, MemoryError) as error:  # OpenCV's own limits on width, height and pixels
@@ -59,11 +59,12 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise InputError(f"OpenCV does not decode it: {reason}") from error
     if image is None:
         raise InputError("not a picture, or one in a format that this OpenCV does not decode, or damaged")
-    _check_size(image.shape[1], image.shape[0], max_pixels)
+    check_size(image.shape[1], image.shape[0], max_pixels)
     return _upright(image, header.orientation if header else 1)
 
 
-def _check_size(width: int, height: int, max_pixels: int) -> None:
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Check a picture's size, or that of a video's frames. Raises InputError if it has too many pixels."""
     if width * height > max_pixels:
         raise InputError(f"its {width}x{height} pixels are more than the {max_pixels} that are decoded")
 

@@ -51,6 +51,7 @@ def _try(path: str, options: dict[str, Any]) -> int:
     """Read the file, load it and run it once; returns the exit code."""
     _limit()
     from ..errors import DetectorError
+    from ..visible import visible
     from .version import Reader
 
     try:
@@ -60,7 +61,7 @@ def _try(path: str, options: dict[str, Any]) -> int:
         return 2
     except MemoryError:
         print(
-            f"{path} needs more memory than the {MEMORY_BYTES >> 30} GB that a model may have",
+            f"{visible(path)} needs more memory than the {MEMORY_BYTES >> 30} GB that a model may have",
             file=sys.stderr,
         )
         return 2

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..outputs.atomic import write_atomic
+from ..visible import visible
 from . import v2
 from .admission import admit
 from .repository import MODEL_FILE, search
@@ -46,7 +47,7 @@ def export(options: argparse.Namespace) -> int:
             write_atomic(folder / str(number) / MODEL_FILE, path.read_bytes())
             write_atomic(folder / str(number) / "model.py", MODEL_PY.read_bytes())
         write_atomic(folder / "config.pbtxt", config(version).encode())
-        print(f"{folder}: version {', '.join(map(str, sorted(paths)))}")
+        print(f"{visible(str(folder))}: version {', '.join(map(str, sorted(paths)))}")
     return 0
 
 
