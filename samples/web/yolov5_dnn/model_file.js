@@ -7,7 +7,7 @@
 import { InputError, ModelError } from "./errors.js";
 import { check_function, read_graph } from "./model_graph.js";
 import { check_size } from "./model_shapes.js";
-import { GraphError } from "./model_tensor.js";
+import { GraphError } from "./model_tensors.js";
 import { BYTES, kinds, MAX_NAME, Reader, WireError } from "./protobuf.js";
 import { items, whole } from "./tasks/metadata.js";
 import { find_task } from "./tasks/tasks.js";

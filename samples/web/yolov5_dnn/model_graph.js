@@ -9,7 +9,7 @@
 //    once, and none has another wire type than its own.
 // 2. It has one graph, with at most MAX_NODES nodes and MAX_TENSORS tensors, no graph within a node, no sparse
 //    tensors, no training, and no function but `yolov5_dnn.Swish`, which is x·sigmoid(x).
-// 3. Every tensor lies in the file itself and fills its dimensions: `model_tensor`.
+// 3. Every tensor lies in the file itself and fills its dimensions: `model_tensors`.
 // 4. All its numbers are finite: weights, constants and attributes.
 // 5. Every name has at most MAX_NAME bytes and is written once, before it is read; the outputs are written. There is
 //    one input, float32, (N, C, H, W).
@@ -19,7 +19,7 @@
 //
 // Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
 
-import { GraphError, MAX_DIMENSIONS, MAX_VALUES, read_tensor, show, TYPES } from "./model_tensor.js";
+import { GraphError, MAX_DIMENSIONS, MAX_VALUES, read_tensor, show, TYPES } from "./model_tensors.js";
 import { decode_name, kinds, MAX_NAME } from "./protobuf.js";
 import { visible } from "./visible.js";
 

@@ -1,15 +1,16 @@
 // How much a network computes and holds at an input size: the shapes of all its values, from its graph alone.
 //
-// One rule for each operator, from the shapes of its inputs to those of its outputs. It covers what YOLOv5 networks
-// consist of once they are exported, and the usual operators of other convolutional networks. A graph with any other
-// operator or attribute is refused: OpenCV would take it for any layer or option of its own, from whatever framework.
+// One rule for each operator (in operators/), from the shapes of its inputs to those of its outputs. They cover what
+// YOLOv5 networks consist of once they are exported, and the usual operators of other convolutional networks. A graph
+// with any other operator or attribute is refused: OpenCV would take it for any layer or option of its own, from whatever framework.
 // Operators: https://github.com/onnx/onnx/blob/v1.16.0/docs/Operators.md
 
-import { GraphError, product, show } from "./model_tensor.js";
-import * as number from "./number_rules.js";
-import { MisfitError, Operands } from "./operands.js";
-import * as place from "./place_rules.js";
-import * as window from "./window_rules.js";
+import { GraphError, product, show } from "./model_tensors.js";
+import * as arithmetic from "./operators/arithmetic.js";
+import * as arranging from "./operators/arranging.js";
+import { MisfitError, Operands } from "./operators/operands.js";
+import * as places from "./operators/places.js";
+import * as sliding from "./operators/sliding.js";
 
 export const MAX_ALIVE = 2 ** 30; // numbers that a forward pass may hold at one time: 4 GiB of float32
 export const MAX_WORK = 1e13; // multiplications of one forward pass; the largest YOLOv5 at 1280 × 1280 has 4 · 10¹¹
@@ -108,44 +109,4 @@ const ATTRIBUTES = new Set(words(`
   value_float value_floats value_int value_ints
 `));
 
-const RULES = new Map(
-  [
-    [number.same, `
-      Abs Ceil Celu Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Log Mish Neg Not Reciprocal Relu
-      Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Swish Tanh ThresholdedRelu
-    `],
-    [number.broadcast, "Add And Equal Greater Less Max Mean Min Mul Or PRelu Pow Sub Sum Where"],
-    [number.quantize, "QuantizeLinear DequantizeLinear"],
-    [number.along_axis, "Softmax LogSoftmax LayerNormalization"],
-    [number.by_channel, "BatchNormalization InstanceNormalization"],
-    [number.reduce, "ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum"],
-    [number.identity, "Identity Dropout"],
-    [number.cast, "Cast"],
-    [number.constant, "Constant"],
-    [number.div, "Div"],
-    [number.gemm, "Gemm"],
-    [number.matmul, "MatMul"],
-    [number.mod, "Mod"],
-    [window.conv, "Conv"],
-    [window.conv_transpose, "ConvTranspose"],
-    [window.pool, "AveragePool MaxPool"],
-    [window.global_pool, "GlobalAveragePool GlobalMaxPool"],
-    [window.resize, "Resize Upsample"],
-    [window.depth_to_space, "DepthToSpace"],
-    [window.space_to_depth, "SpaceToDepth"],
-    [place.concat, "Concat"],
-    [place.expand, "Expand"],
-    [place.flatten, "Flatten"],
-    [place.gather, "Gather"],
-    [place.gather_elements, "GatherElements"],
-    [place.pad, "Pad"],
-    [place.reshape, "Reshape"],
-    [place.slice, "Slice"],
-    [place.split, "Split"],
-    [place.squeeze, "Squeeze"],
-    [place.tile, "Tile"],
-    [place.top_k, "TopK"],
-    [place.transpose, "Transpose"],
-    [place.unsqueeze, "Unsqueeze"],
-  ].flatMap(([rule, operators]) => words(operators).map((operator) => [operator, rule])),
-);
+const RULES = new Map([sliding, arranging, arithmetic, places].flatMap(({ RULES: rows }) => Object.entries(rows)));

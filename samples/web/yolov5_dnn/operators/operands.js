@@ -1,6 +1,6 @@
-// What the rule of one operator sees of its node, and what it throws.
+// What the rule of an operator sees of a node, and what the rules have in common.
 
-import { product } from "./model_tensor.js";
+import { product } from "../model_tensors.js";
 
 /** The inputs are not what the operator can take. */
 export class MisfitError extends Error {}
@@ -14,6 +14,11 @@ export function need(condition, reason) {
 export function axis_of(axis, rank) {
   need(-rank <= axis && axis < rank, `there is no axis ${axis}`);
   return axis < 0 ? axis + rank : axis;
+}
+
+/** A shape with another side along one axis. */
+export function along(shape, axis, side) {
+  return shape.map((each, i) => (i === axis ? side : each));
 }
 
 /** The shape that two shapes spread to. Throws MisfitError. */

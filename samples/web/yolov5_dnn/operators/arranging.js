@@ -1,13 +1,10 @@
-// What operators that cut, join, rearrange and pick numbers make of the shapes of their inputs (6 in `model_graph`).
+// Operators that arrange a value anew: join, cut, scale, repeat, turn its sides. They multiply nothing.
 
-import { MAX_DIMENSIONS, product } from "./model_tensor.js";
-import { axis_of, need, wider } from "./operands.js";
-import { MAX_SIDE } from "./values.js";
+import { MAX_DIMENSIONS, product } from "../model_tensors.js";
+import { along, axis_of, need, wider } from "./operands.js";
+import { MAX_SIDE } from "../values.js";
 
-/** A shape with another side along one axis. */
-const along = (shape, axis, side) => shape.map((each, i) => (i === axis ? side : each));
-
-export function concat(o) {
+function concat(o) {
   const first = o.shape(0);
   const axis = axis_of(o.whole("axis", 1), first.length);
   let total = 0;
@@ -20,7 +17,7 @@ export function concat(o) {
   return [along(first, axis, total)];
 }
 
-export function split(o) {
+function split(o) {
   const x = o.shape(0);
   const axis = axis_of(o.whole("axis", 0), x.length);
   const count = o.node.outputs.length;
@@ -32,7 +29,7 @@ export function split(o) {
   return parts.map((part) => along(x, axis, part));
 }
 
-export function slice(o) {
+function slice(o) {
   const x = o.shape(0);
   const starts = o.listed("starts", 1) ?? [], ends = o.listed("ends", 2) ?? [];
   const axes = filled(o.listed("axes", 3)) ?? starts.map((_, i) => i);
@@ -58,7 +55,7 @@ function slice_length(side, start, end, step) {
   return Math.max(0, Math.ceil((to - from) / step));
 }
 
-export function reshape(o) {
+function reshape(o) {
   const x = o.shape(0), size = product(x);
   const sides = o.listed("shape", 1) ?? [];
   need(sides.length <= MAX_DIMENSIONS && sides.every((s) => s >= -1 && s < 2 ** 31), "its shape is unusable");
@@ -75,13 +72,13 @@ export function reshape(o) {
   return [made];
 }
 
-export function flatten(o) {
+function flatten(o) {
   const x = o.shape(0), axis = o.whole("axis", 1);
   need(-x.length <= axis && axis <= x.length, `there is no axis ${axis}`);
   return [[product(x.slice(0, axis)), product(x.slice(axis))]];
 }
 
-export function transpose(o) {
+function transpose(o) {
   const x = o.shape(0);
   const order = o.ints("perm", [...x.keys()].reverse());
   const sorted = [...order].sort((a, b) => a - b);
@@ -89,7 +86,7 @@ export function transpose(o) {
   return [order.map((axis) => x[axis])];
 }
 
-export function squeeze(o) {
+function squeeze(o) {
   const x = o.shape(0);
   const axes = o.listed("axes", 1)?.map((axis) => axis_of(axis, x.length));
   const gone = (_, i) => (axes ? axes.includes(i) : x[i] === 1);
@@ -97,7 +94,7 @@ export function squeeze(o) {
   return [x.filter((side, i) => !gone(side, i))];
 }
 
-export function unsqueeze(o) {
+function unsqueeze(o) {
   const x = o.shape(0), axes = o.listed("axes", 1) ?? [];
   const rank = x.length + axes.length;
   const added = new Set(axes.map((axis) => axis_of(axis, rank)));
@@ -106,7 +103,7 @@ export function unsqueeze(o) {
   return [Array.from({ length: rank }, (_, i) => (added.has(i) ? 1 : sides.next().value))];
 }
 
-export function pad(o) {
+function pad(o) {
   const x = o.shape(0), pads = o.listed("pads", 1) ?? [];
   need(pads.length === 2 * x.length && pads.every((p) => Math.abs(p) <= MAX_SIDE), "its pads are not two a side");
   const made = x.map((side, i) => side + pads[i] + pads[i + x.length]);
@@ -117,40 +114,84 @@ export function pad(o) {
   return [made];
 }
 
-export function expand(o) {
+function expand(o) {
   const sides = o.whole_constant(1);
   need(sides.length <= MAX_DIMENSIONS && sides.every((s) => s > 0 && s < 2 ** 31), "its shape is unusable");
   return [wider(o.shape(0), sides)];
 }
 
-export function tile(o) {
+function tile(o) {
   const x = o.shape(0), repeats = o.whole_constant(1);
   need(repeats.length === x.length && repeats.every((r) => r > 0 && r < 2 ** 31), "its repeats are not one a side");
   return [x.map((side, i) => side * repeats[i])];
 }
 
-export function top_k(o) {
-  const x = o.shape(0), k = o.whole_constant(1);
-  const axis = axis_of(o.whole("axis", -1), x.length);
-  need(k.length === 1 && k[0] >= 1 && k[0] <= x[axis], "there are fewer numbers than it takes");
-  const made = along(x, axis, k[0]);
-  o.limits_output(1, x[axis]);
-  return [made, made];
+function resize(o) {
+  const x = o.shape(0);
+  const sides = o.has(3) && o.shape(3).join() !== "0" ? o.whole_constant(3) : scaled(o, x);
+  need(sides.length === x.length && sides.every((s) => s > 0 && s < 2 ** 31), "its size is not one number a side");
+  need(x.length < 3 || (sides[0] === x[0] && sides[1] === x[1]), "it scales more than height and width");
+  return [sides];
 }
 
-export function gather(o) {
-  const x = o.shape(0), places = o.shape(1);
-  const axis = axis_of(o.whole("axis", 0), x.length);
-  need(o.limit(1) <= x[axis], "it takes more places than there are");
-  const made = [...x.slice(0, axis), ...places, ...x.slice(axis + 1)];
-  need(made.length <= MAX_DIMENSIONS, "it makes too many dimensions");
-  return [made];
+/** The sides that scales make of them: an attribute, or an input. */
+function scaled(o, x) {
+  const { kind, value } = o.node.attributes.get("scales") ?? {};
+  const upsample = o.node.op_type === "Upsample" || o.shapes.length === 2;
+  const scales = kind ? value : o.constant(upsample ? 1 : 2);
+  need(!kind || kind === "floats", "scales is not a list of numbers");
+  need(scales.length === x.length, "its scales are not one a side");
+  for (const scale of scales) need(scale > 0 && scale <= MAX_SIDE, `its scale is ${scale}`);
+  return x.map((side, i) => Math.floor(side * scales[i]));
 }
 
-export function gather_elements(o) {
-  const x = o.shape(0), places = o.shape(1);
-  const axis = axis_of(o.whole("axis", 0), x.length);
-  need(o.limit(1) <= x[axis] && places.length === x.length, "it takes more places than there are");
-  need(places.every((side, i) => side <= x[i] || i === axis), "its sides differ");
-  return [places];
+function space_to_depth(o) {
+  const x = o.shape(0), block = o.whole("blocksize", 0);
+  need(
+    x.length === 4 && block >= 1 && block <= MAX_SIDE && x[2] % block === 0 && x[3] % block === 0, "its blocks do not fit",
+  );
+  return [[x[0], x[1] * block * block, x[2] / block, x[3] / block]];
 }
+
+function depth_to_space(o) {
+  const x = o.shape(0), block = o.whole("blocksize", 0);
+  need(x.length === 4 && block >= 1 && block <= MAX_SIDE && x[1] % (block * block) === 0, "its blocks do not fit");
+  return [[x[0], x[1] / (block * block), x[2] * block, x[3] * block]];
+}
+
+/** Dropout's mask has the same shape. */
+function identity(o) {
+  return o.node.outputs.map(() => o.shape(0));
+}
+
+function constant(o) {
+  const [[name, { kind, value }]] = o.node.attributes.size === 1 ? o.node.attributes : [["", {}]];
+  const numbers = ["i", "f", "ints", "floats"].includes(kind);
+  const named = ["value_int", "value_float", "value_ints", "value_floats"].includes(name);
+  need((name === "value" && kind === "t") || (named && numbers), "it holds no tensor");
+  const list = Array.isArray(value);
+  const tensor = kind === "t" ? value : { dims: list ? [value.length] : [], values: list ? value : [value], whole: false };
+  o.remember(tensor);
+  return [tensor.dims];
+}
+
+export const RULES = {
+  Concat: concat,
+  Constant: constant,
+  DepthToSpace: depth_to_space,
+  Dropout: identity,
+  Expand: expand,
+  Flatten: flatten,
+  Identity: identity,
+  Pad: pad,
+  Reshape: reshape,
+  Resize: resize,
+  Slice: slice,
+  SpaceToDepth: space_to_depth,
+  Split: split,
+  Squeeze: squeeze,
+  Tile: tile,
+  Transpose: transpose,
+  Unsqueeze: unsqueeze,
+  Upsample: resize,
+};

@@ -1,8 +1,8 @@
-// What operators with sliding windows, and those that scale, make of the shapes of their inputs (6 in `model_graph`).
+// Operators that slide a window along the sides of a value: convolutions and pooling.
 
-import { product } from "./model_tensor.js";
+import { product } from "../model_tensors.js";
 import { need } from "./operands.js";
-import { MAX_SIDE } from "./values.js";
+import { MAX_SIDE } from "../values.js";
 
 /** Kernel, strides, dilations and pads of a convolution or pooling, each checked. */
 class Window {
@@ -51,7 +51,7 @@ function weight_of(o, x) {
   return [weight, o.whole("group", 1)];
 }
 
-export function conv(o) {
+function conv(o) {
   const x = o.shape(0);
   const [weight, group] = weight_of(o, x);
   need(
@@ -65,7 +65,7 @@ export function conv(o) {
   return [made];
 }
 
-export function conv_transpose(o) {
+function conv_transpose(o) {
   const x = o.shape(0), rank = x.length - 2;
   const [weight, group] = weight_of(o, x);
   need(group >= 1 && x[1] === weight[0] && weight[0] % group === 0, `${group} groups do not fit the channels`);
@@ -82,7 +82,7 @@ export function conv_transpose(o) {
   return [[x[0], weight[1] * group, ...sides]];
 }
 
-export function pool(o) {
+function pool(o) {
   const x = o.shape(0);
   const window = new Window(o, [], x.length - 2);
   need(window.pads.every((pad, i) => pad < window.reach[i % window.reach.length]), "its pads are as wide as its kernel");
@@ -91,41 +91,17 @@ export function pool(o) {
   return [made];
 }
 
-export function global_pool(o) {
+function global_pool(o) {
   const x = o.shape(0);
   need(x.length >= 3, "it has no sides to pool");
   return [[...x.slice(0, 2), ...Array(x.length - 2).fill(1)]];
 }
 
-export function resize(o) {
-  const x = o.shape(0);
-  const sides = o.has(3) && !same(o.shape(3), [0]) ? o.whole_constant(3) : scaled(o, x);
-  need(sides.length === x.length && sides.every((s) => s > 0 && s < 2 ** 31), "its size is not one number a side");
-  need(x.length < 3 || same(sides.slice(0, 2), x.slice(0, 2)), "it scales more than height and width");
-  return [sides];
-}
-
-/** The sides that scales make of them: an attribute, or an input. */
-function scaled(o, x) {
-  const { kind, value } = o.node.attributes.get("scales") ?? {};
-  const upsample = o.node.op_type === "Upsample" || o.shapes.length === 2;
-  const scales = kind ? value : o.constant(upsample ? 1 : 2);
-  need(!kind || kind === "floats", "scales is not a list of numbers");
-  need(scales.length === x.length, "its scales are not one a side");
-  for (const scale of scales) need(scale > 0 && scale <= MAX_SIDE, `its scale is ${scale}`);
-  return x.map((side, i) => Math.floor(side * scales[i]));
-}
-
-export function space_to_depth(o) {
-  const x = o.shape(0), block = o.whole("blocksize", 0);
-  need(
-    x.length === 4 && block >= 1 && block <= MAX_SIDE && x[2] % block === 0 && x[3] % block === 0, "its blocks do not fit",
-  );
-  return [[x[0], x[1] * block * block, x[2] / block, x[3] / block]];
-}
-
-export function depth_to_space(o) {
-  const x = o.shape(0), block = o.whole("blocksize", 0);
-  need(x.length === 4 && block >= 1 && block <= MAX_SIDE && x[1] % (block * block) === 0, "its blocks do not fit");
-  return [[x[0], x[1] / (block * block), x[2] * block, x[3] * block]];
-}
+export const RULES = {
+  AveragePool: pool,
+  Conv: conv,
+  ConvTranspose: conv_transpose,
+  GlobalAveragePool: global_pool,
+  GlobalMaxPool: global_pool,
+  MaxPool: pool,
+};

@@ -1,35 +1,18 @@
-// What operators that compute with numbers make of the shapes of their inputs (6 in `model_graph`).
+// Operators that compute: number by number, along axes, with matrices.
 
-import { product } from "./model_tensor.js";
+import { product } from "../model_tensors.js";
 import { axis_of, need, wider } from "./operands.js";
 
 /** Every number by itself. */
-export function same(o) {
+function same(o) {
   return [o.shape(0)];
-}
-
-/** Dropout's mask has the same shape. */
-export function identity(o) {
-  return o.node.outputs.map(() => o.shape(0));
 }
 
 export function broadcast(o) {
   return [o.rest(1).reduce(wider, o.shape(0))];
 }
 
-/** Of places, the whole part stays. */
-export function div(o) {
-  if (o.counts_places()) o.limits_output(0, Math.floor((o.limit(0) - 1) / o.divisor()) + 1);
-  return broadcast(o);
-}
-
-export function mod(o) {
-  need(o.counts_places(), "it is of other numbers than places");
-  o.limits_output(0, Math.min(o.limit(0), o.divisor()));
-  return broadcast(o);
-}
-
-export function matmul(o) {
+function matmul(o) {
   const a = o.shape(0), b = o.shape(1);
   need(a.length >= 2 && b.length >= 2 && a.at(-1) === b.at(-2), "rows and columns differ in length");
   const made = [...wider(a.slice(0, -2), b.slice(0, -2)), a.at(-2), b.at(-1)];
@@ -37,7 +20,7 @@ export function matmul(o) {
   return [made];
 }
 
-export function gemm(o) {
+function gemm(o) {
   need(o.shape(0).length === 2 && o.shape(1).length === 2, "it needs two matrices");
   const turned = (shape, name) => (o.whole(name, 0) ? [...shape].reverse() : shape);
   const a = turned(o.shape(0), "transA"), b = turned(o.shape(1), "transB");
@@ -49,14 +32,14 @@ export function gemm(o) {
   return [made];
 }
 
-export function reduce(o) {
+function reduce(o) {
   const x = o.shape(0), axes = o.listed("axes", 1);
   const gone = axes?.length ? axes.map((axis) => axis_of(axis, x.length)) : [...x.keys()];
   const keep = o.whole("keepdims", 1);
   return [x.map((side, i) => (gone.includes(i) ? 1 : side)).filter((_, i) => keep || !gone.includes(i))];
 }
 
-export function along_axis(o) {
+function along_axis(o) {
   const x = o.shape(0);
   const axis = axis_of(o.whole("axis", -1), x.length);
   const of_place = x.slice(axis).join();
@@ -65,7 +48,7 @@ export function along_axis(o) {
 }
 
 /** Normalisation with one number a channel. */
-export function by_channel(o) {
+function by_channel(o) {
   const x = o.shape(0);
   const fits = (shape) => shape.length === 1 && shape[0] === x[1];
   need(x.length >= 2 && o.rest(1).every(fits), "its numbers are not one a channel");
@@ -73,7 +56,7 @@ export function by_channel(o) {
 }
 
 /** To whole numbers and back, with one scale or one a channel. */
-export function quantize(o) {
+function quantize(o) {
   const x = o.shape(0);
   const channels = x[x.length > 1 ? axis_of(o.whole("axis", 1), x.length) : 0];
   const fits = (shape) => shape.length === 0 || (shape.length === 1 && (shape[0] === 1 || shape[0] === channels));
@@ -81,20 +64,27 @@ export function quantize(o) {
   return [x];
 }
 
-export function cast(o) {
+function cast(o) {
   const to = o.whole("to", 0);
   const places = o.counts_places() && (to === 6 || to === 7);
   need(places || [1, 10, 11].includes(to), "it casts to a type without fractions");
   return [o.shape(0)];
 }
 
-export function constant(o) {
-  const [[name, { kind, value }]] = o.node.attributes.size === 1 ? o.node.attributes : [["", {}]];
-  const numbers = ["i", "f", "ints", "floats"].includes(kind);
-  const named = ["value_int", "value_float", "value_ints", "value_floats"].includes(name);
-  need((name === "value" && kind === "t") || (named && numbers), "it holds no tensor");
-  const list = Array.isArray(value);
-  const tensor = kind === "t" ? value : { dims: list ? [value.length] : [], values: list ? value : [value], whole: false };
-  o.remember(tensor);
-  return [tensor.dims];
+/** The rows of several operators with the same rule. */
+function all(rule, operators) {
+  return Object.fromEntries(operators.split(" ").map((operator) => [operator, rule]));
 }
+
+export const RULES = {
+  ...all(same, "Abs Ceil Celu Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Log Mish Neg Not"),
+  ...all(same, "Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Swish Tanh ThresholdedRelu"),
+  ...all(broadcast, "Add And Equal Greater Less Max Mean Min Mul Or PRelu Pow Sub Sum Where"),
+  ...all(along_axis, "LayerNormalization LogSoftmax Softmax"),
+  ...all(by_channel, "BatchNormalization InstanceNormalization"),
+  ...all(quantize, "DequantizeLinear QuantizeLinear"),
+  ...all(reduce, "ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum"),
+  Cast: cast,
+  Gemm: gemm,
+  MatMul: matmul,
+};
