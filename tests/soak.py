@@ -21,7 +21,7 @@ from runtime import Detector
 from runtime.detector import DEFAULT_MODEL
 
 SIZES = ((480, 640), (640, 480), (1080, 1920), (100, 700), (33, 44), (720, 720))  # of the images, h and w
-RELOAD = 200  # images from one loading to the next
+RELOAD = 20  # images from one loading to the next
 
 
 def resident() -> float:

@@ -21,7 +21,7 @@ namespace {
 
 // Of the images, width and height.
 const std::vector<cv::Size> sizes = {{640, 480}, {480, 640}, {1920, 1080}, {700, 100}, {44, 33}, {720, 720}};
-constexpr std::size_t reload = 200;  // images from one loading to the next
+constexpr std::size_t reload = 20;  // images from one loading to the next
 
 // Memory of this process, in MB.
 double resident() {

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..letterbox import MAX_SIDE
 from ..model_tensors import MAX_DIMENSIONS, Tensor
-from .operands import MisfitError, Operands, Rule, Shape, axis_of, need, wider
+from .operands import Operands, Rule, Shape, axis_of, need, wider
 
 
 def _concat(o: Operands) -> list[Shape]:
@@ -58,21 +58,19 @@ def _resize(o: Operands) -> list[Shape]:
     if o.has(3) and o.shape(3) != (0,):
         sides = o.whole_constant(3)
     elif "scales" in o.node.attributes:
-        scales = o.node.attributes["scales"]
-        need(isinstance(scales, list) and len(scales) == len(x), "its scales are not one a side")
-        sides = [_scaled(side, scale) for side, scale in zip(x, scales, strict=True)]
+        sides = _scaled(x, o.floats("scales"))
     else:
-        scales = o.constant(1 if upsample else 2)
-        need(len(scales) == len(x), "its scales are not one a side")
-        sides = [_scaled(side, scale) for side, scale in zip(x, scales, strict=True)]
+        sides = _scaled(x, o.constant(1 if upsample else 2))
     need(len(sides) == len(x) and all(0 < s < 1 << 31 for s in sides), "its size is not one number a side")
     need(len(x) < 3 or tuple(sides[:2]) == x[:2], "it scales more than height and width")
     return [tuple(sides)]
 
 
-def _scaled(side: int, scale: float) -> int:
-    need(0 < scale <= MAX_SIDE, f"its scale is {scale}")
-    return math.floor(side * scale)
+def _scaled(x: Shape, scales: list[float]) -> list[int]:
+    need(len(scales) == len(x), "its scales are not one a side")
+    for scale in scales:
+        need(0 < scale <= MAX_SIDE, f"its scale is {scale}")
+    return [math.floor(side * scale) for side, scale in zip(x, scales, strict=True)]
 
 
 def _reshape(o: Operands) -> list[Shape]:
@@ -123,14 +121,17 @@ def _unsqueeze(o: Operands) -> list[Shape]:
 
 def _constant(o: Operands) -> list[Shape]:
     attributes = o.node.attributes
-    kind, value = next(iter(attributes.items())) if len(attributes) == 1 else ("", None)
-    if kind == "value" and isinstance(value, Tensor):
+    name, value = next(iter(attributes.items())) if len(attributes) == 1 else ("", None)
+    if name == "value" and isinstance(value, Tensor):
         tensor = value
-    elif kind in ("value_int", "value_float", "value_ints", "value_floats") and not isinstance(value, bytes):
-        numbers = np.array(value, np.float64)
-        tensor = Tensor(numbers.shape, numbers.reshape(-1))
     else:
-        raise MisfitError("it holds no tensor")
+        numbers = value if isinstance(value, list) else [value]
+        need(
+            name in ("value_int", "value_float", "value_ints", "value_floats")
+            and all(isinstance(number, int | float) for number in numbers),
+            "it holds no tensor",
+        )
+        tensor = Tensor((len(numbers),) if isinstance(value, list) else (), np.array(numbers, np.float64))
     o.remember(tensor)
     return [tensor.dims]
 

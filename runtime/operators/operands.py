@@ -54,6 +54,15 @@ class Operands:
         need(isinstance(value, list) and all(type(v) is int for v in value), f"{name} is not a list")
         return list(value)
 
+    def floats(self, name: str) -> list[float]:
+        """An attribute that is a list of numbers, and has to be there."""
+        value = self.node.attributes[name]
+        need(
+            isinstance(value, list) and all(type(v) is float for v in value),
+            f"{name} is not a list of numbers",
+        )
+        return list(value)
+
     def whole(self, name: str, default: int) -> int:
         """An attribute that is a whole number."""
         value = self.node.attributes.get(name, default)

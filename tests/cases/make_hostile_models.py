@@ -267,6 +267,8 @@ CASES: list[tuple[str, Change | None, str | None]] = [
     ("a Resize to gigabytes", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 8000, 8000)}), "needs more than 4 GiB of values"),
     ("a Resize by 0", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 0, 2)}), "its scale is"),
     ("a Resize of channels", put("Resize", "images", "", "s", constants={"s": floats(1, 2, 1, 1)}), "it scales more than height and width"),
+    ("an Upsample whose scales are texts", put("Upsample", scales=[b"1", b"1", b"2", b"2"]), "scales is not a list of numbers"),
+    ("an Upsample whose scales are whole numbers", put("Upsample", scales=[1, 1, 2, 2]), "scales is not a list of numbers"),
     ("a Resize that is fine", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 2, 2)}), None),
     ("a Resize to a size", put("Resize", "images", "", "", "s", constants={"s": ints(1, 3, 8, 8)}), None),
     ("40 doubling Concats", doubling(40), "needs more than 4 GiB of values"),
@@ -290,6 +292,8 @@ CASES: list[tuple[str, Change | None, str | None]] = [
     ("a Gemm of four sides", put("Gemm", "images", "w"), "it needs two matrices"),
     ("a BatchNormalization of other channels", put("BatchNormalization", "images", "k", "k", "k", "k", constants={"k": np.ones(2, np.float32)}), "its numbers are not one a channel"),
     ("a Constant without a value", lambda m: before(m, helper.make_node("Constant", [], ["x"], "it")), "it holds no tensor"),
+    ("a Constant of texts", lambda m: before(m, helper.make_node("Constant", [], ["x"], "it", value_ints=[b"1", b"a"])), "it holds no tensor"),
+    ("a Constant whose number is a tensor", lambda m: before(m, helper.make_node("Constant", [], ["x"], "it", value_int=numpy_helper.from_array(np.zeros(2, np.float32), "t"))), "it holds no tensor"),
     ("a Conv without a weight", edit("del g.node[0].input[1:]"), "an input or output is missing"),
     ("a Conv whose weight is left out", reading(""), "input 1 is left out"),
 ]  # fmt: skip
