@@ -93,6 +93,17 @@ def test_classification(server: Server, models: Path, picture: Path) -> None:
     ]  # fmt: skip
 
 
+def test_heads_alone(server: Server, models: Path, picture: Path) -> None:
+    """The network's outputs without what is made of them: the same as beside it."""
+    for model, head, other, stage in (("seg", "proto", "boxes", "letterbox"), ("cls", "out0", "scores", "crop")):
+        before = len(server.lines())
+        alone = ask(server, model, picture, [head]).as_numpy(head)
+        beside = ask(server, model, picture, [head, other]).as_numpy(head)
+        assert np.array_equal(alone, beside)
+        first = next(line for line in server.lines()[before:] if "stages" in line)
+        assert set(first["stages"]) == {"queue", "picture", stage, "forward", "output"}
+
+
 def test_without_anchors(server: Server, models: Path, picture: Path) -> None:
     found = ask(server, "free", picture, conf_thres=0.05)
     expected = Detector(models / "free.onnx", conf_thres=0.05)(read_image(picture))
