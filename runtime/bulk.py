@@ -122,6 +122,7 @@ def bulk(options: argparse.Namespace) -> int:
             print(f"{looked} of {len(todo)}" + (f", {failed} failed" if failed else ""), flush=True)
     finally:
         ray.shutdown()
+    remove_unfinished(options.output, parts)
     return 1 if failed else 0
 
 
@@ -248,17 +249,34 @@ def finished(output: str) -> Iterator[str]:
             yield from table.column("path").to_pylist()
 
 
+def part_name(paths: Sequence[str]) -> str:
+    """Give the name of the file for these pictures."""
+    return PART + hashlib.sha256("\0".join(paths).encode()).hexdigest()[:32] + ".parquet"
+
+
 def write_part(output: str, paths: Sequence[str], rows: list[dict[str, Any]], schema: Any) -> None:
     """Write the file of a part, under its name only when it is complete."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     filesystem, folder = resolve(output)
-    name = PART + hashlib.sha256("\0".join(paths).encode()).hexdigest()[:32] + ".parquet"
+    name = part_name(paths)
     filesystem.create_dir(folder, recursive=True)
     temporary = f"{folder}/.{secrets.token_hex(6)}.{name}"
     pq.write_table(pa.Table.from_pylist(rows, schema), temporary, filesystem=filesystem)
     filesystem.move(temporary, f"{folder}/{name}")
+
+
+def remove_unfinished(output: str, parts: Sequence[Sequence[str]]) -> None:
+    """Remove what machines that died had begun to write of these parts, which others have written since."""
+    from pyarrow import fs
+
+    filesystem, folder = resolve(output)
+    names = {part_name(part) for part in parts}
+    for entry in filesystem.get_file_info(fs.FileSelector(folder)):
+        hidden = entry.base_name.startswith(".")
+        if hidden and entry.base_name[1:].partition(".")[2] in names:
+            filesystem.delete_file(entry.path)
 
 
 if __name__ == "__main__":

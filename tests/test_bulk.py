@@ -92,6 +92,8 @@ def test_a_node_that_dies_loses_nothing_and_doubles_nothing(tmp_path: Path) -> N
         while len(list(output.glob("part-*.parquet"))) < 4 and time.monotonic() < end:
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.1)
+        (name,) = [file.name for file in sorted(output.glob("part-*.parquet"))[:1]]
+        (output / f".0123456789ab.{name}").write_bytes(b"PAR1 what a machine had begun when it died")
         cluster.remove_node(second, allow_graceful=False)
         assert len(list(output.glob("part-*.parquet"))) < 25, "the node died too late to prove anything"
         printed, _ = process.communicate(timeout=250)

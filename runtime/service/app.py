@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -26,6 +26,9 @@ from .service import Service
 from .version import Version
 
 PAGE = Path(__file__).parent / "page"
+# The page that runs the detector in the browser itself: in a checkout, once `npm ci` was run there.
+WEB = Path(__file__).resolve().parents[2] / "samples" / "web"
+WEB_LINK = '<a href="/web/">In the browser</a>'
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 # The page's scripts and pictures are its own or made by itself; nothing comes from elsewhere.
 POLICY = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; frame-ancestors 'none'"
@@ -48,8 +51,25 @@ def make_app(service: Service) -> FastAPI:
     _add_repository(app, service)
     _add_v1(app, service)
     app.mount("/page", StaticFiles(directory=PAGE))
+    if has_web():
+        app.mount("/web", _Isolated(directory=WEB, html=True))
     app.mount("/docs", StaticFiles(directory=swagger_ui_path))
     return app
+
+
+def has_web() -> bool:
+    """Whether the browser's own detector is there, with the packages that it needs."""
+    return (WEB / "index.html").is_file() and (WEB / "node_modules").is_dir()
+
+
+class _Isolated(StaticFiles):
+    """Files of a page that nothing from elsewhere may join; only such pages may have threads."""
+
+    async def get_response(self, path: str, scope: Any) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["cross-origin-opener-policy"] = "same-origin"
+        response.headers["cross-origin-embedder-policy"] = "require-corp"
+        return response
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -69,9 +89,12 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 def _add_server(app: FastAPI, service: Service) -> None:
     """Add the page, its documentation, health, metrics, and what the server says about itself."""
 
+    html = (PAGE / "index.html").read_text("utf-8")
+    html = html.replace("<!-- web -->", WEB_LINK if has_web() else "")
+
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
-        return FileResponse(PAGE / "index.html", headers={"content-security-policy": POLICY})
+        return HTMLResponse(html, headers={"content-security-policy": POLICY})
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def icon() -> Response:

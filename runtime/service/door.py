@@ -22,8 +22,8 @@ Send = Callable[[Message], Awaitable[None]]
 BODY_SECONDS = 30.0  # from the headers to a body's last byte
 BODIES = 16  # so many bodies of the largest size may be in the memory at once
 LOCAL = {"localhost", "127.0.0.1", "[::1]"}
-# For everybody, token or not: whether the server lives, and the page, which holds nothing.
-OPEN = ("/v2/health/", "/page/", "/docs/")
+# For everybody, token or not: whether the server lives, and the pages, which hold nothing.
+OPEN = ("/v2/health/", "/page/", "/docs/", "/web/")
 OPEN_EXACTLY = {"/", "/docs", "/openapi.json", "/favicon.ico"}
 
 
