@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,11 @@ def test_heads_alone(server: Server, models: Path, picture: Path) -> None:
         alone = ask(server, model, picture, [head]).as_numpy(head)
         beside = ask(server, model, picture, [head, other]).as_numpy(head)
         assert np.array_equal(alone, beside)
-        first = next(line for line in server.lines()[before:] if "stages" in line)
-        assert set(first["stages"]) == {"queue", "picture", stage, "forward", "output"}
+        end = time.monotonic() + 10
+        while not (lines := [each for each in server.lines()[before:] if each.get("model") == model]):
+            assert time.monotonic() < end  # the log's line may come after the answer
+            time.sleep(0.05)
+        assert set(lines[0]["stages"]) == {"queue", "picture", stage, "forward", "output"}
 
 
 def test_without_anchors(server: Server, models: Path, picture: Path) -> None:

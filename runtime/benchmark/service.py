@@ -1,6 +1,7 @@
 """What serving costs above the detector itself: `python -m runtime.benchmark.service`.
 
-Two figures, each from one interleaved run. Cost: processor time of the server for a request, by way of HTTP
+Three figures. Cold start: from the command to the first answer of /v2/health/ready. The others are each from
+one interleaved run. Cost: processor time of the server for a request, by way of HTTP
 and gRPC, against that of decoding the same JPEG and detecting in it in a loop, one after the other.
 Throughput: requests a second with four clients, against a plain loop of as many detectors as the server
 has workers, a thread each. The clients run on the same cores: the second figure wants a core or two to spare.
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -47,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     picture = options.picture.read_bytes()
     print(f"{options.weights.name}, {len(picture)} bytes of JPEG, OpenCV {cv2.__version__}")
+    print(f"ready after {measure_start(options):.2f} s")
     print(
         "\n| processor time, one request at a time | ms a picture | above Detector |\n| --- | ---: | ---: |"
     )
@@ -60,6 +63,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, rate, share in measure_throughput(options, picture):
         print(f"| {name} | {rate:.1f} | {share} |")
     return 0
+
+
+def measure_start(options: argparse.Namespace) -> float:
+    """Give the seconds from the command to a server that says it is ready: the median of the rounds."""
+    seconds = []
+    for _ in range(options.rounds):
+        started = time.perf_counter()
+        with serving(options.weights, options.workers) as (_, http_port, _):
+            address = f"http://127.0.0.1:{http_port}/v2/health/ready"
+            with urllib.request.urlopen(address, timeout=30):
+                seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
 
 
 def measure_cost(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[str, float, str]]:
