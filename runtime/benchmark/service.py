@@ -1,8 +1,7 @@
 """What serving costs above the detector itself: `python -m runtime.benchmark.service`.
 
-Three figures. Cold start: from the command to the first answer of /v2/health/ready. The others are each from
-one interleaved run. Cost: processor time of the server for a request, by way of HTTP
-and gRPC, against that of decoding the same JPEG and detecting in it in a loop, one after the other.
+Three figures. Cold start: from the command to the first answer of /v2/health/ready. Cost: processor time of
+the server for a request, by way of HTTP and gRPC, against that of decoding the same JPEG and detecting in it.
 Throughput: requests a second with four clients, against a plain loop of as many detectors as the server
 has workers, a thread each. The clients run on the same cores: the second figure wants a core or two to spare.
 
@@ -12,6 +11,7 @@ Needs the extras `serve` and `bench`, and tritonclient[http].
 from __future__ import annotations
 
 import argparse
+import http.client
 import os
 import re
 import statistics
@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from ..command.options import positive
 from ..detector import DEFAULT_MODEL, Detector
 from ..inputs.image_file import decode_image
 
 PICTURE = Path(__file__).resolve().parent.parent.parent / "samples" / "cluttered.jpg"
-WARM_UP = 10
 CLIENTS = 4
 OUTPUTS = ("boxes", "scores", "class_ids", "names")
 
@@ -78,33 +78,38 @@ def measure_start(options: argparse.Namespace) -> float:
 
 
 def measure_cost(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[str, float, str]]:
-    """Give for the loop, HTTP and gRPC: milliseconds of processor time, and the share above the loop."""
+    """Give for the loop, HTTP and gRPC: milliseconds of processor time, and the share above the loop.
+
+    They take turns picture by picture, each in a process of its own, so that each finds the same caches.
+    """
     import psutil
 
     set_threads(options.workers)
-    detector = Detector(options.weights)
-    with serving(options.weights, options.workers) as (pid, http_port, grpc_port):
-        server = psutil.Process(pid)
-
-        def server_time() -> float:
-            times = server.cpu_times()
-            return times.user + times.system
-
-        contestants: dict[str, tuple[Callable[[], object], Callable[[], float]]] = {
-            "Detector": (lambda: detector(decode_image(picture)), time.process_time),
-            "HTTP": (client("http", http_port, picture, options.weights.stem), server_time),
-            "gRPC": (client("grpc", grpc_port, picture, options.weights.stem), server_time),
+    detector, model = Detector(options.weights), options.weights.stem
+    with (
+        serving(options.weights, options.workers) as (one, http_port, _),
+        serving(options.weights, options.workers) as (other, _, grpc_port),
+    ):
+        servers = {"HTTP": psutil.Process(one), "gRPC": psutil.Process(other)}
+        ask = {
+            "HTTP": http_client(http_port, picture, model),
+            "gRPC": grpc_client(grpc_port, picture, model),
         }
-        spent: dict[str, list[float]] = {name: [] for name in contestants}
-        for work, _ in contestants.values():
-            for _ in range(WARM_UP):
-                work()
-        for _ in range(options.rounds):
-            for name, (work, clock) in contestants.items():
-                started = clock()
-                for _ in range(options.requests):
+        spent: dict[str, list[float]] = {name: [] for name in ("Detector", *servers)}
+        for round_ in range(options.rounds + 1):
+            before = {name: sum(server.cpu_times()[:2]) for name, server in servers.items()}
+            seconds = 0.0
+            for _ in range(options.requests):
+                started = time.process_time()
+                detector(decode_image(picture))
+                seconds += time.process_time() - started
+                for work in ask.values():
                     work()
-                spent[name].append((clock() - started) / options.requests * 1000)
+            if round_:  # the first one warms up
+                spent["Detector"].append(seconds / options.requests * 1000)
+                for name, server in servers.items():
+                    used = sum(server.cpu_times()[:2]) - before[name]
+                    spent[name].append(used / options.requests * 1000)
     plain = spent["Detector"]
     for name, milliseconds in spent.items():
         ratios = [mine / base for mine, base in zip(milliseconds, plain, strict=True)]
@@ -117,15 +122,12 @@ def measure_throughput(options: argparse.Namespace, picture: bytes) -> Iterator[
     set_threads(options.workers)
     detectors = [Detector(options.weights) for _ in range(options.workers)]
     with serving(options.weights, options.workers) as (_, http_port, grpc_port):
-        clients = {
-            kind: [client(kind, port, picture, options.weights.stem) for _ in range(CLIENTS)]
-            for kind, port in (("http", http_port), ("grpc", grpc_port))
-        }
+        model = options.weights.stem
         plain = [lambda detector=each: detector(decode_image(picture)) for each in detectors]
         contestants: dict[str, Sequence[Callable[[], object]]] = {
             "loop": plain,
-            "HTTP": clients["http"],
-            "gRPC": clients["grpc"],
+            "HTTP": [http_client(http_port, picture, model) for _ in range(CLIENTS)],
+            "gRPC": [grpc_client(grpc_port, picture, model) for _ in range(CLIENTS)],
         }
         rates: dict[str, list[float]] = {name: [] for name in contestants}
         for round_ in range(options.rounds + 1):
@@ -162,18 +164,44 @@ def _seconds(workers: Sequence[Callable[[], object]], count: int) -> float:
         return time.perf_counter() - started
 
 
-def client(kind: str, port: int, picture: bytes, model: str) -> Callable[[], object]:
-    """Make a function that sends the picture, as BYTES, and waits for the answer."""
-    import importlib
+def http_client(port: int, picture: bytes, model: str) -> Callable[[], object]:
+    """Make a function that posts tritonclient's own request, the picture as BYTES, and waits for the answer.
 
-    import numpy as np
+    The standard library sends it: tritonclient's connection wants to stay in one thread.
+    """
+    import tritonclient.http as triton
 
-    triton: Any = importlib.import_module(f"tritonclient.{kind}")
+    body, length = triton.InferenceServerClient.generate_request_body(
+        [_image(triton, picture)], outputs=[triton.InferRequestedOutput(name) for name in OUTPUTS]
+    )
+    headers = {"Inference-Header-Content-Length": str(length)}
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+
+    def ask() -> bytes:
+        connection.request("POST", f"/v2/models/{model}/infer", body, headers)
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status != 200:
+            raise SystemExit(f"the server says {response.status}: {answer[:200]!r}")
+        return answer
+
+    return ask
+
+
+def grpc_client(port: int, picture: bytes, model: str) -> Callable[[], object]:
+    """Make a function that sends the picture as BYTES with tritonclient, and waits for the answer."""
+    import tritonclient.grpc as triton
+
     connection = triton.InferenceServerClient(f"127.0.0.1:{port}")
-    image = triton.InferInput("image", [1], "BYTES")
-    image.set_data_from_numpy(np.array([picture], object))
+    image = _image(triton, picture)
     outputs = [triton.InferRequestedOutput(name) for name in OUTPUTS]
     return lambda: connection.infer(model, [image], outputs=outputs)
+
+
+def _image(triton: Any, picture: bytes) -> Any:
+    image = triton.InferInput("image", [1], "BYTES")
+    image.set_data_from_numpy(np.array([picture], object))
+    return image
 
 
 @contextmanager

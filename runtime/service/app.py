@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ def make_app(service: Service) -> FastAPI:
     app.openapi_version = "3.0.3"  # the newest that the documentation page reads
     app.add_exception_handler(RequestError, _refused)
     app.add_exception_handler(HTTPException, _http_exception)
+    _add_v2(app, service)  # first, as routes are tried one after the other
     _add_server(app, service)
-    _add_v2(app, service)
     _add_repository(app, service)
     _add_v1(app, service)
     app.mount("/page", StaticFiles(directory=PAGE))
@@ -154,10 +154,7 @@ def _add_v2(app: FastAPI, service: Service) -> None:
         return await _ask(service, budget, request, name, number, read, write)
 
     for prefix in ("/v2/models/{name}", "/v2/models/{name}/versions/{number}"):
-        app.add_api_route(
-            f"{prefix}/infer", infer, methods=["POST"], tags=["V2"], summary="Look at pictures",
-            response_model=None, openapi_extra=described.INFER,
-        )  # fmt: skip
+        _add_work(app, f"{prefix}/infer", infer, "V2", described.INFER)
 
         @app.get(f"{prefix}/ready", tags=["V2"], summary="Does the model take requests?")
         async def model_ready(name: str, number: str = "") -> Response:
@@ -176,6 +173,24 @@ def _add_v2(app: FastAPI, service: Service) -> None:
         @app.get(prefix, tags=["V2"], summary="Versions, input and outputs of a model")
         async def metadata(name: str, number: str = "") -> dict[str, Any]:
             return v2.model_metadata(repository.find(name, number), repository.versions(name))
+
+
+def _add_work(
+    app: FastAPI, path: str, answer: Callable[..., Awaitable[Response]], tag: str, described: dict[str, Any]
+) -> None:
+    """Add an address where pictures are looked at.
+
+    A plain route answers, since FastAPI's own, which is there for the documentation, takes its time.
+    """
+
+    async def work(request: Request) -> Response:
+        return await answer(request, **request.path_params)
+
+    app.add_route(path, work, methods=["POST"], include_in_schema=False)
+    app.add_api_route(
+        path, answer, methods=["POST"], tags=[tag], summary="Look at pictures", response_model=None,
+        openapi_extra=described,
+    )  # fmt: skip
 
 
 def _statistics(service: Service, versions: list[Version]) -> dict[str, Any]:
@@ -239,10 +254,7 @@ def _add_v1(app: FastAPI, service: Service) -> None:
         return {"models": sorted({version.name for version in repository.ready})}
 
     for prefix in ("/v1/models/{name}", "/v1/models/{name}/versions/{number}"):
-        app.add_api_route(
-            f"{prefix}:predict", predict, methods=["POST"], tags=["V1"], summary="Look at pictures",
-            response_model=None, openapi_extra=described.PREDICT,
-        )  # fmt: skip
+        _add_work(app, f"{prefix}:predict", predict, "V1", described.PREDICT)
 
         @app.get(f"{prefix}/metadata", tags=["V1"], summary="The model's signature")
         async def metadata(name: str, number: str = "") -> dict[str, Any]:

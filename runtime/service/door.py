@@ -108,16 +108,23 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
 
 async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
     """Wait for work, and cancel it when the client closes its connection; then raises RequestError 499."""
-    task = asyncio.ensure_future(work)
+    mine, waiting = asyncio.current_task(), True
+
+    def leave(gone: asyncio.Future[Message]) -> None:
+        if waiting and mine and not gone.cancelled():
+            mine.cancel()
+
     gone = asyncio.ensure_future(receive())  # after the body, the next thing that comes is the end
+    gone.add_done_callback(leave)
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise RequestError(499, "the client has gone")
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if gone.done():
+            raise RequestError(499, "the client has gone") from None
+        raise
     finally:
+        waiting = False
         gone.cancel()
-        task.cancel()
 
 
 class Door:
