@@ -151,6 +151,7 @@ def test_the_page_draws_each_of_them(server: Server, models: Path, picture: Path
             page.eval_on_selector(
                 "#conf", "(e, to) => { e.value = to; e.dispatchEvent(new Event('input')) }", confidence
             )
+        playwright.expect(page.locator("#busy")).to_be_hidden(timeout=60_000)  # the picture before, once more
         page.evaluate("document.querySelector('#summary').textContent = ''")
         page.set_input_files("#file", picture)
         playwright.expect(page.locator("#summary")).not_to_have_text("", timeout=60_000)

@@ -34,6 +34,7 @@ from ..detector import DEFAULT_MODEL, Detector
 from ..inputs.image_file import decode_image
 
 PICTURE = Path(__file__).resolve().parent.parent.parent / "samples" / "cluttered.jpg"
+WARM_UP = 10
 CLIENTS = 4
 OUTPUTS = ("boxes", "scores", "class_ids", "names")
 
@@ -80,7 +81,8 @@ def measure_start(options: argparse.Namespace) -> float:
 def measure_cost(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[str, float, str]]:
     """Give for the loop, HTTP and gRPC: milliseconds of processor time, and the share above the loop.
 
-    They take turns picture by picture, each in a process of its own, so that each finds the same caches.
+    They take turns picture by picture, each in a process of its own, so that each finds the same caches. The
+    sum over all rounds counts, as systems tell another process's time in hundredths of a second.
     """
     import psutil
 
@@ -95,26 +97,22 @@ def measure_cost(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[
             "HTTP": http_client(http_port, picture, model),
             "gRPC": grpc_client(grpc_port, picture, model),
         }
-        spent: dict[str, list[float]] = {name: [] for name in ("Detector", *servers)}
-        for round_ in range(options.rounds + 1):
-            before = {name: sum(server.cpu_times()[:2]) for name, server in servers.items()}
-            seconds = 0.0
-            for _ in range(options.requests):
-                started = time.process_time()
+        for work in ask.values():
+            for _ in range(WARM_UP):
+                work()
                 detector(decode_image(picture))
-                seconds += time.process_time() - started
-                for work in ask.values():
-                    work()
-            if round_:  # the first one warms up
-                spent["Detector"].append(seconds / options.requests * 1000)
-                for name, server in servers.items():
-                    used = sum(server.cpu_times()[:2]) - before[name]
-                    spent[name].append(used / options.requests * 1000)
-    plain = spent["Detector"]
-    for name, milliseconds in spent.items():
-        ratios = [mine / base for mine, base in zip(milliseconds, plain, strict=True)]
-        more = "" if name == "Detector" else f"{statistics.median(ratios) - 1:+.1%}"
-        yield name, statistics.median(milliseconds), more
+        before = {name: sum(server.cpu_times()[:2]) for name, server in servers.items()}
+        count, plain = options.requests * options.rounds, 0.0
+        for _ in range(count):
+            started = time.process_time()
+            detector(decode_image(picture))
+            plain += time.process_time() - started
+            for work in ask.values():
+                work()
+        spent = {name: sum(server.cpu_times()[:2]) - before[name] for name, server in servers.items()}
+    yield "Detector", plain / count * 1000, ""
+    for name, seconds in spent.items():
+        yield name, seconds / count * 1000, f"{seconds / plain - 1:+.1%}"
 
 
 def measure_throughput(options: argparse.Namespace, picture: bytes) -> Iterator[tuple[str, float, str]]:
