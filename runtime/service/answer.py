@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def answer(
         image = read_picture(picture, max_pixels)
         clock.append(perf_counter())
         try:
-            result = None if raw else reader(image)
+            result: Any = None if raw else reader(image)
             timings = reader.forward(image) if raw else result.timings
         except InputError as error:
             raise bad(str(error)) from error

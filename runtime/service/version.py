@@ -57,14 +57,15 @@ class Reader:
         self.heads: dict[str, np.ndarray] = {}
         self.model: Any
         self._blob: Callable[[np.ndarray], np.ndarray]
-        if isinstance(self.info.head, BoxTask):
+        task: Any = self.info.head
+        if isinstance(task, BoxTask):
             self.model = Detector(path, load=self._load, **options)
             multiple = self.info.size_multiple if self.model.rect else None
-            place = self.info.head.prepare(self.model.imgsz, multiple, self.info.fold)
+            place = task.prepare(self.model.imgsz, multiple, self.info.fold)
             self._blob, self._stages = lambda image: place(image)[0], detector.STAGES[:2]
         else:
             self.model = Classifier(path, load=self._load, **options)
-            cut, side, crop = self.info.head.prepare, self.model.imgsz, self.model.crop
+            cut, side, crop = task.prepare, self.model.imgsz, self.model.crop
             self._blob, self._stages = lambda image: cut(image, side, crop), classifier.STAGES[:2]
 
     def __call__(self, image: np.ndarray) -> Any:
