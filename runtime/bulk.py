@@ -12,6 +12,7 @@ import argparse
 import fnmatch
 import hashlib
 import importlib
+import logging
 import secrets
 import sys
 import tempfile
@@ -104,8 +105,8 @@ def bulk(options: argparse.Namespace) -> int:
         what = f"cannot be reached at {options.address}" if options.address else "does not start"
         raise InputError(f"Ray {what}: {reason}") from error
     try:
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         cores = int(ray.cluster_resources().get("CPU", 1))
         actors = min(options.actors or cores, len(parts))
         dataset = ray.data.from_items(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -52,7 +54,10 @@ def test_what_is_found_and_going_on(tmp_path: Path) -> None:
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"no picture")
     (tmp_path / "photos" / "notes.txt").write_text("no picture")
     output = tmp_path / "found"
-    bulk(tmp_path / "photos", "--output", output, "--part", "2", "--actors", "1", code=1)
+    printed = bulk(tmp_path / "photos", "--output", output, "--part", "2", "--actors", "1", code=1)
+    told = [line for line in printed.splitlines() if not line.startswith("[")]  # Ray's C++ has its own to say
+    assert told[0] == "7 pictures, 0 of them done before"
+    assert all(re.fullmatch(r"\d of 7(, 1 failed)?", line) for line in told[1:]), printed
     found = {row["path"]: row for row in rows(output)}
     assert len(found) == len(rows(output)) == 7
     expected = Detector()(read_image(Path(paths[0])))
@@ -102,6 +107,27 @@ def test_a_node_that_dies_loses_nothing_and_doubles_nothing(tmp_path: Path) -> N
         cluster.shutdown()
     assert sorted(row["path"] for row in rows(output)) == paths
     assert not list(output.glob(".*"))
+
+
+def test_interrupted_and_given_again(tmp_path: Path) -> None:
+    paths = put_pictures(tmp_path / "photos", 60)
+    output = tmp_path / "found"
+    command = [sys.executable, "-m", "runtime.bulk", str(tmp_path / "photos"), "--output", str(output)]
+    process = subprocess.Popen(
+        [*command, "--part", "2", "--actors", "1"], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL
+    )
+    end = time.monotonic() + 200
+    while len(list(output.glob("part-*.parquet"))) < 4 and time.monotonic() < end:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    before = len(rows(output))
+    assert 8 <= before < 60
+    assert f"60 pictures, {before} of them done before" in bulk(
+        tmp_path / "photos", "--output", output, "--actors", "1"
+    )
+    assert sorted(row["path"] for row in rows(output)) == paths
 
 
 @pytest.mark.parametrize(
