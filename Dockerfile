@@ -12,7 +12,7 @@ COPY weights weights
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --no-deps . \
     && /venv/bin/pip install --no-cache-dir numpy opencv-python-headless \
-       fastapi uvicorn httptools grpcio prometheus-client swagger-ui-bundle "tritonclient[grpc]"
+       fastapi uvicorn uvloop httptools grpcio prometheus-client swagger-ui-bundle "tritonclient[grpc]"
 
 FROM python:3.12-slim-bookworm
 COPY --from=build /venv /venv

@@ -12,6 +12,7 @@ import argparse
 import fnmatch
 import hashlib
 import importlib
+import logging
 import secrets
 import sys
 import tempfile
@@ -105,8 +106,8 @@ def bulk(options: argparse.Namespace) -> int:
         what = f"cannot be reached at {options.address}" if options.address else "does not start"
         raise InputError(f"Ray {what}: {reason}") from error
     try:
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         cores = int(ray.cluster_resources().get("CPU", 1))
         actors = min(options.actors or cores, len(parts))
         dataset = ray.data.from_items(
@@ -123,6 +124,7 @@ def bulk(options: argparse.Namespace) -> int:
             print(f"{looked} of {len(todo)}" + (f", {failed} failed" if failed else ""), flush=True)
     finally:
         ray.shutdown()
+    remove_unfinished(options.output, parts)
     return 1 if failed else 0
 
 
@@ -249,17 +251,34 @@ def finished(output: str) -> Iterator[str]:
             yield from table.column("path").to_pylist()
 
 
+def part_name(paths: Sequence[str]) -> str:
+    """Give the name of the file for these pictures."""
+    return PART + hashlib.sha256("\0".join(paths).encode()).hexdigest()[:32] + ".parquet"
+
+
 def write_part(output: str, paths: Sequence[str], rows: list[dict[str, Any]], schema: Any) -> None:
     """Write the file of a part, under its name only when it is complete."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     filesystem, folder = resolve(output)
-    name = PART + hashlib.sha256("\0".join(paths).encode()).hexdigest()[:32] + ".parquet"
+    name = part_name(paths)
     filesystem.create_dir(folder, recursive=True)
     temporary = f"{folder}/.{secrets.token_hex(6)}.{name}"
     pq.write_table(pa.Table.from_pylist(rows, schema), temporary, filesystem=filesystem)
     filesystem.move(temporary, f"{folder}/{name}")
+
+
+def remove_unfinished(output: str, parts: Sequence[Sequence[str]]) -> None:
+    """Remove what machines that died had begun to write of these parts, which others have written since."""
+    from pyarrow import fs
+
+    filesystem, folder = resolve(output)
+    names = {part_name(part) for part in parts}
+    for entry in filesystem.get_file_info(fs.FileSelector(folder)):
+        hidden = entry.base_name.startswith(".")
+        if hidden and entry.base_name[1:].partition(".")[2] in names:
+            filesystem.delete_file(entry.path)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -161,8 +162,17 @@ def serve(options: argparse.Namespace) -> int:
             f"{models} at {scheme}://{host}:{http_port}, gRPC at {host}:{grpc_port}; Ctrl-C ends", flush=True
         )
 
-    asyncio.run(serve(service, address, options.poll, started))
+    _run_loop(serve(service, address, options.poll, started))
     return 0
+
+
+def _run_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run it in uvloop, which takes half the time, or in asyncio where there is none, as on Windows."""
+    try:
+        run_loop = importlib.import_module("uvloop").run
+    except ImportError:
+        run_loop = asyncio.run
+    run_loop(work)
 
 
 def _read_token(path: Path) -> str:

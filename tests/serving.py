@@ -68,12 +68,12 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str | Path) -> Iterator[Server]:
-    """Run `python -m runtime.serve` on free ports until this is left; `folder` takes its log."""
+def serving(folder: Path, *arguments: str | Path, root: Path = ROOT) -> Iterator[Server]:
+    """Run a checkout's `runtime.serve` on free ports, until this is left; `folder` takes its log."""
     log = folder / f"log-{time.monotonic_ns()}.jsonl"
     command = [sys.executable, "-m", "runtime.serve", *map(str, arguments), "--http-port=0", "--grpc-port=0"]
     with log.open("w") as file:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=file, text=True)
+        process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=file, text=True)
     assert process.stdout
     try:
         line = process.stdout.readline()

@@ -31,6 +31,7 @@ NOT_HERE = {
     "python -m pytest": ".ci/run python does it; this test in this test would not end",
     "tests/fuzz/run": ".ci/run fuzz does it",
     "soak": "runs for an hour",
+    ".ci/run engines": "downloads a gigabyte; runs when it is asked for",
     "-m runtime.serve": "serves until it is stopped; tests/test_serve.py talks to it",
     "http.server": "serves until it is stopped; tests/test_web.py opens the page",
     "WITH_CUDA": "needs the CUDA toolkit and OpenCV's sources",

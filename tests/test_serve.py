@@ -7,6 +7,7 @@ import gzip
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,27 @@ def test_only_outputs_asked_for_are_sent(server: Server, module: Any, jpeg: byte
     assert drawn.shape == image.shape
     assert (np.abs(drawn.astype(int) - image).max(axis=2) > 60).mean() > 0.001
     assert result.as_numpy("out2").shape[0] == 1
+
+
+@CLIENTS
+def test_heads_alone_are_not_decoded(server: Server, module: Any, jpeg: bytes) -> None:
+    def ask(*names: str) -> tuple[list[np.ndarray], set[str]]:
+        before = len(server.lines())
+        wanted = [module.InferRequestedOutput(name) for name in names]
+        result = client_of(server, module).infer("codes", [files_input(module, jpeg)], outputs=wanted)
+        end = time.monotonic() + 10
+        while not (lines := [line for line in server.lines()[before:] if "stages" in line]):
+            assert time.monotonic() < end  # the log's line may come after the answer
+            time.sleep(0.05)
+        return [result.as_numpy(name) for name in names], set(lines[-1]["stages"])
+
+    heads, stages = ask("out0", "out1")
+    assert stages == {"queue", "picture", "letterbox", "forward", "output"}
+    (*beside, boxes), stages = ask("out0", "out1", "boxes")
+    assert stages >= {"decode", "nms"}
+    assert len(boxes) >= 1
+    for alone, other in zip(heads, beside, strict=True):
+        assert np.array_equal(alone, other)
 
 
 @CLIENTS

@@ -54,8 +54,8 @@ def check(value: Any, kind: str, models: list[Any], where: str) -> None:
     """Compare a value with a model of the OpenAPI generator: every key known, every type right."""
     if value is None:
         return
-    inner = re.fullmatch(r"(list|dict)[\[(](?:str, )?(.*)[\])]", kind)
-    if inner and inner[1] == "list":
+    inner = re.fullmatch(r"([Ll]ist|[Dd]ict)[\[(](?:str, )?(.*)[\])]", kind)  # kubernetes 37: List[str]
+    if inner and inner[1].lower() == "list":
         assert isinstance(value, list), where
         for i, each in enumerate(value):
             check(each, inner[2], models, f"{where}[{i}]")

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable
@@ -98,6 +99,38 @@ def test_load_and_unload(tmp_path: Path, module: Any) -> None:
         assert found(server) == "changed"
         with pytest.raises(InferenceServerException, match="no model"):
             client.load_model("blue")
+
+
+def test_files_that_mean_harm_are_refused(shared: Path, tmp_path: Path) -> None:
+    """Loaded over both protocols: whoever may write into the folder may do that."""
+    with tarfile.open(shared / "hostile.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    files = sorted(tmp_path.glob("**/*.onnx"))
+    harmless = {"10-name-escape", "11-name-12"}  # what lies in their class names is text, and escaped
+    assert len(files) > len(harmless) + 5
+    models = tmp_path / "models"
+    put_model(models, 1, "first")
+    with serving(tmp_path, models, "--workers", "1", "--poll", "0") as server:
+        client = tg.InferenceServerClient(f"127.0.0.1:{server.grpc_port}")
+        for i, file in enumerate(files):
+            name = f"harm-{i}"
+            (models / name / "1").mkdir(parents=True)
+            shutil.copy(file, models / name / "1" / "model.onnx")
+            status, answer = server.ask(f"/v2/repository/models/{name}/load", b"{}")
+            predicted = server.ask(f"/v1/models/{name}:predict", BODY)
+            if file.stem in harmless:
+                assert (status, predicted[0]) == (200, 200), (file.name, answer, predicted)
+                continue
+            assert (status, predicted[0]) == (400, 404), (file.name, answer)
+            assert "harm-" in answer["error"]
+            assert answer["error"].isprintable(), file.name
+            with pytest.raises(InferenceServerException, match="harm-") as refusal:
+                client.load_model(name)
+            assert refusal.value.status() == "StatusCode.INVALID_ARGUMENT", file.name
+            assert found(server) == "first"
+        entries = server.ask("/v2/repository/index", {})[1]
+        assert sum(bool(each["reason"]) for each in entries) == len(files) - len(harmless)
+        assert "\x1b" not in server.log.read_text()
 
 
 def test_reloads_every_half_second_fail_no_request(tmp_path: Path) -> None:

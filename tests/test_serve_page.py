@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,6 @@ PICTURE = ROOT / "samples" / "cluttered.jpg"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("page")
-    (folder / "token").write_text("correct-horse-battery")
     with serving(folder, "--workers", "1") as running:
         yield running
 
@@ -99,6 +99,21 @@ def test_thresholds_look_again(page: Any) -> None:
     assert '"conf_thres":0.6' in page.inner_text("#code")
 
 
+def test_a_picture_before_the_models_are_known(server: Server, browser: Any) -> None:
+    page = browser.new_page()
+
+    def late(route: Any) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    page.route("**/config", late)
+    page.goto(server.url)
+    page.set_input_files("#file", PICTURE)
+    page.wait_for_selector("#found tbody tr")
+    assert page.locator("#message").is_hidden()
+    page.close()
+
+
 def test_the_lines_to_copy_work(server: Server, browser: Any, tmp_path: Path) -> None:
     shutil.copy(PICTURE, tmp_path / "a 'picture'.jpg")
     page = browser.new_page()
@@ -150,6 +165,48 @@ def test_a_token_is_asked_for(browser: Any, tmp_path: Path) -> None:
         page.wait_for_selector("#found tbody tr")
         assert "Bearer" in page.inner_text("#code")
         page.close()
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["with packages", "without"])
+def test_the_page_in_the_browser_is_linked_where_it_is(tmp_path: Path, installed: bool) -> None:
+    copy = tmp_path / "checkout"
+    for folder in ("runtime", "weights"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("recipe", "__pycache__"))
+    web = copy / "samples" / "web"
+    web.mkdir(parents=True)
+    (web / "index.html").write_text("the detector in the browser")
+    if installed:
+        (web / "node_modules").mkdir()
+    token = tmp_path / "token"
+    token.write_text("correct-horse-battery")
+    with serving(tmp_path, "--workers", "1", "--token-file", token, root=copy) as server:
+        linked = b'href="/web/"' in server.ask("/")[1]
+        status, content = server.ask("/web/")
+        assert (linked, status) == ((True, 200) if installed else (False, 404))
+        assert (content == b"the detector in the browser") is installed
+        for path in (
+            "/web/../../pyproject.toml",
+            "/web/%2e%2e/%2e%2e/weights/codes.onnx",
+            "/web//etc/passwd",
+        ):
+            assert server.ask(path)[0] == 404
+
+
+def test_the_page_in_the_browser(server: Server, browser: Any) -> None:
+    if not (ROOT / "samples" / "web" / "node_modules").is_dir():
+        pytest.skip("samples/web is without its packages; tests/test_web.py fetches them")
+    page = browser.new_page()
+    page.set_default_timeout(60_000)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(server.url)
+    page.get_by_role("link", name="In the browser").click()
+    page.wait_for_url("**/web/")
+    page.locator("#try_sample").click()
+    playwright.expect(page.locator("#found li").first).to_be_visible(timeout=60_000)
+    assert page.evaluate("crossOriginIsolated")
+    page.close()
+    assert not problems
 
 
 def test_the_documentation(server: Server, browser: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,21 @@ def test_classification(server: Server, models: Path, picture: Path) -> None:
     ]  # fmt: skip
 
 
+def test_heads_alone(server: Server, models: Path, picture: Path) -> None:
+    """The network's outputs without what is made of them: the same as beside it."""
+    cases = (("seg", "proto", "boxes", "letterbox"), ("cls", "out0", "scores", "crop"))
+    for model, head, other, stage in cases:
+        before = len(server.lines())
+        alone = ask(server, model, picture, [head]).as_numpy(head)
+        beside = ask(server, model, picture, [head, other]).as_numpy(head)
+        assert np.array_equal(alone, beside)
+        end = time.monotonic() + 10
+        while not (lines := [each for each in server.lines()[before:] if each.get("model") == model]):
+            assert time.monotonic() < end  # the log's line may come after the answer
+            time.sleep(0.05)
+        assert set(lines[0]["stages"]) == {"queue", "picture", stage, "forward", "output"}
+
+
 def test_without_anchors(server: Server, models: Path, picture: Path) -> None:
     found = ask(server, "free", picture, conf_thres=0.05)
     expected = Detector(models / "free.onnx", conf_thres=0.05)(read_image(picture))
@@ -100,11 +116,53 @@ def test_without_anchors(server: Server, models: Path, picture: Path) -> None:
     assert np.abs(found.as_numpy("boxes") - expected.xyxy).max(initial=0) < 1e-2
 
 
-def test_the_page_shows_each_of_them(server: Server, picture: Path) -> None:
+# Which of every third pixel changes if a part of what was found is left out of the drawing: rows of 0 and 1.
+CHANGED = """(without) => {
+    const canvas = document.querySelector('#canvas');
+    const pixels = (found) => {
+        drawFound(canvas, state.picture, found);
+        return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    };
+    const [one, other] = [pixels(state.found), pixels(without ? {...state.found, [without]: null} : null)];
+    const rows = [];
+    for (let y = 0; y < canvas.height; y += 3) {
+        let row = '';
+        for (let x = 0; x < canvas.width; x += 3) {
+            const at = 4 * (y * canvas.width + x);
+            row += [0, 1, 2].some((i) => one[at + i] !== other[at + i]) ? '1' : '0';
+        }
+        rows.push(row);
+    }
+    return rows;
+}"""
+
+
+def test_the_page_draws_each_of_them(server: Server, models: Path, picture: Path) -> None:
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     chromium = Path("/usr/bin/chromium")
     if not chromium.exists():
         pytest.skip("needs Chromium")
+
+    def show(model: str, confidence: float | None = None) -> list[list[str]]:
+        """Let the page look at the picture; gives its table."""
+        page.select_option("#model", f"{model}/1")
+        page.locator("#code", has_text=f"/models/{model}/").wait_for()
+        if confidence:
+            page.eval_on_selector(
+                "#conf", "(e, to) => { e.value = to; e.dispatchEvent(new Event('input')) }", confidence
+            )
+        playwright.expect(page.locator("#busy")).to_be_hidden(timeout=60_000)  # the picture before, once more
+        page.evaluate("document.querySelector('#summary').textContent = ''")
+        page.set_input_files("#file", picture)
+        playwright.expect(page.locator("#summary")).not_to_have_text("", timeout=60_000)
+        assert page.locator("#message").is_hidden()
+        return page.eval_on_selector_all(
+            "#found tbody tr", "trs => trs.map(tr => [...tr.cells].map(td => td.innerText.trim()))"
+        )
+
+    def changed(without: str = "") -> np.ndarray:
+        return np.array([[letter == "1" for letter in row] for row in page.evaluate(CHANGED, without)])
+
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()
@@ -113,11 +171,35 @@ def test_the_page_shows_each_of_them(server: Server, picture: Path) -> None:
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.goto(server.url)
         playwright.expect(page.locator("#model option")).to_have_count(len(MODELS), timeout=60_000)
-        for model in MODELS:
-            page.select_option("#model", f"{model}/1")
-            page.locator("#code", has_text=f"/models/{model}/").wait_for()
-            page.set_input_files("#file", picture)
-            playwright.expect(page.locator("#summary")).not_to_have_text("", timeout=60_000)
-            assert page.locator("#message").is_hidden()
+        image = read_image(picture)
+
+        found = Detector(models / "seg.onnx", conf_thres=0.99)(image)
+        assert len(show("seg", 0.99)) == len(found) >= 3
+        inside = np.any(np.asarray(found.masks)[:, ::3, ::3], axis=0)
+        tinted = changed("masks")
+        assert not (tinted & ~inside).any()
+        assert tinted.sum() > 0.5 * inside.sum()  # lines and labels lie over the rest
+
+        found = Detector(models / "face.onnx", conf_thres=0.99)(image)
+        assert len(show("face", 0.99)) == len(found) >= 3
+        assert found.keypoints is not None
+        near = np.zeros(image.shape[:2], bool)
+        for x, y in found.keypoints.reshape(-1, 2).round().astype(int):
+            near[max(y - 12, 0) : y + 12, max(x - 12, 0) : x + 12] = True
+        dotted = changed("keypoints")
+        assert dotted.any()
+        assert not (dotted & ~near[::3, ::3]).any()
+
+        guesses = Classifier(models / "cls.onnx")(image).top(5)
+        assert [row[:2] for row in show("cls")] == [
+            [guess.name, f"{guess.probability:.2f}"] for guess in guesses
+        ]
+        assert page.locator("#found meter").count() == 5
+        written = changed()
+        assert written[:20, :20].all()  # the first class's name, on its colour
+        assert not written[:, written.shape[1] // 2 :].any()
+
+        assert page.locator("#message").is_hidden()
+        show("free")
         browser.close()
     assert not problems

@@ -185,7 +185,8 @@ TEST_CASE("the middle of the scaled picture is what scaling the whole picture gi
             const bool wide = image.cols > image.rows;
             cv::resize(floats, whole, wide ? cv::Size(longer, size) : cv::Size(size, longer), 0, 0, cv::INTER_LINEAR);
             const cv::Mat middle = whole(cv::Rect(wide ? cut : 0, wide ? 0 : cut, size, size));
-            CHECK(cv::norm(crop_shorter_side(image, size), middle, cv::NORM_INF) < 1e-5);
+            // Places are computed in float32, as PyTorch does it: 6e-5 pixels at 800.
+            CHECK(cv::norm(crop_shorter_side(image, size), middle, cv::NORM_INF) < 1e-4);
         }
 }
 

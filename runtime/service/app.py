@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -26,6 +26,9 @@ from .service import Service
 from .version import Version
 
 PAGE = Path(__file__).parent / "page"
+# The page that runs the detector in the browser itself: in a checkout, once `npm ci` was run there.
+WEB = Path(__file__).resolve().parents[2] / "samples" / "web"
+WEB_LINK = '<a href="/web/">In the browser</a>'
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 # The page's scripts and pictures are its own or made by itself; nothing comes from elsewhere.
 POLICY = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; frame-ancestors 'none'"
@@ -43,13 +46,30 @@ def make_app(service: Service) -> FastAPI:
     app.openapi_version = "3.0.3"  # the newest that the documentation page reads
     app.add_exception_handler(RequestError, _refused)
     app.add_exception_handler(HTTPException, _http_exception)
+    _add_v2(app, service)  # first, as routes are tried one after the other
     _add_server(app, service)
-    _add_v2(app, service)
     _add_repository(app, service)
     _add_v1(app, service)
     app.mount("/page", StaticFiles(directory=PAGE))
+    if has_web():
+        app.mount("/web", _Isolated(directory=WEB, html=True))
     app.mount("/docs", StaticFiles(directory=swagger_ui_path))
     return app
+
+
+def has_web() -> bool:
+    """Whether the browser's own detector is there, with the packages that it needs."""
+    return (WEB / "index.html").is_file() and (WEB / "node_modules").is_dir()
+
+
+class _Isolated(StaticFiles):
+    """Files of a page that nothing from elsewhere may join; only such pages may have threads."""
+
+    async def get_response(self, path: str, scope: Any) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["cross-origin-opener-policy"] = "same-origin"
+        response.headers["cross-origin-embedder-policy"] = "require-corp"
+        return response
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -69,9 +89,12 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 def _add_server(app: FastAPI, service: Service) -> None:
     """Add the page, its documentation, health, metrics, and what the server says about itself."""
 
+    html = (PAGE / "index.html").read_text("utf-8")
+    html = html.replace("<!-- web -->", WEB_LINK if has_web() else "")
+
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
-        return FileResponse(PAGE / "index.html", headers={"content-security-policy": POLICY})
+        return HTMLResponse(html, headers={"content-security-policy": POLICY})
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def icon() -> Response:
@@ -131,10 +154,7 @@ def _add_v2(app: FastAPI, service: Service) -> None:
         return await _ask(service, budget, request, name, number, read, write)
 
     for prefix in ("/v2/models/{name}", "/v2/models/{name}/versions/{number}"):
-        app.add_api_route(
-            f"{prefix}/infer", infer, methods=["POST"], tags=["V2"], summary="Look at pictures",
-            response_model=None, openapi_extra=described.INFER,
-        )  # fmt: skip
+        _add_work(app, f"{prefix}/infer", infer, "V2", described.INFER)
 
         @app.get(f"{prefix}/ready", tags=["V2"], summary="Does the model take requests?")
         async def model_ready(name: str, number: str = "") -> Response:
@@ -153,6 +173,24 @@ def _add_v2(app: FastAPI, service: Service) -> None:
         @app.get(prefix, tags=["V2"], summary="Versions, input and outputs of a model")
         async def metadata(name: str, number: str = "") -> dict[str, Any]:
             return v2.model_metadata(repository.find(name, number), repository.versions(name))
+
+
+def _add_work(
+    app: FastAPI, path: str, answer: Callable[..., Awaitable[Response]], tag: str, described: dict[str, Any]
+) -> None:
+    """Add an address where pictures are looked at.
+
+    A plain route answers, since FastAPI's own, which is there for the documentation, takes its time.
+    """
+
+    async def work(request: Request) -> Response:
+        return await answer(request, **request.path_params)
+
+    app.add_route(path, work, methods=["POST"], include_in_schema=False)
+    app.add_api_route(
+        path, answer, methods=["POST"], tags=[tag], summary="Look at pictures", response_model=None,
+        openapi_extra=described,
+    )  # fmt: skip
 
 
 def _statistics(service: Service, versions: list[Version]) -> dict[str, Any]:
@@ -216,10 +254,7 @@ def _add_v1(app: FastAPI, service: Service) -> None:
         return {"models": sorted({version.name for version in repository.ready})}
 
     for prefix in ("/v1/models/{name}", "/v1/models/{name}/versions/{number}"):
-        app.add_api_route(
-            f"{prefix}:predict", predict, methods=["POST"], tags=["V1"], summary="Look at pictures",
-            response_model=None, openapi_extra=described.PREDICT,
-        )  # fmt: skip
+        _add_work(app, f"{prefix}:predict", predict, "V1", described.PREDICT)
 
         @app.get(f"{prefix}/metadata", tags=["V1"], summary="The model's signature")
         async def metadata(name: str, number: str = "") -> dict[str, Any]:

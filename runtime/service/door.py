@@ -22,8 +22,8 @@ Send = Callable[[Message], Awaitable[None]]
 BODY_SECONDS = 30.0  # from the headers to a body's last byte
 BODIES = 16  # so many bodies of the largest size may be in the memory at once
 LOCAL = {"localhost", "127.0.0.1", "[::1]"}
-# For everybody, token or not: whether the server lives, and the page, which holds nothing.
-OPEN = ("/v2/health/", "/page/", "/docs/")
+# For everybody, token or not: whether the server lives, and the pages, which hold nothing.
+OPEN = ("/v2/health/", "/page/", "/docs/", "/web/")
 OPEN_EXACTLY = {"/", "/docs", "/openapi.json", "/favicon.ico"}
 
 
@@ -108,16 +108,23 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
 
 async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
     """Wait for work, and cancel it when the client closes its connection; then raises RequestError 499."""
-    task = asyncio.ensure_future(work)
+    mine, waiting = asyncio.current_task(), True
+
+    def leave(gone: asyncio.Future[Message]) -> None:
+        if waiting and mine and not gone.cancelled():
+            mine.cancel()
+
     gone = asyncio.ensure_future(receive())  # after the body, the next thing that comes is the end
+    gone.add_done_callback(leave)
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise RequestError(499, "the client has gone")
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if gone.done():
+            raise RequestError(499, "the client has gone") from None
+        raise
     finally:
+        waiting = False
         gone.cancel()
-        task.cancel()
 
 
 class Door:

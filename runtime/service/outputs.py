@@ -23,7 +23,7 @@ class Seen(NamedTuple):
     """One picture and what the model made of it."""
 
     image: np.ndarray  # BGR
-    result: Any  # Detections, or whatever else the model's task gives
+    result: Any  # Detections, or whatever else the model's task gives; None if only heads are wanted
     heads: dict[str, np.ndarray]  # raw outputs of the network, (1, …)
 
 

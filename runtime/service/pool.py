@@ -66,9 +66,7 @@ class Pool:
                 raise RequestError(503, "the server is shutting down", retry_after=5)
             if len(self._jobs) + self.busy >= self.places + self.workers:
                 seconds = max(1, math.ceil(self._seconds * len(self._jobs) / self.workers))
-                raise RequestError(
-                    503, f"{len(self._jobs)} requests are waiting already", retry_after=seconds
-                )
+                raise RequestError(503, f"{self.places} requests are waiting already", retry_after=seconds)
             self._jobs.append(job)
             self._changed.notify()
         job.future.add_done_callback(lambda future: self._forget(job) if future.cancelled() else None)

@@ -37,10 +37,10 @@ async function showModel() {
   const base = `/v2/models/${encodeURIComponent(name)}/versions/${version}`;
   const [metadata, config] = await Promise.all(
     [ask(base), ask(`${base}/config`)].map(async (response) => (await response).json()));
-  const wanted = ["boxes", "scores", "class_ids", "names", "masks", "keypoints", "probabilities"];
+  const wanted = ["boxes", "scores", "class_ids", "names", "masks", "keypoints"];
   const outputs = metadata.outputs.map((output) => output.name).filter((each) => wanted.includes(each));
   const usual = (key) => JSON.parse(config.parameters[key]?.string_value ?? "null");
-  state.version = {name, version, outputs, classes: usual("names")};
+  state.version = {name, version, outputs};
   for (const [id, key] of [["conf", "conf_thres"], ["iou", "iou_thres"]]) {
     $(id).closest(".row").hidden = usual(key) === null;
     if (!$(id).dataset.touched && usual(key) !== null) $(id).value = usual(key);
@@ -99,45 +99,39 @@ function show(chosen = -1) {
 }
 
 function showFound(milliseconds) {
-  const found = state.found;
-  const body = $("found").tBodies[0];
-  const ids = found.boxes ? found.class_ids : ranking(found.probabilities);
-  const scores = found.boxes ? found.scores : ids.map((id) => found.probabilities[0][id]);
-  $("found").hidden = !ids.length;
-  document.querySelector("th.box").hidden = !found.boxes;
-  body.replaceChildren(...ids.map((id, i) => {
-    const row = document.createElement("tr");
-    const swatch = Object.assign(document.createElement("span"), {className: "swatch"});
-    swatch.style.background = css(classColour(id));
-    const name = document.createElement("td");
-    name.append(swatch, state.version.classes[id]);
-    const cells = [scores[i].toFixed(2)];
-    if (found.boxes) cells.push(found.boxes[i].map((edge) => Math.round(edge)).join(" "));
-    row.append(name, ...cells.map((text, column) =>
-      Object.assign(document.createElement("td"), {textContent: text, className: column ? "box" : ""})));
-    row.addEventListener("mouseenter", () => { row.className = "chosen"; if (found.boxes) show(i); });
-    row.addEventListener("mouseleave", () => { row.className = ""; if (found.boxes) show(); });
+  const {boxes, class_ids, names, scores} = state.found;
+  const element = (tag, properties) => Object.assign(document.createElement(tag), properties);
+  $("found").hidden = !names.length;
+  document.querySelector("th.last").textContent = boxes ? "Box" : "";
+  $("found").tBodies[0].replaceChildren(...names.map((text, i) => {
+    const row = element("tr"), name = element("td"), last = element("td", {className: "last"});
+    const swatch = element("span", {className: "swatch"});
+    swatch.style.background = css(classColour(class_ids[i]));
+    name.append(swatch, text);
+    if (boxes) last.textContent = boxes[i].map((edge) => Math.round(edge)).join(" ");
+    else last.append(element("meter", {value: scores[i], ariaLabel: text}));
+    row.append(name, element("td", {textContent: scores[i].toFixed(2)}), last);
+    row.addEventListener("mouseenter", () => { row.className = "chosen"; if (boxes) show(i); });
+    row.addEventListener("mouseleave", () => { row.className = ""; if (boxes) show(); });
     return row;
   }));
-  const what = found.boxes ? `${ids.length} found` : "most likely";
+  const what = boxes ? `${names.length} found` : "most likely";
   $("summary").textContent = `${what} · ${Math.round(milliseconds)} ms there and back`;
 }
 
-function ranking(probabilities) {
-  return probabilities[0].map((_, id) => id).sort((a, b) => probabilities[0][b] - probabilities[0][a]).slice(0, 5);
-}
-
 async function look(blob, picture) {
+  if (!state.version) return; // the models are still being asked for; then this is done again
   const mine = ++state.asked;
   $("busy").hidden = false;
   try {
     const started = performance.now();
     const found = await infer(blob);
+    const milliseconds = performance.now() - started;
     if (mine !== state.asked) return; // a newer picture, or newer thresholds
     Object.assign(state, {picture, found});
     say("");
     show();
-    showFound(performance.now() - started);
+    showFound(milliseconds);
   } catch (error) {
     if (mine === state.asked) say(error.message);
   } finally {
@@ -225,4 +219,4 @@ $("save").addEventListener("click", () => $("canvas").toBlob((blob) => {
   link.click();
   URL.revokeObjectURL(link.href);
 }));
-showModels().catch((error) => { $("health").textContent = "not available"; $("health").className = "health bad"; say(error.message); });
+showModels().then(again).catch((error) => { $("health").textContent = "not available"; $("health").className = "health bad"; say(error.message); });
