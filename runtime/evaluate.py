@@ -104,18 +104,19 @@ def evaluate(options: argparse.Namespace) -> int:
         classifier = Classifier(options.weights, device=options.device, imgsz=options.imgsz)
         say_size(options.imgsz, classifier)
         return evaluate_classes(classifier, options.images)
+    make = detector_maker(options, multi_label=True)
+    # First of all: whoever gives a file that is no model learns that, not which package is missing.
+    detector = None if options.results else make()
     if options.annotations:
         _need("pycocotools", "matplotlib", "tqdm")
     rows = read_rows(options.results) if options.results else []
     others = read_rows(options.against) if options.against else []
     read = partial(_read_dataset, options.annotations, options.images)
     unread = 0
-    if options.results:
+    if detector is None:
         dataset = read(None) if options.annotations else dataset_of([*rows, *others])
         results = collect(rows, dataset)
     else:
-        make = detector_maker(options, multi_label=True)
-        detector = make()
         say_size(options.imgsz, detector)
         dataset = read(detector.info.names, detector.info.head.k)
         with team(detector, make, len(dataset.files)) as detectors:
