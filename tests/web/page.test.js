@@ -148,7 +148,7 @@ page_test("settings: thresholds and classes", {}, async (page) => {
     return names_of(await listed(page));
   };
   const confidence = page.getByRole("slider", { name: "Confidence" });
-  assert.ok((await set(() => confidence.fill("0.65"))).length < 8);
+  assert.ok((await set(() => confidence.fill("0.85"))).length < 8);
   assert.deepEqual(await set(() => confidence.fill("0.25")), drawn("cluttered.jpg"));
   await set(() => page.getByRole("button", { name: "None" }).click());
   assert.deepEqual(await listed(page), []);
