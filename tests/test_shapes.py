@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("torch")
@@ -40,6 +40,7 @@ def test_a_picture_depends_on_its_seed_alone() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1))
+@example(849)  # a sliver of a shape looks out on the other side of the one before it
 def test_masks_boxes_and_outlines_say_the_same(seed: int) -> None:
     picture = scene(96, np.random.default_rng(seed))
     assert picture.image.shape == (96, 96, 3)
@@ -51,8 +52,12 @@ def test_masks_boxes_and_outlines_say_the_same(seed: int) -> None:
         assert 0 <= y1 < y2 <= 96
         outlines = polygons(mask)
         points = np.concatenate([np.reshape(each, (-1, 2)) for each in outlines])
-        assert np.abs(points.min(0) - (x1, y1)).max() <= 1 / FINE
-        assert np.abs(points.max(0) - (x2, y2)).max() <= 1 / FINE
+        assert (points >= (x1, y1)).all()
+        assert (points <= (x2, y2)).all()
+        parts = cv2.connectedComponents(mask.astype(np.uint8))[0] - 1
+        if len(outlines) == parts:  # none is a sliver without an area, which has no outline
+            assert np.abs(points.min(0) - (x1, y1)).max() <= 1 / FINE
+            assert np.abs(points.max(0) - (x2, y2)).max() <= 1 / FINE
         areas = [cv2.contourArea(np.reshape(each, (-1, 2)).astype(np.float32)) for each in outlines]
         edge = sum(cv2.arcLength(np.reshape(each, (-1, 2)).astype(np.float32), True) for each in outlines)
         assert abs(sum(areas) - mask.sum() / FINE**2) <= edge / FINE
