@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from .. import __version__
+from .run import run
 
 
 class Command(NamedTuple):
@@ -46,12 +48,16 @@ def overview() -> str:
     )
 
 
+def _print_overview(options: Namespace) -> int:
+    print(overview(), flush=True)
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that the first argument names, on the others; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(overview())
-        return 0
+        return run(lambda argv: Namespace(), _print_overview)
     if arguments[0] == "--version":
         print(f"yolov5-dnn {__version__}")
         return 0
