@@ -27,7 +27,7 @@ from .classifier import Classifier
 from .command.options import add_box_options, new_parser, positive
 from .command.run import run
 from .detector import DEFAULT_MODEL, Detector
-from .errors import InputError
+from .errors import InputError, first_line
 from .inputs.image_file import IMAGE_SUFFIXES, decode_image
 from .letterbox import GREY
 from .metadata import read_info
@@ -102,7 +102,7 @@ def bulk(options: argparse.Namespace) -> int:
         here: dict[str, Any] = {} if options.address else {"_node_ip_address": "127.0.0.1"}  # for nobody else
         ray.init(address=options.address, log_to_driver=False, logging_level="CRITICAL", **here)
     except Exception as error:  # Ray raises no class of its own here
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         what = f"cannot be reached at {options.address}" if options.address else "does not start"
         raise InputError(f"Ray {what}: {reason}") from error
     try:

@@ -19,12 +19,13 @@ _CHILD = """
 import json, resource, sys, time
 import cv2, numpy as np
 from runtime import Detector, network
+from runtime.letterbox import GREY
 weights, threads, keep = json.loads(sys.argv[1])
 if not keep:
     network.keep_freed_memory = lambda: None
 cv2.setNumThreads(threads)
 detector = Detector(weights)
-image = np.full((*detector.imgsz, 3), 114, np.uint8)
+image = np.full((*detector.imgsz, 3), GREY, np.uint8)
 for _ in range(5):
     detector(image)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
