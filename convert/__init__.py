@@ -5,23 +5,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from runtime import __version__
-
 if TYPE_CHECKING:
+    from runtime import __version__
+
     from .checkpoint import load_checkpoint, save_checkpoint
     from .conversion import convert
 
 __all__ = ["__version__", "convert", "load_checkpoint", "save_checkpoint"]
 
 _ROOMS = {
-    "convert": "conversion",
-    "load_checkpoint": "checkpoint",
-    "save_checkpoint": "checkpoint",
+    "__version__": "runtime",
+    "convert": "convert.conversion",
+    "load_checkpoint": "convert.checkpoint",
+    "save_checkpoint": "convert.checkpoint",
 }
 
 
 def __getattr__(name: str) -> Any:
-    # PyTorch takes seconds to import; `python -m convert --help` and a wrong path should not wait for it
+    # PyTorch takes seconds to import; `python -m convert --help` and a wrong path should not wait for it.
+    # Nor need the process that only watches over the converting one (limits.py) wait for OpenCV.
     if name in _ROOMS:
-        return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+        return getattr(import_module(_ROOMS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,12 +24,19 @@ _HIDDEN = (
     (0xE0000, 0xE007F),
 )
 _TWO_LETTERS = {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}
-_ESCAPES = {
-    code: _TWO_LETTERS.get(code)
-    or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}")
-    for first, last in _HIDDEN
-    for code in range(first, last + 1)
-}
+
+
+class _Escapes(dict[int, str]):
+    """An escape for each hidden code point, made when it is met; a LookupError for any other, which stays."""
+
+    def __missing__(self, code: int) -> str:
+        if not any(first <= code <= last for first, last in _HIDDEN):
+            raise LookupError(code)
+        plain = f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+        return self.setdefault(code, _TWO_LETTERS.get(code, plain))
+
+
+_ESCAPES = _Escapes()
 
 
 def brief(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -95,6 +94,8 @@ class Report:
     def _status(self, text: str) -> None:
         text = visible(text, MAX_LINE)
         if sys.stderr.isatty():
+            import shutil  # with its own imports it would delay every start
+
             self._clear()
             text = text[: shutil.get_terminal_size().columns - 1]  # a second line could not be cleared
             print(text, end="\r", file=sys.stderr, flush=True)

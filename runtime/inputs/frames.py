@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -204,6 +202,9 @@ def _openable(target: Path | int | str) -> Iterator[str]:
     if is_opencv_name(name) or not isinstance(target, Path):
         yield name
         return
+    import shutil  # with their own imports they would delay every start
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="yolov5-dnn-", ignore_cleanup_errors=True) as folder:
         twin = Path(folder) / f"video{target.suffix if target.suffix.isascii() else ''}"
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ class AtomicFile:
     def __init__(self, path: Path):
         self.path = path
         suffix = path.suffix if path.suffix.isascii() else ""
-        self.temporary = path.parent / f".{os.getpid():x}-{secrets.token_hex(8)}.part{suffix}"
+        self.temporary = path.parent / f".{os.getpid():x}-{os.urandom(8).hex()}.part{suffix}"
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
-import tempfile
 from pathlib import Path
 
 import cv2
@@ -117,6 +115,8 @@ class VideoFile:
             try:
                 self._verify(self._detour or self._file.temporary)
                 if self._detour:
+                    import shutil  # with its own imports it would delay every start
+
                     shutil.copyfile(self._detour, self._file.temporary)
             finally:
                 if self._detour:
@@ -141,6 +141,8 @@ def _detour(path: Path) -> Path | None:
     """Give another place to write a video to, if OpenCV cannot take the name of this one."""
     if is_opencv_name(str(path)):
         return None
+    import tempfile  # with its own imports it would delay every start
+
     handle, name = tempfile.mkstemp(path.suffix, "yolov5-dnn-")
     os.close(handle)
     return Path(name)
