@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import sys
 import types
 import zipfile
@@ -25,7 +26,7 @@ from convert import convert, load_checkpoint  # noqa: E402
 from convert.check import picture as draw_picture  # noqa: E402
 from convert.checkpoint import save_checkpoint, save_pickle  # noqa: E402
 from convert.errors import CheckError, ConvertError  # noqa: E402
-from convert.layers import AutoShape, BaseModel, Conv, Detect, DetectionModel, Ensemble  # noqa: E402
+from convert.layers import AutoShape, BaseModel, Concat, Conv, Detect, DetectionModel, Ensemble  # noqa: E402
 from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
 from convert.sizes import size_multiple  # noqa: E402
 from runtime import Detector  # noqa: E402
@@ -33,6 +34,8 @@ from runtime.letterbox import to_blob  # noqa: E402
 from runtime.metadata import read_info  # noqa: E402
 from runtime.model_file import read_model  # noqa: E402
 from runtime.network import Network  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -423,3 +426,25 @@ def test_a_network_that_does_not_fit_its_strides(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a.pt", model)
     with pytest.raises(ConvertError, match="its strides, anchors and classes make"):
         convert(tmp_path / "a.pt", tmp_path / "a.onnx", 64)
+
+
+def test_the_compiler_is_not_imported(tmp_path: Path) -> None:
+    """Its import would take a second of every conversion; a private method of PyTorch's keeps it away."""
+    save_checkpoint(tmp_path / "a.pt", networks.build("v7.0"))
+    code = (
+        "import sys; from convert import load_checkpoint; from convert.sizes import size_multiple; "
+        "assert size_multiple(load_checkpoint(sys.argv[1])) == 32; assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.pt")], check=True, cwd=ROOT)
+
+
+def test_maps_that_do_not_fit_each_other(tmp_path: Path) -> None:
+    layers: list[Any] = [
+        (-1, Conv(3, 4, 8, 8)),
+        (-1, Conv(4, 4, 3, 2)),
+        ([0, 1], Concat()),
+    ]
+    detect = Detect(2, [networks.ANCHORS[16]], [8], [16])
+    save_checkpoint(tmp_path / "a.pt", DetectionModel([*layers, ([2], detect)], ["a", "b"]))
+    with pytest.raises(ConvertError, match=r"its network does not run .*Concat of the shapes"):
+        size_multiple(load_checkpoint(tmp_path / "a.pt"))
