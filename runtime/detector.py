@@ -64,7 +64,9 @@ class Detector:
 
     Attributes: `path`, the model file; `info`, the ModelInfo; `names`, of the classes; `device`, its name;
     `imgsz`, (height, width) in use; `rect`, whether rectangles are made use of; `tiles`; `network`, what
-    `load` gave.
+    `load` gave; and those that may be set between calls: `conf_thres`, `iou_thres`, `max_det`,
+    `classes` (numbers, or None), `agnostic_nms`, `multi_label`, and `boxes_only`: leave out masks and
+    keypoints, and the time that they take.
 
     Raises ModelError for the file, DeviceError for the device, InputError for any other argument.
     """
@@ -107,6 +109,7 @@ class Detector:
             raise InputError(f"tiles must be a whole number of at least {MIN_TILE} pixels, not {tiles!r}")
         self.tiles = tiles
         self.multi_label = multi_label
+        self.boxes_only = False
 
         has_metadata = "imgsz" in metadata
         self.imgsz = input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
@@ -177,7 +180,10 @@ class Detector:
         kept = candidates[nms(candidates, self.iou_thres, self.max_det, self.agnostic_nms)]
         if not all(np.isfinite(column).all() for column in (kept.xyxy, kept.scores, kept.extra)):
             raise ModelError(NOT_FINITE)
-        detections = self._task.detections(kept, outputs, placement, image_hw)
+        if self.boxes_only:
+            detections = self._task.boxes(kept, placement, image_hw)
+        else:
+            detections = self._task.detections(kept, outputs, placement, image_hw)
         clock.append(perf_counter())
 
         milliseconds = ((end - start) * 1000 for start, end in pairwise(clock))

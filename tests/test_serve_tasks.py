@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +19,12 @@ pytest.importorskip("torch", reason="needs PyTorch to convert")
 from serving import Server, serving  # noqa: E402
 
 from convert import convert  # noqa: E402
-from runtime import Classifier, Detector  # noqa: E402
+from runtime import Classifier, Detections, Detector  # noqa: E402
 from runtime.inputs.image_file import read_image  # noqa: E402
 from runtime.rle import decode  # noqa: E402
+from runtime.service.answer import answer  # noqa: E402
+from runtime.service.question import Question  # noqa: E402
+from runtime.service.version import Version  # noqa: E402
 
 MODELS = {
     "seg": "random-v7.0-n-seg-6c",
@@ -69,6 +73,32 @@ def test_masks(server: Server, models: Path, picture: Path) -> None:
     for text, mask in zip(found.as_numpy("masks"), expected.masks, strict=True):
         assert np.array_equal(decode(json.loads(text)), mask)
     assert found.as_numpy("proto").ndim == 4
+
+
+@pytest.mark.parametrize(("model", "more"), [("seg", "masks"), ("face", "keypoints")])
+def test_what_is_not_asked_for_is_not_computed(
+    models: Path, picture: Path, model: str, more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = Version(model, 1, models / f"{model}.onnx", 1, {})
+    whole = Detector(models / f"{model}.onnx", conf_thres=0.3, max_det=20)(read_image(picture))
+    made = []
+
+    def detections(*given: Any) -> Detections:
+        made.append(given)
+        return whole
+
+    monkeypatch.setattr(type(version.info.head), "detections", detections)
+
+    def found(*outputs: str) -> dict[str, np.ndarray]:
+        question = Question([picture.read_bytes()], [*outputs], {"conf_thres": 0.3, "max_det": 20})
+        return answer(version, 0, question, math.inf, 1 << 27)[0][0]
+
+    boxes = found("boxes", "scores", "class_ids", "names", "out0")["boxes"]
+    assert not made
+    assert len(boxes) >= 3
+    assert np.array_equal(boxes, whole.xyxy)
+    assert len(found("boxes", more)[more]) == len(found("annotated", more)[more]) == len(boxes)
+    assert len(made) == 2
 
 
 def test_keypoints(server: Server, models: Path, picture: Path) -> None:

@@ -31,6 +31,7 @@ def answer(
     """
     makers = _makers(version, question.outputs)
     raw = not any(name in OUTPUTS for name in makers)  # heads alone are not decoded
+    boxes_only = not any(OUTPUTS[name].beyond_boxes for name in makers if name in OUTPUTS)
     reader = version.readers[worker]
     for key, value in {**version.settings, **question.settings}.items():
         setattr(reader.model, key, value)
@@ -44,7 +45,7 @@ def answer(
         image = read_picture(picture, max_pixels)
         clock.append(perf_counter())
         try:
-            result: Any = None if raw else reader(image)
+            result: Any = None if raw else reader(image, boxes_only)
             timings = reader.forward(image) if raw else result.timings
         except InputError as error:
             raise bad(str(error)) from error

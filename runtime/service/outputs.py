@@ -31,7 +31,8 @@ class Output(NamedTuple):
     """An array that answers may hold. Its first axis counts boxes, or pictures.
 
     datatype: the Open Inference Protocol's word. shape: without the first axis; −1 is any.
-    by_itself: sent to those who ask for nothing by name.
+    by_itself: sent to those who ask for nothing by name. beyond_boxes: whether it takes more of a detector
+    than boxes.
     """
 
     datatype: str
@@ -39,6 +40,7 @@ class Output(NamedTuple):
     given: Callable[[Any], bool]
     make: Callable[[Seen], np.ndarray]
     by_itself: bool = True
+    beyond_boxes: bool = False
 
 
 def _has(*names: str) -> Callable[[Any], bool]:
@@ -50,12 +52,16 @@ OUTPUTS = {
     "scores": Output("FP32", (), _has("scores", "top"), lambda seen: _scores(seen.result)),
     "class_ids": Output("INT32", (), _has("class_ids", "top"), lambda seen: _class_ids(seen.result)),
     "names": Output("BYTES", (), _has("class_ids", "top"), lambda seen: _names(seen.result)),
-    "masks": Output("BYTES", (), _has("masks"), lambda seen: _masks(seen.result)),
-    "keypoints": Output("FP32", (-1, 2), _has("keypoints"), lambda seen: seen.result.keypoints),
+    "masks": Output("BYTES", (), _has("masks"), lambda seen: _masks(seen.result), beyond_boxes=True),
+    "keypoints": Output(
+        "FP32", (-1, 2), _has("keypoints"), lambda seen: seen.result.keypoints, beyond_boxes=True
+    ),
     "probabilities": Output(
         "FP32", (-1,), _has("probabilities"), lambda seen: seen.result.probabilities[None]
     ),
-    "annotated": Output("BYTES", (), _has("draw"), lambda seen: _annotated(seen), by_itself=False),
+    "annotated": Output(
+        "BYTES", (), _has("draw"), lambda seen: _annotated(seen), by_itself=False, beyond_boxes=True
+    ),
 }
 # For a batch: which of its pictures a row of the other arrays belongs to.
 IMAGE_IDS = "image_ids"

@@ -70,8 +70,13 @@ class Reader:
             cut, side, crop = task.prepare, self.model.imgsz, self.model.crop
             self._blob, self._stages = lambda image: cut(image, side, crop), classifier.STAGES[:2]
 
-    def __call__(self, image: np.ndarray) -> Any:
-        """Give Detections or a Classification of a BGR image. Raises what the model raises."""
+    def __call__(self, image: np.ndarray, boxes_only: bool = False) -> Any:
+        """Give Detections or a Classification of a BGR image. Raises what the model raises.
+
+        boxes_only: leave out masks and keypoints.
+        """
+        if isinstance(self.model, Detector):
+            self.model.boxes_only = boxes_only
         return self.model(image)
 
     def forward(self, image: np.ndarray) -> dict[str, float]:

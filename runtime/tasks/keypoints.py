@@ -51,7 +51,7 @@ class Keypoints(Detect):
         image_hw: tuple[int, int],
     ) -> Detections:
         """Move the boxes and their points to the image; points outside come to its edge."""
-        found = super().detections(kept, outputs, placement, image_hw)
+        found = self.boxes(kept, placement, image_hw)
         pairs = kept.extra.reshape(-1, 2)  # a point is a box whose corners are the same
         points = unletterbox(np.concatenate((pairs, pairs), axis=1), placement, image_hw)[:, :2]
         found.keypoints = points.reshape(-1, self.k, 2)

@@ -62,7 +62,7 @@ class Segment(Detect):
         """Move the boxes to the image, and make their masks."""
         if len(kept) and not np.isfinite(outputs[-1]).all():
             raise ModelError(NOT_FINITE)
-        found = super().detections(kept, outputs, placement, image_hw)
+        found = self.boxes(kept, placement, image_hw)
         canvas_hw = tuple(side * self.strides[0] for side in outputs[0].shape[1:])
         bitmaps = make_bitmaps(outputs[-1], kept.extra, kept.xyxy, (canvas_hw[0], canvas_hw[1]))
         found.masks = Masks(bitmaps, placement, image_hw)

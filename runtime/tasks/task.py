@@ -87,5 +87,9 @@ class BoxTask(Task):
         image_hw: tuple[int, int],
     ) -> Detections:
         """Bring the candidates that NMS kept, and what is extra, to the image's pixels."""
+        return self.boxes(kept, placement, image_hw)
+
+    def boxes(self, kept: Candidates, placement: Placement, image_hw: tuple[int, int]) -> Detections:
+        """Bring the candidates that NMS kept to the image's pixels, without what is extra."""
         boxes = unletterbox(kept.xyxy, placement, image_hw)
         return Detections(boxes, kept.scores, kept.class_ids, self.names)
