@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from ..command.team import IMAGES_EACH
 from ..detector import STAGES, Detector
 from ..errors import InputError
 
@@ -96,12 +97,27 @@ def run_cpp(
 ) -> dict[str, list[float]]:
     """Run the C++ program on every image as often as there are rounds, and read the times that it prints.
 
-    The first image of each run is left out, because the first forward pass prepares the network.
+    In runs of so few images that it does not divide them among networks. The first image of each run is left
+    out, because the first forward pass prepares the network.
     """
+    turns = [image for _ in range(rounds) for image in images]
+    most = IMAGES_EACH * threads - 2
+    times: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    for start in range(0, len(turns), most):
+        part = turns[start : start + most]
+        for image in _run_cpp_once(program, detector, [part[0], *part], threads)[1:]:
+            for stage, milliseconds in zip(STAGES, image, strict=True):
+                times[stage].append(milliseconds)
+    return times
+
+
+def _run_cpp_once(
+    program: Path, detector: Detector, images: Sequence[Path], threads: int
+) -> list[tuple[float, ...]]:
+    """Run the C++ program once. Returns the milliseconds of each image's stages."""
     with tempfile.TemporaryDirectory() as folder:
-        copies = [images[0], *(image for _ in range(rounds) for image in images)]
-        paths = [Path(folder) / f"{i:05}{image.suffix}" for i, image in enumerate(copies)]
-        for image, path in zip(copies, paths, strict=True):
+        paths = [Path(folder) / f"{i:05}{image.suffix}" for i, image in enumerate(images)]
+        for image, path in zip(images, paths, strict=True):
             shutil.copyfile(image, path)
         command = [str(program), *_arguments(detector, paths, threads), "--no-save"]
         try:
@@ -112,7 +128,6 @@ def run_cpp(
         raise InputError(f"{program} failed with code {done.returncode}: {done.stderr.strip()[-300:]}")
     pattern = "  ".join(rf"{stage} ([\d.]+)" for stage in STAGES) + " ms"
     lines = re.findall(pattern, done.stdout + done.stderr)
-    if len(lines) != len(copies):
-        raise InputError(f"{program} printed the times of {len(lines)} images instead of {len(copies)}")
-    columns = zip(*[map(float, line) for line in lines[1:]], strict=True)
-    return dict(zip(STAGES, map(list, columns), strict=True))
+    if len(lines) != len(images):
+        raise InputError(f"{program} printed the times of {len(lines)} images instead of {len(images)}")
+    return [tuple(map(float, line)) for line in lines]
