@@ -224,9 +224,9 @@ def test_ctrl_c_ends_divided_work_in_order(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(200):
         write_image(tmp_path / "in" / f"{number:03}.png", red_picture())
-    words = "in --weights best.onnx --nosave --json c.json --threads 3 --imgsz 1024 --no-rect".split()
+    options = ["--threads", "3", "--imgsz", "1024", "--no-rect"]  # so that it takes a while
     process = subprocess.Popen(
-        [program("yolov5-detect"), *words],
+        [program("yolov5-detect"), "in", "--weights", "best.onnx", "--nosave", "--json", "c.json", *options],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -15,9 +15,11 @@ import cv2
 
 from ..classifier import Classifier
 from ..detector import Detector
+from ..network import mallopt
 
 IMAGES_EACH = 6  # with fewer, loading further networks takes what they save
 MAX_BYTES = 256_000_000  # of a model file for each; a network takes about twice its file, and more
+M_ARENA_MAX = -8  # malloc.h
 
 
 Model = TypeVar("Model", bound=Detector | Classifier)
@@ -36,6 +38,7 @@ def team(first: Model, make: Callable[[], Model], images: float) -> Iterator[lis
     if not many or first.device != "cpu" or threads * first.path.stat().st_size > MAX_BYTES:
         yield [first]
         return
+    mallopt(M_ARENA_MAX, 1)  # else glibc keeps freed memory for each thread: 25 MB more for yolov5n
     models = [first, *(make() for _ in range(threads - 1))]
     cv2.setNumThreads(1)
     try:
