@@ -12,8 +12,8 @@ import os
 
 from .form import is_command
 
-# Before NumPy is imported: OpenBLAS's threads would spin for some 30 ms from then on in case there is work, and
-# there is hardly any here, while OpenCV wants the cores. Other programs decide for themselves.
+# Before NumPy is imported: OpenBLAS's threads would spin for some 30 ms from then on in case there is work,
+# while OpenCV wants the cores. Other programs decide for themselves.
 if is_command():
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
