@@ -2,17 +2,21 @@
 //
 // yolov5-detect: finds objects in pictures, videos, cameras and streams with yolov5_dnn.hpp. It does what
 // `python -m runtime.detect` does, option by option, without that one's rarer ones, and may serve as an example.
-// Reading, writing and telling are in detect/.
+// Reading, looking, writing and telling are in detect/.
 
 #include <yolov5_dnn.hpp>
 
-#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <string>
+#include <variant>
+#include <vector>
 
 #include <opencv2/core/utils/logger.hpp>
 
+#include "detect/interrupt.hpp"
+#include "detect/look.hpp"
 #include "detect/options.hpp"
 #include "detect/outputs.hpp"
 #include "detect/report.hpp"
@@ -47,38 +51,39 @@ int run(const Arguments& arguments) {
     if (!arguments.csv.empty()) tables.push_back(std::make_unique<CsvFile>(said_if_replaced(arguments.csv)));
     if (arguments.save_csv) tables.push_back(std::make_unique<CsvFile>(folder.path() / "predictions.csv"));
     Pictures pictures(folder.path(), sources);
-    bool go_on = true, saved = arguments.save_csv;
-    for (const Source& source : sources) {
-        if (interrupted || !go_on) break;
-        try {
-            read(source, arguments.max_pixels, arguments.vid_stride, [&](const Frame& frame) {
-                yolov5_dnn::Timings timings;
-                const std::vector<Detection> detections = detector.detect(frame.image, &timings);
-                report.add(frame.image, detections, timings);
-                if (json) json->add(source, frame, detections, names);
-                for (const auto& table : tables) table->add(source, frame, detections, detector.info());
-                const std::string stem = stem_of(source, frame);
-                if (arguments.save_txt || arguments.save_conf) {
-                    const std::string lines = label_lines(detections, frame.image.size(), arguments.save_conf);
-                    write_file(folder.path() / "labels" / fs::u8path(stem + ".txt"), lines.data(), lines.size());
-                    saved = true;
-                }
-                if (arguments.save_crop && write_crops(folder.path(), stem, frame.image, detections, names))
-                    saved = true;
-                if (!arguments.save && !arguments.show) return true;
+    bool saved = arguments.save_csv;
 
-                const cv::Mat picture = yolov5_dnn::draw(frame.image, detections, names, arguments.style);
-                if (arguments.save) pictures.add(source, frame, picture);
-                saved = saved || arguments.save;
-                if (arguments.show) go_on = show(picture, frame.index < 0);
-                return go_on;
-            });
+    const auto add = [&](const Result& result) {
+        const auto& [frame, detections, timings] = result;
+        report.add(result);
+        if (json) json->add(frame, detections, names);
+        for (const auto& table : tables) table->add(frame, detections, detector.info());
+        const std::string stem = stem_of(frame);
+        if (arguments.save_txt || arguments.save_conf) {
+            const std::string lines = label_lines(detections, frame.image.size(), arguments.save_conf);
+            write_file(folder.path() / "labels" / fs::u8path(stem + ".txt"), lines.data(), lines.size());
+            saved = true;
+        }
+        if (arguments.save_crop && write_crops(folder.path(), stem, frame.image, detections, names)) saved = true;
+        if (!arguments.save && !arguments.show) return Next::any;
+
+        const cv::Mat picture = yolov5_dnn::draw(frame.image, detections, names, arguments.style);
+        if (arguments.save) pictures.add(frame, picture);
+        saved = saved || arguments.save;
+        return !arguments.show || show(picture, frame.index < 0) ? Next::any : Next::none;
+    };
+    look_at_all(sources, arguments, detector, [&](const Outcome& outcome) {
+        try {
+            if (const auto* const result = std::get_if<Result>(&outcome)) return add(*result);
+            if (const auto* const problem = std::get_if<Problem>(&outcome)) throw InputError(problem->text);
         } catch (const InputError& error) {
             report.problem(error.what(), true);
+            return Next::of_others;
         }
         pictures.end();
-        report.end(source, names);
-    }
+        report.end(*std::get<End>(outcome).source, names);
+        return Next::any;
+    });
     if (json) json->close();
     for (const auto& table : tables) table->close();
     report.summary(saved ? yolov5_dnn::detail::utf8(folder.path()) : "", left_out);
@@ -104,8 +109,7 @@ int main(int count, char** words) {
         std::cout << "yolov5-dnn " YOLOV5_DNN_VERSION "\n";
         return 0;
     }
-    std::signal(SIGINT, [](int) { interrupted = 1; });
-    std::signal(SIGTERM, [](int) { interrupted = 1; });
+    note_interrupts();
     // OpenCV logs each file that it cannot read; this program says it in one line of its own.
     if (!std::getenv("OPENCV_LOG_LEVEL")) cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
 #ifndef _WIN32

@@ -8,6 +8,15 @@ service/. And the commands, a file each: detect, evaluate, bench, serve, bulk. T
 twins, file for file.
 """
 
+import os
+
+from .form import is_command
+
+# Before NumPy is imported: OpenBLAS's threads would spin for some 30 ms from then on in case there is work,
+# while OpenCV wants the cores. Other programs decide for themselves.
+if is_command():
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from .classification import Classification
 from .classifier import Classifier
 from .detections import Detection, Detections

@@ -15,8 +15,8 @@ from time import perf_counter
 import cv2
 
 from .benchmark.contestants import CONTESTANTS, AbsentError, enter, find, is_contestant, version
-from .benchmark.processes import run_cpp, time_processes
-from .benchmark.report import draw_chart, print_processes, print_stages
+from .benchmark.processes import run_cpp, time_forward, time_processes
+from .benchmark.report import draw_chart, print_forward, print_processes, print_stages
 from .command.options import add_model_options, new_parser, positive
 from .command.run import run
 from .detector import DEFAULT_MODEL, Detector
@@ -33,8 +33,9 @@ examples:
 
 All contestants take turns on each image, with the same letterbox, decoding and NMS, so that whatever else the
 machine does slows all of them; those whose threads stay busy between runs come after the others. Then each
-runs in a process of its own, for the time from its start to the first boxes, the time for all images, and the
-most memory it needed.
+runs in processes of its own, in random order: first on one image again and again, for the forward pass alone
+(processor time beside the clock, and how far processes differ); then once on all of them, for the time from
+its start to the first boxes, the time for all images, and the most memory it needed.
 
 exit codes: 0 done; 2 wrong usage, model or images; 130 interrupted.
 """
@@ -121,11 +122,14 @@ def bench(options: argparse.Namespace) -> int:
         labels["C++"] = visible(options.cpp.name)
     print_stages(times, labels)
 
+    forward = time_forward(contestants, images[0], threads, options.rounds)
+    print_forward(forward, labels)
     processes = time_processes(contestants, images, threads, options.cpp)
     print_processes(processes, len(images))
 
     if options.json:
-        content = {"about": about, "absent": absent, "stages_ms": times, "processes": processes}
+        content = {"about": about, "absent": absent, "stages_ms": times}
+        content |= {"forward_s": forward, "processes": processes}
         write_atomic(options.json, json.dumps(content, indent=1).encode())
     if options.chart:
         draw_chart(times, labels, f"{visible(mine.path.name)}, {threads} threads", options.chart)
@@ -188,14 +192,16 @@ def circumstances(detector: Detector, images: Sequence[Path], count: int, rounds
 
 
 def _processor() -> str:
-    """Name the processor, as far as the system tells."""
+    """Name the processor, as far as the system tells, and the widest vectors that it computes with."""
+    name = platform.processor() or platform.machine()
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    widest = {"AVX-512": 13, "AVX2": 11, "NEON": 100}  # OpenCV's cvdef.h; Python has no names for them
+    has = next((vectors for vectors, flag in widest.items() if cv2.checkHardwareSupport(flag)), "no AVX2")
+    return f"{name} ({has})"
 
 
 if __name__ == "__main__":

@@ -12,10 +12,24 @@ def form(command: str) -> str:
 
     "convert", which is a package of its own, is "python -m convert".
     """
-    called = PurePath(sys.argv[0]).name.removesuffix(".exe") if sys.argv else ""
-    if called in ("yolov5-dnn", "yolov5-detect", "yolov5-convert"):
+    if _is_script():
         return f"yolov5-dnn {command}"
     return "python -m convert" if command == "convert" else f"python -m runtime.{command}"
+
+
+def is_command() -> bool:
+    """Say whether this process was started to run a command, and not a program that imports this package.
+
+    It is asked while Python looks for the module that it shall run; until then `sys.argv[0]` is "-m".
+    """
+    if sys.argv[:1] == ["-m"]:
+        return sys.orig_argv[-len(sys.argv)].partition(".")[0] == "runtime"
+    return _is_script()
+
+
+def _is_script() -> bool:
+    called = PurePath(sys.argv[0]).name.removesuffix(".exe") if sys.argv else ""
+    return called in ("yolov5-dnn", "yolov5-detect", "yolov5-convert")
 
 
 def how_to_convert(checkpoint: PurePath | None = None, output: PurePath | None = None) -> str:

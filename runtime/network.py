@@ -94,15 +94,19 @@ def keep_freed_memory() -> None:
     glibc before 2.35 takes no threshold above 32 MB. Without one, the other limit is left alone, too: setting
     either stops glibc from raising both by itself.
     """
-    import ctypes
-
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return
     m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h
     if mallopt(m_mmap_threshold, 1 << 30) or mallopt(m_mmap_threshold, 32 << 20):
         mallopt(m_trim_threshold, (1 << 31) - 1)
+
+
+def mallopt(parameter: int, value: int) -> bool:
+    """Set one of glibc's parameters for memory. Returns False if it, or another system, does not take it."""
+    import ctypes
+
+    try:
+        return bool(ctypes.CDLL("libc.so.6").mallopt(parameter, value))
+    except (OSError, AttributeError):
+        return False
 
 
 def _load_classic(buffer: np.ndarray) -> Any:

@@ -65,7 +65,16 @@ def test_figures_are_printed_and_written(scene, capsys):
         )
         assert cells[8] == "1.000"
 
+    forward = content["forward_s"]["cv2.dnn"]  # of processes of their own, the best one first
+    cells = table(printed, "forward, each in processes of its own")["cv2.dnn"][1:]
+    for key, place in (("forward_cpu", 0), ("forward", 3)):
+        assert forward[key] == sorted(forward[key])
+        assert 0 < float(cells[place]) == pytest.approx(forward[key][0] * 1000, abs=0.006)
+        assert float(cells[place + 2]) == pytest.approx(forward[key][-1] * 1000, abs=0.006)
+    assert re.search(r"^machine .*\((AVX-512|AVX2|NEON|no AVX2)\)", printed, re.M)
+
     process = content["processes"]["cv2.dnn"]
+    assert os.name == "nt" or process["cpu"] > 0
     imports = content["processes"]['python -c "import cv2, numpy"']
     command = content["processes"]["cv2.dnn, runtime.detect"]
     assert imports["all"] > 0  # which of them is quicker is not for a test to say: the machine may be busy

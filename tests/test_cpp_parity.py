@@ -27,6 +27,7 @@ from runtime.inputs.image_file import read_image
 from runtime.letterbox import letterbox, to_bgr, to_blob
 from runtime.masks import Masks
 from runtime.nms import nms
+from runtime.outputs.image_file import write_image
 from runtime.rle import decode as decode_rle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -724,6 +725,61 @@ def test_what_fails_is_said_and_the_rest_is_done(red_model: Path, photographs: P
     assert "missing.jpg: no such file or folder" in done.stderr
     assert "broken.jpg: not a picture" in done.stderr
     assert len(json.loads(file.read_text("utf-8"))) == 4
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Forty pictures of several sizes, and two files that are none."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(40):
+        image = np.zeros((64 + 32 * (number % 3), 96, 3), np.uint8)
+        image[20:50, 5 + number : 40 + number, 2] = 255
+        write_image(folder / f"{number:02}.png", image)
+    for number in (7, 40):
+        (folder / f"{number:02}.png").write_bytes(b"\x89PNG and no more")
+    return folder
+
+
+def test_many_pictures_are_divided_among_networks(red_model: Path, many: Path, clip: Path) -> None:
+    """Whoever divides them, the answer is the same to the last bit, and in order."""
+    written = []
+    for threads in ("1", "2", "3"):
+        file = many.parent / f"{threads}.json"
+        done = detect_cpp(
+            many, clip, "--weights", red_model, "--no-save", "--json", file, "--threads", threads
+        )
+        assert done.returncode == 1
+        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]  # TBB may warn
+        assert [line.partition(": not")[0] for line in errors] == [
+            f"error: [{number + 1}/42] {many / f'{number:02}.png'}" for number in (7, 40)
+        ]
+        lines = done.stdout.splitlines()
+        numbers = [int(line.partition("/")[0][1:]) for line in lines[:-1]]
+        assert numbers == [number + 1 for number in range(42) if number not in (7, 40)]
+        assert "39 images, 10 frames, 2 failed in" in lines[-1]
+        written.append(file.read_text("utf-8"))
+    assert written[0] == written[1] == written[2]
+    ours = many.parent / "python.json"
+    done = run(
+        sys.executable,
+        "-m",
+        "runtime.detect",
+        many,
+        clip,
+        "--weights",
+        red_model,
+        "--no-save",
+        "--json",
+        ours,
+    )
+    assert done.returncode == 1
+    theirs = json.loads(written[0])
+    assert [(entry["file"], entry.get("frame")) for entry in json.loads(ours.read_text("utf-8"))] == [
+        (entry["file"], entry.get("frame")) for entry in theirs
+    ]
+    for mine, other in zip(json.loads(ours.read_text("utf-8")), theirs, strict=True):
+        assert not differences(mine, other)
 
 
 WRONG: dict[str, Callable[[Path], list[str | Path]]] = {

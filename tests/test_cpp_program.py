@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from pictures import encode, red_picture, write_video
+from pictures import encode, mjpeg_server, red_picture, write_video
 from test_cpp_parity import program
 
 from runtime import __version__, detect
@@ -178,6 +179,66 @@ def test_frames_have_a_budget_of_pixels(tmp_path: Path) -> None:
     code, said = run(*arguments, "4095")
     assert code == 1
     assert "clip.avi: its 64x64 pixels are more than the 4095 that are decoded" in said
+
+
+def test_old_frames_of_live_sources_are_dropped() -> None:
+    with mjpeg_server(red_picture(), lengths=[60]) as url:
+        # so large an input takes longer than the next frame does to come
+        code, said = run(
+            url, "red.png", "--weights", "best.onnx", "--json", "c.json", "--imgsz", "2048", "--no-rect"
+        )
+    assert code == 0, said
+    found = json.loads(Path("c.json").read_text())
+    assert found[0]["file"] == "red.png", "files go first"
+    indices = [entry["frame"] for entry in found[1:]]
+    assert indices == sorted(set(indices))
+    assert 2 <= len(indices) < 60
+    assert indices[-1] == 59
+    assert f"1 image, {len(indices)} frames in" in said
+    assert len(files("runs")) == 2
+
+
+def test_ctrl_c_completes_video_and_json() -> None:
+    with mjpeg_server(red_picture(), lengths=[None]) as url:
+        process = subprocess.Popen(
+            [program("yolov5-detect"), url, "--weights", "best.onnx", "--json", "c.json"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if any(part.stat().st_size > 10_000 for part in Path.cwd().glob(".*.part.json")):
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    found = json.loads(Path("c.json").read_text())
+    assert len(found) >= 10
+    assert output.splitlines()[-1].startswith(f"interrupted after {len(found)} frames")
+    (video,) = files("runs")
+    assert cv2.VideoCapture(f"runs/{video}").read()[0]
+
+
+def test_ctrl_c_ends_divided_work_in_order(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(200):
+        write_image(tmp_path / "in" / f"{number:03}.png", red_picture())
+    options = ["--threads", "3", "--imgsz", "1024", "--no-rect"]  # so that it takes a while
+    process = subprocess.Popen(
+        [program("yolov5-detect"), "in", "--weights", "best.onnx", "--nosave", "--json", "c.json", *options],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    names = [entry["file"] for entry in json.loads(Path("c.json").read_text())]
+    assert names == [f"in/{number:03}.png" for number in range(len(names))]
+    assert len(names) < 200
+    assert f"interrupted after {len(names)} image" in (first + output).splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ if shutil.which("git") is None or not (ROOT / ".git").exists():
     pytest.skip("needs a git checkout, to list the pages", allow_module_level=True)
 
 NOT_HERE = {
+    "pnnx weights/": "needs pnnx on the path; tests/test_bench.py runs it",
     "python -m pytest": ".ci/run python does it; this test in this test would not end",
     "tests/fuzz/run": ".ci/run fuzz does it",
     "soak": "runs for an hour",

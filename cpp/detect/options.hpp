@@ -64,7 +64,7 @@ where the model gives some.
 
 words of detect.py: --img, --img-size (--imgsz), --conf (--conf-thres), --iou (--iou-thres), --view-img (--show),
 and --nosave (--no-save) are taken, too. What python -m runtime.detect has and this program has not: patterns (the shell
-expands them), URLs of pictures, --crop-masks, reading ahead.
+expands them), URLs of pictures, --crop-masks, several streams at a time, opening a lost stream anew.
 
 Put --imgsz and --classes after the sources. Sources are never overwritten.
 

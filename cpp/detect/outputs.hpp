@@ -18,7 +18,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/videoio.hpp>
 
-#include "sources.hpp"
+#include "frames.hpp"
 
 namespace detect {
 
@@ -106,9 +106,8 @@ public:
         stream_.imbue(std::locale::classic());
     }
 
-    void add(const Source& source, const Frame& frame, const std::vector<Detection>& detections,
-             const std::vector<std::string>& names) {
-        stream_ << separator_ << R"({"file": )" << quoted(source.name);
+    void add(const Frame& frame, const std::vector<Detection>& detections, const std::vector<std::string>& names) {
+        stream_ << separator_ << R"({"file": )" << quoted(frame.source->name);
         if (frame.index >= 0) stream_ << R"(, "frame": )" << frame.index;
         stream_ << R"(, "width": )" << frame.image.cols << R"(, "height": )" << frame.image.rows;
         stream_ << R"(, "detections": [)";
@@ -161,7 +160,8 @@ class Pictures {
 public:
     Pictures(const fs::path& folder, const std::vector<Source>& sources) : folder_(folder), sources_(sources) {}
 
-    void add(const Source& source, const Frame& frame, const cv::Mat& picture) {
+    void add(const Frame& frame, const cv::Mat& picture) {
+        const Source& source = *frame.source;
         if (frame.index >= 0) {
             add_frame(source, frame.fps, picture);
             return;

@@ -13,7 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "sources.hpp"
+#include "interrupt.hpp"
+#include "look.hpp"
 
 namespace detect {
 
@@ -47,16 +48,15 @@ public:
     explicit Report(std::size_t sources) : sources_(sources) {}
 
     // Takes the result of one picture or frame.
-    void add(const cv::Mat& image, const std::vector<yolov5_dnn::Detection>& detections,
-             const yolov5_dnn::Timings& timings) {
-        size_ = image.size();
+    void add(const Result& result) {
+        size_ = result.frame.image.size();
         ++looked_at_;
-        sum_.letterbox += timings.letterbox;
-        sum_.forward += timings.forward;
-        sum_.decode += timings.decode;
-        sum_.nms += timings.nms;
-        found_ += static_cast<int>(detections.size());
-        for (const yolov5_dnn::Detection& found : detections) ++counts_[found.class_id];
+        sum_.letterbox += result.timings.letterbox;
+        sum_.forward += result.timings.forward;
+        sum_.decode += result.timings.decode;
+        sum_.nms += result.timings.nms;
+        found_ += static_cast<int>(result.detections.size());
+        for (const yolov5_dnn::Detection& found : result.detections) ++counts_[found.class_id];
     }
 
     // Tells about a source that is over.

@@ -6,29 +6,17 @@
 #include <yolov5_dnn.hpp>
 
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <functional>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
 
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/videoio.hpp>
-
-#include "image_header.hpp"
 #include "options.hpp"
-#include "standard_input.hpp"
 
 namespace detect {
 
 namespace fs = std::filesystem;
 using yolov5_dnn::InputError;
-
-// Set by Ctrl-C: everything comes to an end, and what was written is completed.
-inline volatile std::sig_atomic_t interrupted = 0;
 
 enum class Kind { image, video, live };
 
@@ -161,77 +149,6 @@ inline std::string joined(const std::vector<std::string>& texts, const std::stri
     std::string all;
     for (const std::string& text : texts) all += (all.empty() ? "" : between) + text;
     return all;
-}
-
-// One picture to look at.
-struct Frame {
-    cv::Mat image;   // 8 bits, BGR
-    int index = -1;  // in its video or stream, from 0; -1 for a picture file
-    double fps = 0;  // of its video or stream
-};
-
-// The bytes of a picture. Not read by OpenCV's imread, because that takes no Chinese names on Windows.
-inline std::string read_bytes(const Source& source) {
-    if (source.path.empty()) {
-        try {
-            return read_standard_input();
-        } catch (const InputError& error) {
-            throw InputError(source.name + ": " + error.what());
-        }
-    }
-    std::ifstream file(source.path, std::ios::binary);
-    if (!file) throw InputError(source.name + ": cannot be read");
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-// Calls `use` on each picture of a source, of videos every `vid_stride`-th, until it returns false. Throws InputError
-// if the source cannot be read, or its pictures have more than `max_pixels`.
-inline void read(const Source& source, int max_pixels, int vid_stride, const std::function<bool(const Frame&)>& use) {
-    const auto check = [&](std::uint64_t width, std::uint64_t height) {
-        if (height && width > static_cast<std::uint64_t>(max_pixels) / height)
-            throw InputError(source.name + ": its " + std::to_string(width) + "x" + std::to_string(height) +
-                             " pixels are more than the " + std::to_string(max_pixels) + " that are decoded");
-    };
-    Frame frame;
-    const auto check_image = [&] {
-        check(static_cast<std::uint64_t>(frame.image.cols), static_cast<std::uint64_t>(frame.image.rows));
-    };
-    if (source.kind == Kind::image) {
-        const std::string data = read_bytes(source);
-        if (interrupted) return;
-        if (data.empty()) throw InputError(source.name + ": it is empty");
-        if (const auto size = image_size(data)) check(size->width, size->height);
-        const cv::Mat bytes(1, static_cast<int>(std::min<std::size_t>(data.size(), 1U << 29)), CV_8U,
-                            const_cast<char*>(data.data()));
-        try {
-            cv::imdecode(bytes, cv::IMREAD_COLOR, &frame.image);
-        } catch (const cv::Exception& error) {  // OpenCV's own limits, and damaged files
-            throw InputError(source.name + ": OpenCV does not decode it: " + yolov5_dnn::detail::reason(error));
-        }
-        check_image();
-        if (frame.image.empty())
-            throw InputError(source.name + ": not a picture, or one that this OpenCV does not decode");
-        use(frame);
-        return;
-    }
-    cv::VideoCapture capture;
-    if (source.camera >= 0) {
-        capture.open(source.camera);
-    } else {
-        capture.open(source.path.string());
-    }
-    if (!capture.isOpened()) throw InputError(source.name + ": cannot be opened as a video or stream");
-    const auto stated = [&](int side) { return static_cast<std::uint64_t>(std::max(capture.get(side), 0.0)); };
-    check(stated(cv::CAP_PROP_FRAME_WIDTH), stated(cv::CAP_PROP_FRAME_HEIGHT));  // before a frame is decoded
-    const double fps = capture.get(cv::CAP_PROP_FPS);
-    frame.fps = (fps > 0 && fps <= 1000 ? fps : 25) / vid_stride;
-    while (!interrupted && capture.grab()) {
-        if (++frame.index % vid_stride) continue;
-        if (!capture.retrieve(frame.image)) break;
-        check_image();
-        if (!use(frame)) return;
-    }
-    if (frame.index < 0) throw InputError(source.name + ": the video has no frame that can be read");
 }
 
 }  // namespace detect

@@ -18,6 +18,8 @@
 #include <unistd.h>
 #endif
 
+#include "interrupt.hpp"
+
 namespace detect {
 
 constexpr std::size_t max_piped_bytes = std::size_t{1} << 26;  // 64 MiB
@@ -27,9 +29,10 @@ inline std::size_t read_piped(char* bytes, std::size_t most) {
 #ifdef _WIN32
     return std::fread(bytes, 1, most, stdin);
 #else
-    pollfd input{STDIN_FILENO, POLLIN, 0};  // `read` alone would go on waiting after a signal
-    if (poll(&input, 1, -1) < 0) return 0;
-    const ssize_t count = ::read(STDIN_FILENO, bytes, most);
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    int ready = 0;
+    while (ready == 0 && !interrupted) ready = poll(&input, 1, 100);  // a signal wakes some thread, maybe not this one
+    const ssize_t count = ready > 0 ? ::read(STDIN_FILENO, bytes, most) : 0;
     return count > 0 ? static_cast<std::size_t>(count) : 0;
 #endif
 }

@@ -97,12 +97,11 @@ public:
         stream_.imbue(std::locale::classic());
     }
 
-    void add(const Source& source, const Frame& frame, const std::vector<Detection>& detections,
-             const yolov5_dnn::ModelInfo& info) {
+    void add(const Frame& frame, const std::vector<Detection>& detections, const yolov5_dnn::ModelInfo& info) {
         head(info);
         for (const Detection& found : detections) {
             const std::string& name = info.names[static_cast<std::size_t>(found.class_id)];
-            stream_ << cell(source.name) << ',' << (frame.index < 0 ? "" : std::to_string(frame.index)) << ','
+            stream_ << cell(frame.source->name) << ',' << (frame.index < 0 ? "" : std::to_string(frame.index)) << ','
                     << found.class_id << ',' << cell(name) << ',' << rounded(found.score, 6) << ','
                     << rounded(found.box.x, 3) << ',' << rounded(found.box.y, 3) << ',' << rounded(found.box.br().x, 3)
                     << ',' << rounded(found.box.br().y, 3);
@@ -179,8 +178,8 @@ inline std::string label_lines(const std::vector<Detection>& detections, cv::Siz
 }
 
 // What files of a frame are called: as its source, with the number of the frame if it has one.
-inline std::string stem_of(const Source& source, const Frame& frame) {
-    return frame.index < 0 ? source.stem : source.stem + "_" + std::to_string(frame.index);
+inline std::string stem_of(const Frame& frame) {
+    return frame.source->stem + (frame.index < 0 ? "" : "_" + std::to_string(frame.index));
 }
 
 // Makes a class name, which may hold anything, fit for a folder.

@@ -3,12 +3,14 @@
 
 #pragma once
 
+#include <yolov5_dnn.hpp>
+
 #include <algorithm>
 #include <cstdlib>
 
 #include <opencv2/highgui.hpp>
 
-#include "sources.hpp"
+#include "interrupt.hpp"
 
 namespace detect {
 
@@ -16,7 +18,7 @@ namespace detect {
 inline void check_display() {
 #ifdef __linux__
     if (!std::getenv("DISPLAY") && !std::getenv("WAYLAND_DISPLAY"))
-        throw InputError("--show needs a display, and this session has none");
+        throw yolov5_dnn::InputError("--show needs a display, and this session has none");
     setenv("QT_LOGGING_RULES", "*.warning=false", 0);  // nothing here is written by Qt
 #endif
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import re
 import shutil
 import statistics
@@ -14,6 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from ..command.team import IMAGES_EACH
 from ..detector import STAGES, Detector
 from ..errors import InputError
 
@@ -24,18 +27,18 @@ IMPORTS = 'python -c "import cv2, numpy"'
 def time_processes(
     contestants: Mapping[str, Detector], images: Sequence[Path], threads: int, cpp: Path | None
 ) -> dict[str, dict[str, Any]]:
-    """Run every contestant several times in a process of its own, in turns.
+    """Run every contestant REPEATS times in a process of its own, in random order.
 
     OpenCV's run once more as the command `runtime.detect`, which divides many images among threads. Others
     that make use of rectangles run once more with square input, as they are commonly used. `cpp` is the C++
-    program, if it takes part. Returns by contestant the
-    medians: `first`, seconds from the process's start to the first boxes; `all`, seconds for the whole
-    process; `boxes`, how many it found in all; `peak_memory`, bytes. For IMPORTS there is only `all`.
+    program, if it takes part. Returns by contestant the medians: `first`, seconds from the process's start to
+    the first boxes; `all`, seconds for the whole process; `cpu`, its seconds of processor time, the minimum;
+    `boxes`, how many it found in all; `peak_memory`, bytes. For IMPORTS there are only `all` and `cpu`.
     """
     worker = [sys.executable, "-m", "runtime.benchmark.worker"]
     commands = {}
     for name, detector in contestants.items():
-        kind = "cv2.dnn" if name.endswith(".onnx") else name
+        kind = _kind(name)
         commands[name] = [*worker, kind, *_arguments(detector, images, threads)]
         if kind == "cv2.dnn":
             command = [sys.executable, "-m", "runtime.detect", *_arguments(detector, images, threads)]
@@ -46,17 +49,50 @@ def time_processes(
         mine = contestants["cv2.dnn"]
         commands["C++"] = [str(cpp.resolve()), *_arguments(mine, images, threads), "--no-save"]
     commands[IMPORTS] = [sys.executable, "-c", "import cv2, numpy"]
-
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
-    for _ in range(REPEATS):
-        for name, command in commands.items():
-            runs[name].append(_run(command))
     return {
         name: {
-            key: statistics.median(run[key] for run in mine) for key in mine[0] if mine[0][key] is not None
+            key: (min if key == "cpu" else statistics.median)(run[key] for run in runs)
+            for key in runs[0]
+            if runs[0][key] is not None
         }
-        for name, mine in runs.items()
+        for name, runs in _run_in_turns(commands).items()
     }
+
+
+def time_forward(
+    contestants: Mapping[str, Detector], image: Path, threads: int, rounds: int
+) -> dict[str, dict[str, list[float]]]:
+    """Run every contestant REPEATS times in a process of its own, in random order, `rounds` times an image.
+
+    A network is faster in some processes than in others, by where its memory happens to lie; and in a single
+    process contestants meet each other's caches and threads. Returns by contestant the least seconds that a
+    forward pass took in each of its processes, the best one first: `forward`, on the clock, and
+    `forward_cpu`, of the processor.
+    """
+    worker = [sys.executable, "-m", "runtime.benchmark.worker"]
+    more = ["--rounds", str(rounds)]
+    commands = {
+        name: [*worker, _kind(name), *_arguments(detector, [image], threads), *more]
+        for name, detector in contestants.items()
+    }
+    return {
+        name: {key: sorted(run[key] for run in runs) for key in ("forward", "forward_cpu")}
+        for name, runs in _run_in_turns(commands).items()
+    }
+
+
+def _kind(name: str) -> str:
+    """What the worker calls a contestant: another model file is one for OpenCV."""
+    return "cv2.dnn" if name.endswith(".onnx") else name
+
+
+def _run_in_turns(commands: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
+    """Run each command REPEATS times, all of them in each round, in a new order that nobody has chosen."""
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
+    for _ in range(REPEATS):
+        for name in random.sample(list(commands), len(commands)):
+            runs[name].append(_run(commands[name]))
+    return runs
 
 
 def _arguments(detector: Detector, images: Sequence[Path], threads: int) -> list[str]:
@@ -72,23 +108,31 @@ def _arguments(detector: Detector, images: Sequence[Path], threads: int) -> list
 def _run(command: Sequence[str]) -> dict[str, Any]:
     """Run a worker or the C++ program. Returns its times and what a worker says of itself."""
     root = str(Path(__file__).resolve().parent.parent.parent)
-    start = perf_counter()
+    # What this command has set for itself is not for the others: each starts as from a shell.
+    environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
+    start, before = perf_counter(), os.times()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8", cwd=root
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        cwd=root,
+        env=environment,
     ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         at_first = perf_counter() - start
         last = (process.stdout.read().splitlines() or [""])[-1]
-    at_end = perf_counter() - start
+    at_end, after = perf_counter() - start, os.times()
     if process.returncode:
         raise InputError(f"{' '.join(command)} failed with code {process.returncode}")
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    whole = {"all": at_end, "cpu": cpu or None}  # Windows does not tell
     if not first:
-        return {"all": at_end}
+        return whole
     own = json.loads(last) if last.startswith("{") else {}
-    return {"first": at_first, "all": at_end} | {
-        key: value for key, value in own.items() if value is not None
-    }
+    return {"first": at_first, **whole} | {key: value for key, value in own.items() if value is not None}
 
 
 def run_cpp(
@@ -96,12 +140,27 @@ def run_cpp(
 ) -> dict[str, list[float]]:
     """Run the C++ program on every image as often as there are rounds, and read the times that it prints.
 
-    The first image of each run is left out, because the first forward pass prepares the network.
+    In runs of so few images that it does not divide them among networks. The first image of each run is left
+    out, because the first forward pass prepares the network.
     """
+    turns = [image for _ in range(rounds) for image in images]
+    most = IMAGES_EACH * threads - 2
+    times: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    for start in range(0, len(turns), most):
+        part = turns[start : start + most]
+        for image in _run_cpp_once(program, detector, [part[0], *part], threads)[1:]:
+            for stage, milliseconds in zip(STAGES, image, strict=True):
+                times[stage].append(milliseconds)
+    return times
+
+
+def _run_cpp_once(
+    program: Path, detector: Detector, images: Sequence[Path], threads: int
+) -> list[tuple[float, ...]]:
+    """Run the C++ program once. Returns the milliseconds of each image's stages."""
     with tempfile.TemporaryDirectory() as folder:
-        copies = [images[0], *(image for _ in range(rounds) for image in images)]
-        paths = [Path(folder) / f"{i:05}{image.suffix}" for i, image in enumerate(copies)]
-        for image, path in zip(copies, paths, strict=True):
+        paths = [Path(folder) / f"{i:05}{image.suffix}" for i, image in enumerate(images)]
+        for image, path in zip(images, paths, strict=True):
             shutil.copyfile(image, path)
         command = [str(program), *_arguments(detector, paths, threads), "--no-save"]
         try:
@@ -112,7 +171,6 @@ def run_cpp(
         raise InputError(f"{program} failed with code {done.returncode}: {done.stderr.strip()[-300:]}")
     pattern = "  ".join(rf"{stage} ([\d.]+)" for stage in STAGES) + " ms"
     lines = re.findall(pattern, done.stdout + done.stderr)
-    if len(lines) != len(copies):
-        raise InputError(f"{program} printed the times of {len(lines)} images instead of {len(copies)}")
-    columns = zip(*[map(float, line) for line in lines[1:]], strict=True)
-    return dict(zip(STAGES, map(list, columns), strict=True))
+    if len(lines) != len(images):
+        raise InputError(f"{program} printed the times of {len(lines)} images instead of {len(images)}")
+    return [tuple(map(float, line)) for line in lines]

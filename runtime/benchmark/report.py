@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,22 +54,42 @@ def _ratio(first: float, second: float) -> str:
     return f"{first / second:.3f}" if second else "-"  # the C++ program rounds to tenths of a millisecond
 
 
+def print_forward(forward: Mapping[str, Mapping[str, Sequence[float]]], labels: Mapping[str, str]) -> None:
+    """Print the forward passes of processes of their own: the best process, and what the others differ."""
+    title = "forward, each in processes of its own"
+    width = max(map(len, [title, *labels.values()])) + 2
+    print(f"\n{title:{width}}    cpu, ms  /cv2.dnn  slowest process   clock, ms  /cv2.dnn  slowest process")
+    for name, figures in forward.items():
+        cells = ""
+        for key in ("forward_cpu", "forward"):
+            best, worst = figures[key][0], figures[key][-1]
+            cells += (
+                f"{best * 1000:11.2f}  {_ratio(best, forward['cv2.dnn'][key][0]):>8}  {worst * 1000:15.2f} "
+            )
+        print(f"{labels[name]:{width}}{cells.rstrip()}")
+    print("\nthe least of each process; cpu, of all threads, depends little on what other programs do")
+
+
 def print_processes(processes: Mapping[str, Mapping[str, Any]], images: int) -> None:
     """Print the times and memory of whole processes."""
     title = "whole process, median"
     width = max(map(len, [title, *processes])) + 2
     whole = f"{images} image" + ("" if images == 1 else "s")
-    print(f"\n{title:{width}}  first boxes, s  /imports  {whole + ', s':>14}  peak memory, MB  boxes")
+    print(
+        f"\n{title:{width}}  first boxes, s  /imports  {whole + ', s':>14}  cpu, s (min)"
+        "  peak memory, MB  boxes"
+    )
     imports = processes[IMPORTS]["all"]
     for name, figures in processes.items():
+        cpu = f"{figures['cpu']:.2f}" if "cpu" in figures else "-"
         if name == IMPORTS:
-            print(f"{name:{width}}  {imports:14.3f}")
+            print(f"{name:{width}}  {imports:14.3f}  {'':8}  {'':>14}  {cpu:>12}")
             continue
         peak = f"{figures['peak_memory'] / 1e6:.0f}" if "peak_memory" in figures else "-"
         boxes = f"{figures['boxes']:.0f}" if "boxes" in figures else "-"
         print(
             f"{name:{width}}  {figures['first']:14.3f}  {figures['first'] / imports:8.2f}"
-            f"  {figures['all']:14.3f}  {peak:>15}  {boxes:>5}"
+            f"  {figures['all']:14.3f}  {cpu:>12}  {peak:>15}  {boxes:>5}"
         )
 
 

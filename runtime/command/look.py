@@ -23,7 +23,7 @@ from .options import say_size
 from .outputs import Outputs, open_outputs
 from .pipeline import WriteBehind, in_order, newest, read_ahead
 from .report import Report
-from .team import Model, team
+from .team import Model, share_heap, team
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def look(
         report.problem(text)
     if threads:
         cv2.setNumThreads(threads)
+    share_heap()
     model = make()
     say_size(imgsz, model)
     with Interrupt() as interrupt:

@@ -15,12 +15,23 @@ import cv2
 
 from ..classifier import Classifier
 from ..detector import Detector
+from ..network import mallopt
 
 IMAGES_EACH = 6  # with fewer, loading further networks takes what they save
 MAX_BYTES = 256_000_000  # of a model file for each; a network takes about twice its file, and more
+M_ARENA_MAX = -8  # malloc.h
 
 
 Model = TypeVar("Model", bound=Detector | Classifier)
+
+
+def share_heap() -> None:
+    """Have glibc take memory for all threads that start from now on from one heap.
+
+    Otherwise each thread has one of its own, and what it has freed waits there for this thread alone: 31 MB
+    more for two networks like yolov5n. Their large buffers are few, so they hardly wait for each other.
+    """
+    mallopt(M_ARENA_MAX, 1)
 
 
 @contextmanager
@@ -36,6 +47,7 @@ def team(first: Model, make: Callable[[], Model], images: float) -> Iterator[lis
     if not many or first.device != "cpu" or threads * first.path.stat().st_size > MAX_BYTES:
         yield [first]
         return
+    share_heap()
     models = [first, *(make() for _ in range(threads - 1))]
     cv2.setNumThreads(1)
     try:
