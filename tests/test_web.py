@@ -15,9 +15,11 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime import Classifier, Detector
+from runtime import Classifier, Detector, ModelError
+from runtime.exports import ExportError, own_metadata, read_names
 from runtime.inputs.image_file import read_image
 from runtime.letterbox import letterbox, to_blob
+from runtime.outputs.image_file import write_image
 
 ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "samples" / "web"
@@ -202,6 +204,70 @@ def test_other_tasks_as_python(node, tmp_path, name, options):
         convert(checkpoint, model, imgsz=(320, 320))
         put_parity(tmp_path, model, images, **options)
     node("parity.test.js", PARITY=str(tmp_path))
+
+
+def test_files_of_other_exporters_as_python(node, tmp_path):
+    pytest.importorskip("onnx")
+    import exported
+    from pictures import red_picture
+
+    write_image(tmp_path / "red.png", red_picture())
+    pictures = [tmp_path / "red.png", ROOT / "samples" / "cluttered.jpg"]
+    few = {"conf_thres": 1e-3, "multi_label": True}
+    for exporter in (exported.yolov5, exported.yolov8, exported.end_to_end):
+        put_parity(tmp_path, exporter(tmp_path / f"{exporter.__name__}.onnx"), pictures, **few)
+    node("parity.test.js", PARITY=str(tmp_path))
+
+
+def test_what_python_says_of_files_of_other_exporters(node, tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    import exported
+    import test_exports
+
+    monkeypatch.chdir(tmp_path)
+    odd = [(exported.final(Path("final.onnx"), 0), {}), (exported.final(Path("nameless.onnx"), 0, {}), {})]
+    odd += [
+        (exported.yolov5(Path("plain.onnx"), {}), {}),
+        (exported.yolov5(Path("named.onnx"), {}), {"names": ["a", "b"]}),
+    ]
+    for i, (shape, metadata, _) in enumerate(test_exports.OTHERS):
+        odd.append((exported.other(Path(f"other{i}.onnx"), shape, metadata), {}))
+    files = []
+    for path, options in odd:
+        refused, detector = attempt(lambda: Detector(path, **options), ModelError)  # noqa: B023
+        info = None
+        if detector:
+            known = detector.info
+            info = {
+                "iou_thres": detector.iou_thres,
+                "free_size": False,
+                "names": known.names,
+                "imgsz": known.imgsz,
+                "dynamic": known.dynamic,
+                "size_multiple": known.size_multiple,
+                "producer": known.producer,
+            }
+        files.append({"file": path.name, "options": options, "refused": refused, "info": info})
+    texts = [*test_exports.NAMES, *map(str, test_exports.SURVIVING), *test_exports.NO_NAMES]
+    names = []
+    for text in texts:
+        refused, read = attempt(lambda: read_names(text), ExportError)  # noqa: B023
+        names.append({"text": text, "refused": refused, "read": read})
+    layouts = []
+    for shape, names_text, _ in test_exports.LARGE:
+        metadata = {"names": names_text, "stride": "32"}
+        own = own_metadata(metadata, (640, 640), False, [shape])
+        layouts.append({"shape": shape, "metadata": metadata, "decoded": json.loads(own["decoded"])})
+    Path("exports.json").write_text(json.dumps({"files": files, "names": names, "layouts": layouts}))
+    node("exports.test.js", EXPORTS=str(tmp_path))
+
+
+def attempt(work, error_type):
+    """Give what an error of this type says, and what the work gives; one of them is None."""
+    try:
+        return None, work()
+    except error_type as error:
+        return str(error), None
 
 
 def test_the_page_in_chromium(node):
