@@ -13,8 +13,8 @@
 //
 // The modules, in the order the data flows:
 //
-//     errors, visible · protobuf, model_tensors, model_graph, operators, model_shapes · exports, tasks,
-//     model_file · letterbox · candidates · decode, anchor_free · nms · masks · labels, draw · network · detector · classification,
+//     errors, visible · protobuf, model_tensors, model_graph, operators, model_shapes · exports, tasks, model_file ·
+//     letterbox · candidates · decode, anchor_free · nms · masks · labels, draw · network · detector · classification,
 //     classifier
 
 export { DetectorError, InputError, ModelError } from "./yolov5_dnn/errors.js";
