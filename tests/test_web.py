@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import re
@@ -274,3 +275,18 @@ def test_the_page_in_chromium(node):
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     node("page.test.js", CHROMIUM=CHROMIUM)
+
+
+def test_every_build_of_opencv_in_chromium(node, tmp_path):
+    """The same boxes, and masks, by the builds of build-opencv.sh as by the npm package."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    more = {}
+    if all(map(importlib.util.find_spec, ("torch", "onnx", "onnxsim"))):
+        from convert import convert
+        from weights.shapes.pictures import CROWD, HELD_OUT_SEED, crowd
+
+        convert(ROOT / "weights" / "shapes" / "masks.pt", tmp_path / "masks.onnx")
+        write_image(tmp_path / "crowd.png", crowd(CROWD, np.random.default_rng([HELD_OUT_SEED, 11])).image)
+        more = {"MODEL": str(tmp_path / "masks.onnx"), "PICTURE": str(tmp_path / "crowd.png")}
+    node("builds.test.js", CHROMIUM=CHROMIUM, **more)

@@ -10,9 +10,9 @@ let model = null; // a Detector or a Classifier
 let picture = null; // the last one, ImageData
 
 const actions = {
-  /** Load a build of OpenCV.js. */
-  async start({ url }) {
-    cv = await load_opencv(url);
+  /** Load a build of OpenCV.js; `threads` is how many it uses, by default as many as the device has. */
+  async start({ url, threads }) {
+    cv = await load_opencv(url, {}, threads);
     return {};
   },
 

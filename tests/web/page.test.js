@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, before, test } from "node:test";
 
-import { drop, frames, launch, listed, next_picture, open, serve } from "./browser.js";
+import { drop, frames, launch, listed, next_picture, open, save, serve } from "./browser.js";
 import { cases, picture, read_bytes, ROOT } from "./house.js";
 
 const LABELS = JSON.parse(fs.readFileSync(new URL("samples/labels.json", ROOT), "utf8"));
@@ -197,11 +197,7 @@ for (const [name, options] of Object.entries({ phone: PHONE, desktop: { viewport
 page_test("the picture and the JSON are saved", {}, async (page) => {
   await page.click("#try_sample");
   await next_picture(page, 0);
-  const save = async (id) => {
-    const [download] = await Promise.all([page.waitForEvent("download"), page.click(id)]);
-    return [download.suggestedFilename(), fs.readFileSync(await download.path())];
-  };
-  const [json_name, json] = await save("#save_json");
+  const [json_name, json] = await save(page, "#save_json");
   assert.equal(json_name, "cluttered.json");
   const [entry] = JSON.parse(json);
   assert.deepEqual([entry.file, entry.width, entry.height], ["cluttered.jpg", 1000, 750]);
@@ -209,7 +205,7 @@ page_test("the picture and the JSON are saved", {}, async (page) => {
   for (const { class_id, score, box } of entry.detections) {
     assert.ok(Number.isInteger(class_id) && score > 0.25 && box.length === 4);
   }
-  const [name, jpeg] = await save("#save_picture");
+  const [name, jpeg] = await save(page, "#save_picture");
   assert.equal(name, "cluttered-detected.jpg");
   const size = await page.evaluate(async (bytes) => {
     const { width, height } = await createImageBitmap(new Blob([Uint8Array.from(bytes)]));
