@@ -119,6 +119,7 @@ def sha256(array: np.ndarray) -> str:
 
 def test_golden_cases(node):
     node("cases.test.js")
+    node("task_cases.test.js")
 
 
 def test_detector(node):
