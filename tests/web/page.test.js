@@ -7,7 +7,8 @@ import { after, before, test } from "node:test";
 import { drop, frames, launch, listed, next_picture, open, save, serve } from "./browser.js";
 import { cases, picture, read_bytes, ROOT } from "./house.js";
 
-const LABELS = JSON.parse(fs.readFileSync(new URL("samples/labels.json", ROOT), "utf8"));
+const read_json = (path) => JSON.parse(fs.readFileSync(new URL(path, ROOT), "utf8"));
+const LABELS = read_json("samples/labels.json");
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 let browser, server;
@@ -126,6 +127,18 @@ page_test("wrong files get one sentence each, and the page goes on", {}, async (
   await next_picture(page, 0);
   assert.deepEqual(names_of(await listed(page)), drawn("cluttered.jpg"));
   assert.equal(await page.isVisible("#alert"), false);
+});
+
+test("a build of OpenCV.js that cannot be loaded: the next one is taken", { timeout: 240_000 }, async () => {
+  const installed = read_json("samples/web/installed/files.json");
+  const builds = [{ file: "opencv/gone/opencv_js.js", simd: true, threads: false, files: [] }, installed.builds.at(-1)];
+  const answers = { "**/installed/files.json": { json: { ...installed, builds } } };
+  const page = await open(browser, server.url, { serviceWorkers: "block" }, answers);
+  assert.equal(await page.textContent("#build"), "OpenCV.js: without SIMD, one thread");
+  await page.click("#try_sample");
+  await next_picture(page, 0);
+  assert.deepEqual(names_of(await listed(page)), drawn("cluttered.jpg"));
+  await page.context().close();
 });
 
 page_test("a refused camera gets one sentence", { permissions: [] }, async (page) => {
