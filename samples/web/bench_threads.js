@@ -41,7 +41,8 @@ async function measure({ builds, rounds, name, model, picture }) {
         worker.onmessage = ({ data }) => (data.error === undefined ? resolve(data) : reject(new Error(data.error)));
         worker.postMessage(message);
       });
-    await ask({ action: "start", url: `${location.origin}/${file}`, threads });
+    const { threads: used } = await ask({ action: "start", url: `${location.origin}/${file}`, threads });
+    if (used !== threads) throw new Error(`${file} uses ${used} threads, not ${threads}`);
     const { info } = await ask({ action: "load", bytes: bytes(model), path: name });
     const settings = { ...info, classes: null, imgsz: null, read: false };
     return async () => ask({ action: "look", bitmap: await createImageBitmap(image), settings });

@@ -12,7 +12,9 @@ export async function load_opencv() {
   const file = process.env.OPENCV_JS
     ? new URL(process.env.OPENCV_JS, `file://${process.cwd()}/`)
     : new URL("node_modules/@opencvjs/web/lib/opencv_js.js", WEB);
-  return (await import(file)).default();
+  const wasm = new URL(file.href.replace(/js$/, "wasm")); // Node's fetch reads no files
+  const options = fs.existsSync(wasm) ? { wasmBinary: fs.readFileSync(wasm) } : {};
+  return (await import(file)).default(options);
 }
 
 export function read_bytes(path) {
