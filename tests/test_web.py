@@ -227,7 +227,10 @@ def test_what_python_says_of_files_of_other_exporters(node, tmp_path, monkeypatc
     import test_exports
 
     monkeypatch.chdir(tmp_path)
-    odd = [(exported.final(Path("final.onnx"), 0), {}), (exported.final(Path("nameless.onnx"), 0, {}), {})]
+    odd: list[tuple[Path, dict[str, list[str]]]] = [
+        (exported.final(Path("final.onnx"), 0), {}),
+        (exported.final(Path("nameless.onnx"), 0, {}), {}),
+    ]
     odd += [
         (exported.yolov5(Path("plain.onnx"), {}), {}),
         (exported.yolov5(Path("named.onnx"), {}), {"names": ["a", "b"]}),
