@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -227,7 +228,7 @@ def test_what_python_says_of_files_of_other_exporters(node, tmp_path, monkeypatc
     import test_exports
 
     monkeypatch.chdir(tmp_path)
-    odd: list[tuple[Path, dict[str, list[str]]]] = [
+    odd: list[tuple[Path, dict[str, Any]]] = [
         (exported.final(Path("final.onnx"), 0), {}),
         (exported.final(Path("nameless.onnx"), 0, {}), {}),
     ]
