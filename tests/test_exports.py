@@ -25,6 +25,40 @@ needs_opencv_5 = pytest.mark.skipif(
 END_TO_END = pytest.param(exported.end_to_end, marks=needs_opencv_5)
 
 
+# The browser's twin is asked the same: test_web.
+OTHERS = [  # shape, metadata, how the message begins
+    ((1, 1000), {}, "is a classifier of another exporter: its outputs are (1, 1000)"),
+    ((1, 51, 84), {**exported.YOLOV8, "task": "pose"}, "is an export for the task 'pose'"),
+    ((1, 51, 84), {**exported.YOLOV8, "task": "segment"}, "is an export for the task 'segment'"),
+    ((1, 20, 9), exported.YOLOV8, "is no detector that is known here: its outputs are (1, 20, 9)"),
+    ((4, 6, 84), exported.YOLOV8, "takes 4 images at once; export it again for one"),
+    ((1, 3, 8, 8, 7), exported.YOLOV5, "is a YOLOv5 whose head maps are of another order"),
+    ((1, 6, 84), {**exported.YOLOV8, "names": "{0: print()}"}, "has names in its metadata that break at"),
+    ((1, 6, 84), {**exported.YOLOV8, "stride": "0"}, "has a stride '0' in its metadata"),
+]
+NAMES = {
+    "{0: 'a', 1: 'b'}": ["a", "b"],
+    "{1: 'b', 0: \"it's\"}": ["it's", "b"],
+    "['a', 'b',]": ["a", "b"],
+    r"{0: 'a\'b\\n\n\x41\u7ea2\U0001f600'}": ["a'b\\n\nA红😀"],
+}
+SURVIVING = [["person"], ["it's", 'a "b"', "\\", "a\nb", "红", "é, {0: 'x'}"], ["a"] * 200]
+NO_NAMES = [
+    *("", "{}", "[]", "person", "{0: 1}", "{0: 'a', 2: 'b'}", "{'a': 'b'}", "['a' 'b']", "[0: 'a']"),
+    *("{'a'}", "{0: 'a'", "[" * 1000, "{0: 'a" + "\\" * 1001, "{0: __import__('os')}"),
+    "{0: 'a', 0: 'b', 1: 'c', 3: 'd'}",
+]
+EIGHTY = str({i: f"n{i}" for i in range(80)})
+LARGE = [  # those of the real exporters at 640, 80 classes and one class
+    ((1, 25200, 85), EIGHTY, "yolov5"),
+    ((1, 84, 8400), EIGHTY, "yolov8"),
+    ((1, 300, 6), EIGHTY, "end-to-end"),
+    ((1, 25200, 6), "{0: 'one'}", "yolov5"),
+    ((1, 5, 8400), "{0: 'one'}", "yolov8"),
+    ((1, 300, 6), "{0: 'one'}", "end-to-end"),
+]
+
+
 @pytest.mark.parametrize("exporter", [exported.yolov5, exported.yolov8, END_TO_END])
 def test_it_finds_what_the_converted_model_finds(tmp_path: Path, exporter) -> None:
     detector = Detector(exporter(tmp_path / "best.onnx"), iou_thres=0.45)
@@ -79,19 +113,7 @@ def test_the_command_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert entry[0]["name"] == "plain"
 
 
-@pytest.mark.parametrize(
-    ("shape", "metadata", "message"),
-    [
-        ((1, 1000), {}, "is a classifier of another exporter: its outputs are (1, 1000)"),
-        ((1, 51, 84), {**exported.YOLOV8, "task": "pose"}, "is an export for the task 'pose'"),
-        ((1, 51, 84), {**exported.YOLOV8, "task": "segment"}, "is an export for the task 'segment'"),
-        ((1, 20, 9), exported.YOLOV8, "is no detector that is known here: its outputs are (1, 20, 9)"),
-        ((4, 6, 84), exported.YOLOV8, "takes 4 images at once; export it again for one"),
-        ((1, 3, 8, 8, 7), exported.YOLOV5, "is a YOLOv5 whose head maps are of another order"),
-        ((1, 6, 84), {**exported.YOLOV8, "names": "{0: print()}"}, "has names in its metadata that break at"),
-        ((1, 6, 84), {**exported.YOLOV8, "stride": "0"}, "has a stride '0' in its metadata"),
-    ],
-)
+@pytest.mark.parametrize(("shape", "metadata", "message"), OTHERS)
 def test_any_other_model_is_told_by_what_it_is(
     tmp_path: Path, shape: tuple[int, ...], metadata: dict[str, str], message: str
 ) -> None:
@@ -123,54 +145,27 @@ def test_a_class_that_there_is_not(tmp_path: Path) -> None:
         detector(red_picture())
 
 
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("{0: 'a', 1: 'b'}", ["a", "b"]),
-        ("{1: 'b', 0: \"it's\"}", ["it's", "b"]),
-        ("['a', 'b',]", ["a", "b"]),
-        (r"{0: 'a\'b\\n\n\x41\u7ea2\U0001f600'}", ["a'b\\n\nA红😀"]),
-    ],
-)
+@pytest.mark.parametrize(("text", "names"), NAMES.items())
 def test_names_are_read_as_python_writes_them(text: str, names: list[str]) -> None:
     assert read_names(text) == names
 
 
-@pytest.mark.parametrize(
-    "names", [["person"], ["it's", 'a "b"', "\\", "a\nb", "红", "é, {0: 'x'}"], ["a"] * 200]
-)
+@pytest.mark.parametrize("names", SURVIVING)
 def test_names_survive(names: list[str]) -> None:
     assert read_names(str(names)) == names
     assert read_names(str(dict(enumerate(names)))) == names
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "{}", "[]", "person", "{0: 1}", "{0: 'a', 2: 'b'}", "{'a': 'b'}", "['a' 'b']", "[0: 'a']"),
-        *("{'a'}", "{0: 'a'", "[" * 1000, "{0: 'a" + "\\" * 1001, "{0: __import__('os')}"),
-        "{0: 'a', 0: 'b', 1: 'c', 3: 'd'}",
-    ],
-)
+@pytest.mark.parametrize("text", NO_NAMES)
 def test_other_texts_are_no_names(text: str) -> None:
     with pytest.raises(ExportError):
         read_names(text)
 
 
-def test_large_shapes() -> None:
-    """Those of the real exporters at 640, 80 classes and one class."""
-    names = str({i: f"n{i}" for i in range(80)})
-
-    def layout(shape: tuple[int, ...], names: str = names) -> str:
-        given = {"names": names, "stride": "32"}
-        return str(json.loads(own_metadata(given, (640, 640), False, [shape])["decoded"]))
-
-    assert layout((1, 25200, 85)) == "yolov5"
-    assert layout((1, 84, 8400)) == "yolov8"
-    assert layout((1, 300, 6)) == "end-to-end"
-    assert layout((1, 25200, 6), "{0: 'one'}") == "yolov5"
-    assert layout((1, 5, 8400), "{0: 'one'}") == "yolov8"
-    assert layout((1, 300, 6), "{0: 'one'}") == "end-to-end"
+@pytest.mark.parametrize(("shape", "names", "layout"), LARGE)
+def test_large_shapes(shape: tuple[int, ...], names: str, layout: str) -> None:
+    given = {"names": names, "stride": "32"}
+    assert json.loads(own_metadata(given, (640, 640), False, [shape])["decoded"]) == layout
 
 
 @pytest.mark.parametrize("command", [detect, evaluate])

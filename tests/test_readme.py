@@ -35,6 +35,8 @@ NOT_HERE = {
     ".ci/run engines": "downloads a gigabyte; runs when it is asked for",
     "-m runtime.serve": "serves until it is stopped; tests/test_serve.py talks to it",
     "http.server": "serves until it is stopped; tests/test_web.py opens the page",
+    "build-opencv": "compiles OpenCV for half an hour; a release does it",
+    "node bench": "needs the builds of build-opencv.sh",
     "WITH_CUDA": "needs the CUDA toolkit and OpenCV's sources",
     "opencv-build": "needs the CUDA toolkit and OpenCV's sources",
     "opencv-cuda": "needs a CUDA card",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import re
@@ -10,14 +11,17 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from runtime import Classifier, Detector
+from runtime import Classifier, Detector, ModelError
+from runtime.exports import ExportError, own_metadata, read_names
 from runtime.inputs.image_file import read_image
 from runtime.letterbox import letterbox, to_blob
+from runtime.outputs.image_file import write_image
 
 ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "samples" / "web"
@@ -116,6 +120,7 @@ def sha256(array: np.ndarray) -> str:
 
 def test_golden_cases(node):
     node("cases.test.js")
+    node("task_cases.test.js")
 
 
 def test_detector(node):
@@ -204,7 +209,89 @@ def test_other_tasks_as_python(node, tmp_path, name, options):
     node("parity.test.js", PARITY=str(tmp_path))
 
 
+def test_files_of_other_exporters_as_python(node, tmp_path):
+    pytest.importorskip("onnx")
+    import exported
+    from pictures import red_picture
+
+    write_image(tmp_path / "red.png", red_picture())
+    pictures = [tmp_path / "red.png", ROOT / "samples" / "cluttered.jpg"]
+    few = {"conf_thres": 1e-3, "multi_label": True}
+    for exporter in (exported.yolov5, exported.yolov8, exported.end_to_end):
+        put_parity(tmp_path, exporter(tmp_path / f"{exporter.__name__}.onnx"), pictures, **few)
+    node("parity.test.js", PARITY=str(tmp_path))
+
+
+def test_what_python_says_of_files_of_other_exporters(node, tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    import exported
+    import test_exports
+
+    monkeypatch.chdir(tmp_path)
+    odd: list[tuple[Path, dict[str, Any]]] = [
+        (exported.final(Path("final.onnx"), 0), {}),
+        (exported.final(Path("nameless.onnx"), 0, {}), {}),
+    ]
+    odd += [
+        (exported.yolov5(Path("plain.onnx"), {}), {}),
+        (exported.yolov5(Path("named.onnx"), {}), {"names": ["a", "b"]}),
+    ]
+    for i, (shape, metadata, _) in enumerate(test_exports.OTHERS):
+        odd.append((exported.other(Path(f"other{i}.onnx"), shape, metadata), {}))
+    files = []
+    for path, options in odd:
+        refused, detector = attempt(lambda: Detector(path, **options), ModelError)  # noqa: B023
+        info = None
+        if detector:
+            known = detector.info
+            info = {
+                "iou_thres": detector.iou_thres,
+                "free_size": False,
+                "names": known.names,
+                "imgsz": known.imgsz,
+                "dynamic": known.dynamic,
+                "size_multiple": known.size_multiple,
+                "producer": known.producer,
+            }
+        files.append({"file": path.name, "options": options, "refused": refused, "info": info})
+    texts = [*test_exports.NAMES, *map(str, test_exports.SURVIVING), *test_exports.NO_NAMES]
+    names = []
+    for text in texts:
+        refused, read = attempt(lambda: read_names(text), ExportError)  # noqa: B023
+        names.append({"text": text, "refused": refused, "read": read})
+    layouts = []
+    for shape, names_text, _ in test_exports.LARGE:
+        metadata = {"names": names_text, "stride": "32"}
+        own = own_metadata(metadata, (640, 640), False, [shape])
+        layouts.append({"shape": shape, "metadata": metadata, "decoded": json.loads(own["decoded"])})
+    Path("exports.json").write_text(json.dumps({"files": files, "names": names, "layouts": layouts}))
+    node("exports.test.js", EXPORTS=str(tmp_path))
+
+
+def attempt(work, error_type):
+    """Give what an error of this type says, and what the work gives; one of them is None."""
+    try:
+        return None, work()
+    except error_type as error:
+        return str(error), None
+
+
 def test_the_page_in_chromium(node):
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     node("page.test.js", CHROMIUM=CHROMIUM)
+
+
+def test_every_build_of_opencv_in_chromium(node, tmp_path):
+    """The same boxes, and masks, by the builds of build-opencv.sh as by the npm package."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    more = {}
+    if all(map(importlib.util.find_spec, ("torch", "onnx", "onnxsim"))):
+        from convert import convert
+        from weights.shapes.pictures import CROWD, HELD_OUT_SEED, crowd
+
+        convert(ROOT / "weights" / "shapes" / "masks.pt", tmp_path / "masks.onnx")
+        write_image(tmp_path / "crowd.png", crowd(CROWD, np.random.default_rng([HELD_OUT_SEED, 11])).image)
+        more = {"MODEL": str(tmp_path / "masks.onnx"), "PICTURE": str(tmp_path / "crowd.png")}
+    node("builds.test.js", CHROMIUM=CHROMIUM, **more)

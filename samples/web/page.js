@@ -47,6 +47,7 @@ async function load_model(bytes, path, embedded) {
   try {
     const info = await engine.load(bytes, path);
     model = { info, path, embedded };
+    show_build(); // which may have been changed for one that could be loaded
     settings.fit(info);
     show_model(info, model);
     all_is_well();
@@ -274,12 +275,13 @@ async function start() {
     return fail("error_installed");
   }
   const { builds, version } = await response.json();
-  if ("serviceWorker" in navigator) {
-    navigator.serviceWorker.register(`service_worker.js?version=${version}`).catch(() => {});
-  }
   engine = new Engine(builds);
   show_build();
   await load_embedded();
+  if ("serviceWorker" in navigator) {
+    const parameters = new URLSearchParams({ version, build: engine.build.file });
+    navigator.serviceWorker.register(`service_worker.js?${parameters}`).catch(() => {});
+  }
 }
 
 await start();

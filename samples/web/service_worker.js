@@ -1,17 +1,18 @@
 // Keeps all that the page needs, so that it works without a network after the first visit.
 //
-// The page registers it with ?version=…, a hash of all files: another version is another service worker, which
-// fetches everything anew into a cache of its own.
+// The page registers it with ?version=…, a hash of all files, and &build=…, the build of OpenCV.js that it runs: another
+// version or build is another service worker, which fetches everything anew into a cache of its own.
 
-const version = new URL(self.location).searchParams.get("version");
-const CACHE = `yolov5-dnn ${version}`;
+const parameters = new URL(self.location).searchParams;
+const CACHE = `yolov5-dnn ${parameters.get("version")} ${parameters.get("build")}`;
 const PREFIX = "yolov5-dnn ";
 
 async function keep_all() {
   const { builds, files } = await (await fetch("installed/files.json", { cache: "no-cache" })).json();
   const cache = await caches.open(CACHE);
 
-  const all = ["./", "installed/files.json", ...files, ...builds.flatMap((build) => build.files)];
+  const build = builds.find(({ file }) => file === parameters.get("build"));
+  const all = ["./", "installed/files.json", ...files, ...build.files];
   await cache.addAll(all.map((file) => new Request(file, { cache: "no-cache" })));
   await self.skipWaiting();
 }

@@ -10,10 +10,10 @@ let model = null; // a Detector or a Classifier
 let picture = null; // the last one, ImageData
 
 const actions = {
-  /** Load a build of OpenCV.js. */
-  async start({ url }) {
-    cv = await load_opencv(url);
-    return {};
+  /** Load a build of OpenCV.js; `threads` is how many it is to use, by default as many as the device has. */
+  async start({ url, threads }) {
+    cv = await load_opencv(url, {}, threads);
+    return { threads: cv.parallel_pthreads_get_threads_num?.() ?? 1 };
   },
 
   /** Load a model file in place of the one before. */

@@ -13,7 +13,7 @@
 //
 // The modules, in the order the data flows:
 //
-//     errors, visible · protobuf, model_tensors, model_graph, operators, model_shapes · tasks, model_file ·
+//     errors, visible · protobuf, model_tensors, model_graph, operators, model_shapes · exports, tasks, model_file ·
 //     letterbox · candidates · decode, anchor_free · nms · masks · labels, draw · network · detector · classification,
 //     classifier
 

@@ -13,6 +13,9 @@ const TYPES = {
   ".txt": "text/plain",
 };
 
+/** The headers that let a page use threads. */
+export const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+
 /** Serve samples/web, with `headers` on every answer. Returns {url, close}. */
 export async function serve(headers = {}) {
   const server = http.createServer((request, response) => {
@@ -49,13 +52,17 @@ export async function launch(picture = "cluttered.jpg", args = []) {
   return browser;
 }
 
-/** Open the page and wait until its model is loaded. Its errors go into `page.errors`. */
-export async function open(browser, url, options = {}) {
+/**
+ * Open the page and wait until its model is loaded. Its errors go into `page.errors`; `answers` are given in place of the
+ * server's, by pattern of the address.
+ */
+export async function open(browser, url, options = {}, answers = {}) {
   const context = await browser.newContext({ permissions: ["camera"], locale: "en-GB", ...options });
   const page = await context.newPage();
   page.errors = [];
   page.on("pageerror", (error) => page.errors.push(error.message));
   page.on("console", (message) => message.type() === "error" && page.errors.push(message.text()));
+  for (const [pattern, answer] of Object.entries(answers)) await page.route(pattern, (route) => route.fulfill(answer));
   await page.goto(url, { timeout: 120_000 });
   await page.waitForFunction(() => document.getElementById("model_name").textContent !== "", null, { timeout: 120_000 });
   await page.waitForSelector("#busy", { state: "hidden", timeout: 120_000 });
@@ -74,6 +81,12 @@ export async function drop(page, name, bytes, type = "") {
     },
     [name, data, type],
   );
+}
+
+/** Press one of the page's buttons that save a file: [its name, its bytes]. */
+export async function save(page, id) {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click(id)]);
+  return [download.suggestedFilename(), fs.readFileSync(await download.path())];
 }
 
 /** Count the pictures that the page has shown. */

@@ -8,7 +8,7 @@ import {
   unletterbox,
 } from "../../samples/web/yolov5_dnn.js";
 import { to_classifier_blob } from "../../samples/web/yolov5_dnn/classification.js";
-import { cases, load_opencv, picture, sha256 } from "./house.js";
+import { cases, close, load_opencv, picture, sha256, to_head } from "./house.js";
 
 const cv = await load_opencv();
 
@@ -31,7 +31,7 @@ for (const golden of cases("letterbox")) {
 
 for (const golden of cases("decode")) {
   test(`decode: ${golden.name}`, () => {
-    const heads = golden.heads.map(({ shape, data }) => ({ shape, data: Float32Array.from(data, Number) }));
+    const heads = golden.heads.map(to_head);
     const run = () =>
       decode(heads, golden.anchors, golden.strides, golden.layout, golden.conf_thres, golden.multi_label);
     if (golden.error) {
@@ -115,8 +115,3 @@ test("draw: class_colour, text_colour, line_width and text_size", () => {
   assert.deepEqual(sizes.sizes.map(line_width), sizes.line_widths);
   assert.deepEqual(sizes.sizes.map(text_size), sizes.text_sizes);
 });
-
-function close(found, expected, tolerance) {
-  assert.equal(found.length, expected.length);
-  expected.forEach((value, i) => assert.ok(Math.abs(found[i] - value) <= tolerance, `${found[i]} is not ${value}`));
-}

@@ -1,5 +1,6 @@
 // What the tests share: where things lie, OpenCV.js, golden cases and the pictures they are about.
 
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 
@@ -11,7 +12,9 @@ export async function load_opencv() {
   const file = process.env.OPENCV_JS
     ? new URL(process.env.OPENCV_JS, `file://${process.cwd()}/`)
     : new URL("node_modules/@opencvjs/web/lib/opencv_js.js", WEB);
-  return (await import(file)).default();
+  const wasm = new URL(file.href.replace(/js$/, "wasm")); // Node's fetch reads no files
+  const options = fs.existsSync(wasm) ? { wasmBinary: fs.readFileSync(wasm) } : {};
+  return (await import(file)).default(options);
 }
 
 export function read_bytes(path) {
@@ -38,4 +41,15 @@ export function picture({ height, width, channels = 3 }) {
 
 export function sha256(bytes) {
   return createHash("sha256").update(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)).digest("hex");
+}
+
+/** Make a golden case's array, {shape, data}, whose data may hold "NaN". */
+export function to_head({ shape, data }) {
+  return { shape, data: Float32Array.from(data, Number) };
+}
+
+/** Check that numbers are the expected ones, within a tolerance. */
+export function close(found, expected, tolerance) {
+  assert.equal(found.length, expected.length);
+  expected.forEach((value, i) => assert.ok(Math.abs(found[i] - value) <= tolerance, `${found[i]} is not ${value}`));
 }

@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, before, test } from "node:test";
 
-import { drop, frames, launch, listed, next_picture, open, serve } from "./browser.js";
+import { drop, frames, launch, listed, next_picture, open, save, serve } from "./browser.js";
 import { cases, picture, read_bytes, ROOT } from "./house.js";
 
-const LABELS = JSON.parse(fs.readFileSync(new URL("samples/labels.json", ROOT), "utf8"));
+const read_json = (path) => JSON.parse(fs.readFileSync(new URL(path, ROOT), "utf8"));
+const LABELS = read_json("samples/labels.json");
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 let browser, server;
@@ -128,6 +129,18 @@ page_test("wrong files get one sentence each, and the page goes on", {}, async (
   assert.equal(await page.isVisible("#alert"), false);
 });
 
+test("a build of OpenCV.js that cannot be loaded: the next one is taken", { timeout: 240_000 }, async () => {
+  const installed = read_json("samples/web/installed/files.json");
+  const builds = [{ file: "opencv/gone/opencv_js.js", simd: true, threads: false, files: [] }, installed.builds.at(-1)];
+  const answers = { "**/installed/files.json": { json: { ...installed, builds } } };
+  const page = await open(browser, server.url, { serviceWorkers: "block" }, answers);
+  assert.equal(await page.textContent("#build"), "OpenCV.js: without SIMD, one thread");
+  await page.click("#try_sample");
+  await next_picture(page, 0);
+  assert.deepEqual(names_of(await listed(page)), drawn("cluttered.jpg"));
+  await page.context().close();
+});
+
 page_test("a refused camera gets one sentence", { permissions: [] }, async (page) => {
   await page.click("#camera");
   await page.waitForSelector("#alert", { state: "visible" });
@@ -197,11 +210,7 @@ for (const [name, options] of Object.entries({ phone: PHONE, desktop: { viewport
 page_test("the picture and the JSON are saved", {}, async (page) => {
   await page.click("#try_sample");
   await next_picture(page, 0);
-  const save = async (id) => {
-    const [download] = await Promise.all([page.waitForEvent("download"), page.click(id)]);
-    return [download.suggestedFilename(), fs.readFileSync(await download.path())];
-  };
-  const [json_name, json] = await save("#save_json");
+  const [json_name, json] = await save(page, "#save_json");
   assert.equal(json_name, "cluttered.json");
   const [entry] = JSON.parse(json);
   assert.deepEqual([entry.file, entry.width, entry.height], ["cluttered.jpg", 1000, 750]);
@@ -209,7 +218,7 @@ page_test("the picture and the JSON are saved", {}, async (page) => {
   for (const { class_id, score, box } of entry.detections) {
     assert.ok(Number.isInteger(class_id) && score > 0.25 && box.length === 4);
   }
-  const [name, jpeg] = await save("#save_picture");
+  const [name, jpeg] = await save(page, "#save_picture");
   assert.equal(name, "cluttered-detected.jpg");
   const size = await page.evaluate(async (bytes) => {
     const { width, height } = await createImageBitmap(new Blob([Uint8Array.from(bytes)]));

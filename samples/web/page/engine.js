@@ -6,6 +6,7 @@ import { choose_build } from "./opencv.js";
 export class EngineError extends Error {}
 
 export class Engine {
+  #builds; // without those that could not be loaded
   #worker = null;
   #waiting = new Map(); // id: {resolve, reject}
   #last_id = 0;
@@ -15,8 +16,12 @@ export class Engine {
 
   /** builds: what there is of OpenCV.js, from installed/files.json. */
   constructor(builds) {
-    /** The build in use. */
-    this.build = choose_build(builds);
+    this.#builds = builds;
+  }
+
+  /** The build in use. */
+  get build() {
+    return choose_build(this.#builds);
   }
 
   /** Load a model file, a Uint8Array. Returns what it says about itself. Throws EngineError. */
@@ -45,7 +50,16 @@ export class Engine {
     this.#worker = worker;
     worker.onmessage = ({ data }) => this.#hear(data);
     worker.onerror = (event) => this.#end(event.message || "the worker could not be loaded");
-    await this.#send({ action: "start", url: new URL(`../${this.build.file}`, import.meta.url).href });
+    const { build } = this;
+    try {
+      await this.#send({ action: "start", url: new URL(`../${build.file}`, import.meta.url).href });
+    } catch (error) {
+      // A phone may have no room for the shared memory of threads, say. The next build needs less.
+      const others = this.#builds.filter((each) => each !== build);
+      if (!choose_build(others)) throw error;
+      this.#builds = others;
+      return this.#start();
+    }
     if (this.#model) await this.#send({ action: "load", ...this.#model });
   }
 

@@ -12,8 +12,17 @@ export function choose_build(builds) {
   return builds.find((build) => (simd || !build.simd) && (threads || !build.threads));
 }
 
-/** Load a build of OpenCV.js from its URL; `options` are for Emscripten. */
-export async function load_opencv(url, options = {}) {
+const MOST_THREADS = 4; // as many as build-opencv.sh makes ready: OpenCV would wait for any further one for ever
+
+/**
+ * Load a build of OpenCV.js from its URL.
+ *
+ * @param {object} options for Emscripten
+ * @param {number} threads how many a build with threads uses
+ */
+export async function load_opencv(url, options = {}, threads = globalThis.navigator?.hardwareConcurrency ?? 1) {
   const { default: factory } = await import(url);
-  return factory({ locateFile: (name) => new URL(name, url).href, ...options });
+  const cv = await factory({ locateFile: (name) => new URL(name, url).href, ...options });
+  cv.parallel_pthreads_set_threads_num?.(Math.min(threads, MOST_THREADS));
+  return cv;
 }

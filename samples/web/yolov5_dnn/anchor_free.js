@@ -39,13 +39,13 @@ export function decode_anchor_free(heads, strides, reg_max, conf_thres, multi_la
   const found = { xyxy: [], scores: [], class_ids: [], extra: [] };
   heads.forEach(({ shape: [channels, ny, nx], data }, h) => {
     const plane = ny * nx, stride = strides[h], first = 4 * reg_max;
+    if (data.subarray(first * plane).some(Number.isNaN)) throw new ModelError("the network's output is not a number");
     for (let cell = 0; cell < plane; cell++) {
       const at = (channel) => data[channel * plane + cell];
       let xyxy = null;
       const add = (class_id) => {
         const class_logit = at(first + class_id);
-        if (class_logit <= threshold) return;
-        if (Number.isNaN(class_logit)) throw new ModelError("the network's output is not a number");
+        if (class_logit < threshold) return; // an equal one may be above once it is rounded
         const score = sigmoid(class_logit);
         if (!(score > least)) return;
         if (!xyxy) {

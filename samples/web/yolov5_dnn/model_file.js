@@ -5,6 +5,7 @@
 // Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
 
 import { InputError, ModelError } from "./errors.js";
+import { ExportError, own_metadata } from "./exports.js";
 import { check_function, read_graph } from "./model_graph.js";
 import { check_size } from "./model_shapes.js";
 import { GraphError } from "./model_tensors.js";
@@ -72,6 +73,7 @@ function refusing(path, work) {
   } catch (error) {
     if (error instanceof WireError) throw new ModelError(`${path} is not an ONNX model, or a damaged one: ${error.message}`);
     if (error instanceof GraphError) throw new ModelError(`${path} is refused: ${error.message}`);
+    if (error instanceof ExportError) throw new ModelError(`${path} ${error.message}; ${CONVERT}`);
     throw error;
   }
 }
@@ -101,12 +103,14 @@ function walk_model(buffer) {
   if (!metadata.has("producer")) metadata.set("producer", producer.filter(Boolean).join(" "));
   for (const place of parts.functions) check_function(reader, place);
   const graph = read_graph(reader, parts.graph);
-  for (const shape of input_shapes(graph, metadata)) check_size(graph, shape);
+  let shape, outputs; // of the last one, the largest
+  for (shape of input_shapes(graph, metadata)) outputs = check_size(graph, shape);
   for (const domain of graph.domains) buffer[domain.tag] = (15 << 3) | BYTES;
-  return { metadata, graph };
+  const free = graph.input_dims.slice(2).includes(null);
+  return { metadata: own_metadata(metadata, shape.slice(2), free, outputs), graph };
 }
 
-/** The shape of the input that the graph states, and the one that the metadata states, if it is usable. */
+/** The shape of the input that the graph states, and the one that the metadata states, if it is usable and another. */
 function input_shapes(graph, metadata) {
   const [batch, channels, height, width] = graph.input_dims;
   const stated = [batch ?? 1, channels ?? 3, height ?? 640, width ?? 640];
@@ -114,11 +118,14 @@ function input_shapes(graph, metadata) {
     const fold = JSON.parse(metadata.get("fold") ?? "1");
     const sides = JSON.parse(metadata.get("imgsz")).map((side) => Math.floor(side / fold));
     // Of other ones `read_info` says what is wrong.
-    if (sides.length === 2 && sides.every((side) => side > 0 && side <= MAX_SIDE)) return [stated, [1, stated[1], ...sides]];
+    if (sides.length !== 2 || !sides.every((side) => side > 0 && side <= MAX_SIDE)) return [stated];
+    const other = [1, stated[1], ...sides];
+    const at = other.findIndex((side, i) => side !== stated[i]);
+    if (at < 0) return [stated];
+    return other[at] > stated[at] ? [stated, other] : [other, stated];
   } catch {
     return [stated];
   }
-  return [stated];
 }
 
 /**

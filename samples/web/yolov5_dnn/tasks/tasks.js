@@ -17,12 +17,13 @@
 import { shown } from "../values.js";
 import { AnchorFree } from "./anchor_free.js";
 import { Classify } from "./classify.js";
+import { Decoded } from "./decoded.js";
 import { Detect } from "./detect.js";
 import { Keypoints } from "./keypoints.js";
 import { Segment } from "./segment.js";
 
 // Several kinds of network may share a name: of these the first one whose metadata is there is taken.
-export const TASKS = [Detect, AnchorFree, Segment, Keypoints, Classify];
+export const TASKS = [Detect, AnchorFree, Decoded, Segment, Keypoints, Classify];
 
 /** Look a task up by the metadata's `task`, and the keys of the metadata that there are. Throws RangeError. */
 export function find_task(name, keys) {
