@@ -42,6 +42,7 @@ NOT_HERE = {
     "opencv-cuda": "needs a CUDA card",
     "--device cuda": "needs a CUDA card",
     "cross-aarch64": "downloads 243 MB of arm64 packages",
+    "openvino,ncnn": "needs OpenVINO, ncnn and pnnx, which no extra installs",
     "recipe.train": "trains for an hour; tests/test_recipe.py trains for seconds",
     "recipe.calibrate": "needs the model that was trained for an hour",
 }
