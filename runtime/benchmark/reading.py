@@ -48,6 +48,7 @@ def measure(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         models = list(options.models)
         if options.more_weights:
+            read_model(models[-1])  # or says what is wrong with it
             models.append(Path(folder) / f"with-{options.more_weights}-MB-more.onnx")
             _add_weights(options.models[-1], models[-1], options.more_weights)
         for model in models:
