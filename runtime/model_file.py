@@ -19,7 +19,7 @@ from .model_graph import Graph, check_function, read_graph
 from .model_info import ModelInfo
 from .model_shapes import check_size
 from .model_tensors import GraphError
-from .protobuf import BYTES, MAX_NAME, Kind, Reader, Span, WireError
+from .protobuf import BYTES, MAX_NAME, Fields, Kind, Reader, Span, WireError
 from .visible import visible
 
 MAX_BYTES = 2**31 - 1  # protobuf's own limit
@@ -37,15 +37,17 @@ OTHERS = {  # of the formats that export.py writes beside ONNX
 MAX_METADATA = 100
 MAX_TEXT = 1 << 20  # bytes of one text of metadata
 
-_MODEL = {
-    2: Kind("producer_name", "span"),
-    3: Kind("producer_version", "span"),
-    7: Kind("graph", "span"),
-    14: Kind("metadata_props", "span", many=True),
-    20: Kind("training_info", "span", many=True),
-    25: Kind("functions", "span", many=True),
-}
-_ENTRY = {1: Kind("key", "span"), 2: Kind("value", "span")}
+_MODEL = Fields(
+    {
+        2: Kind("producer_name", "span"),
+        3: Kind("producer_version", "span"),
+        7: Kind("graph", "span"),
+        14: Kind("metadata_props", "span", many=True),
+        20: Kind("training_info", "span", many=True),
+        25: Kind("functions", "span", many=True),
+    }
+)
+_ENTRY = Fields({1: Kind("key", "span"), 2: Kind("value", "span")})
 
 
 def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:

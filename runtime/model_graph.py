@@ -29,70 +29,92 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .model_tensors import MAX_VALUES, GraphError, Tensor, read_tensor, show, stated_shape
-from .protobuf import MAX_NAME, Kind, Reader, Span
+from .protobuf import MAX_NAME, Fields, Kind, Reader, Span
 from .visible import visible
 
 MAX_NODES = 10_000  # the largest YOLOv5 has about 900
 MAX_TENSORS = 10_000
+MAX_ALIKE = 100  # bytes of an attribute that is remembered
 DOMAIN = b"yolov5_dnn"  # of Swish
 
-_GRAPH = {
-    1: Kind("node", "span", many=True),
-    2: Kind("name", "name"),
-    5: Kind("initializer", "span", many=True),
-    11: Kind("input", "span", many=True),
-    12: Kind("output", "span", many=True),
-    15: Kind("sparse_initializer", "span", many=True),
-}
-_NODE = {
-    1: Kind("input", "name", many=True),
-    2: Kind("output", "name", many=True),
-    3: Kind("name", "name"),
-    4: Kind("op_type", "name"),
-    5: Kind("attribute", "span", many=True),
-    7: Kind("domain", "span"),
-}
-_ATTRIBUTE = {
-    1: Kind("name", "name"),
-    2: Kind("f", "float"),
-    3: Kind("i", "int"),
-    4: Kind("s", "name"),
-    5: Kind("t", "span"),
-    6: Kind("g", "span"),
-    7: Kind("floats", "float", many=True),
-    8: Kind("ints", "int", many=True),
-    9: Kind("strings", "name", many=True),
-    10: Kind("tensors", "span", many=True),
-    11: Kind("graphs", "span", many=True),
-    14: Kind("tp", "span"),
-    15: Kind("type_protos", "span", many=True),
-    20: Kind("type", "int"),
-    21: Kind("ref_attr_name", "name"),
-    22: Kind("sparse_tensor", "span"),
-    23: Kind("sparse_tensors", "span", many=True),
-}
+_GRAPH = Fields(
+    {
+        1: Kind("node", "span", many=True),
+        2: Kind("name", "name"),
+        5: Kind("initializer", "span", many=True),
+        11: Kind("input", "span", many=True),
+        12: Kind("output", "span", many=True),
+        15: Kind("sparse_initializer", "span", many=True),
+    }
+)
+_NODE = Fields(
+    {
+        1: Kind("input", "name", many=True),
+        2: Kind("output", "name", many=True),
+        3: Kind("name", "name"),
+        4: Kind("op_type", "name"),
+        5: Kind("attribute", "span", many=True),
+        7: Kind("domain", "span"),
+    }
+)
+_ATTRIBUTE = Fields(
+    {
+        1: Kind("name", "name"),
+        2: Kind("f", "float"),
+        3: Kind("i", "int"),
+        4: Kind("s", "name"),
+        5: Kind("t", "span"),
+        6: Kind("g", "span"),
+        7: Kind("floats", "float", many=True),
+        8: Kind("ints", "int", many=True),
+        9: Kind("strings", "name", many=True),
+        10: Kind("tensors", "span", many=True),
+        11: Kind("graphs", "span", many=True),
+        14: Kind("tp", "span"),
+        15: Kind("type_protos", "span", many=True),
+        20: Kind("type", "int"),
+        21: Kind("ref_attr_name", "name"),
+        22: Kind("sparse_tensor", "span"),
+        23: Kind("sparse_tensors", "span", many=True),
+    }
+)
 _ATTRIBUTE_TYPES = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
-_FUNCTION = {
-    1: Kind("name", "name"),
-    4: Kind("input", "name", many=True),
-    5: Kind("output", "name", many=True),
-    7: Kind("node", "span", many=True),
-    10: Kind("domain", "name"),
-}
+_FUNCTION = Fields(
+    {
+        1: Kind("name", "name"),
+        4: Kind("input", "name", many=True),
+        5: Kind("output", "name", many=True),
+        7: Kind("node", "span", many=True),
+        10: Kind("domain", "name"),
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operator: `title` says in messages which it is; inputs may be b"", which stands for "left out"."""
+    """One operator; inputs may be b"", which stands for "left out"."""
 
-    title: str
+    name: bytes
     op_type: str
     inputs: list[bytes]
     outputs: list[bytes]
     attributes: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """Which one it is, in messages."""
+        return f"the node {show(self.name)} ({visible(self.op_type, 40)})"
+
+
+class Attribute(NamedTuple):
+    """What was read of a node's attribute, and how many fields it took."""
+
+    name: str
+    value: Any
+    fields: int
 
 
 @dataclass(eq=False)
@@ -101,6 +123,7 @@ class Graph:
 
     input: name of the network's input; input_dims: its shape, None where the file leaves a side free.
     tensors: the initializers by name. domains: where the domains of Swish nodes stand in the bytes.
+    attributes: those that were read, by their bytes; most nodes have the same ones.
     """
 
     input: bytes = b""
@@ -109,6 +132,7 @@ class Graph:
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[bytes, Tensor] = field(default_factory=dict)
     domains: list[Span] = field(default_factory=list)
+    attributes: dict[bytes, Attribute] = field(default_factory=dict)
 
 
 def read_graph(reader: Reader, span: Span) -> Graph:
@@ -182,24 +206,42 @@ def check_function(reader: Reader, span: Span) -> None:
 def _node(reader: Reader, span: Span, graph: Graph) -> Node:
     parts = reader.message(span, _NODE)
     operator, place = parts["op_type"] or b"", parts["domain"]
-    title = f"the node {show(parts['name'] or b'')} ({visible(operator.decode('utf-8', 'replace'), 40)})"
+    attributes: dict[str, Any] = {}
+    node = Node(
+        parts["name"] or b"", operator.decode("utf-8", "replace"), parts["input"], parts["output"], attributes
+    )
     domain = bytes(reader.buffer[place.start : place.end][:MAX_NAME]) if place else b""
     if domain == DOMAIN and operator == b"Swish":
         graph.domains.append(place)
     elif domain not in (b"", b"ai.onnx"):
-        raise GraphError(f"{title} is an operator of the unknown domain {show(domain)}")
-    if not any(parts["output"]) or len(parts["input"]) > MAX_VALUES or len(parts["output"]) > MAX_VALUES:
-        raise GraphError(f"{title} has {len(parts['input'])} inputs and {len(parts['output'])} outputs")
-    attributes: dict[str, Any] = {}
+        raise GraphError(f"{node.title} is an operator of the unknown domain {show(domain)}")
+    if not any(node.outputs) or len(node.inputs) > MAX_VALUES or len(node.outputs) > MAX_VALUES:
+        raise GraphError(f"{node.title} has {len(node.inputs)} inputs and {len(node.outputs)} outputs")
     for attribute in parts["attribute"]:
-        name, value = _attribute(reader, attribute, title)
+        name, value = _attribute(reader, attribute, node, graph)
         if name in attributes:
-            raise GraphError(f"{title} has the attribute {name} twice")
+            raise GraphError(f"{node.title} has the attribute {name} twice")
         attributes[name] = value
-    return Node(title, operator.decode("utf-8", "replace"), parts["input"], parts["output"], attributes)
+    return node
 
 
-def _attribute(reader: Reader, span: Span, title: str) -> tuple[str, Any]:
+def _attribute(reader: Reader, span: Span, node: Node, graph: Graph) -> tuple[str, Any]:
+    """Read an attribute, or remember it from another node: 300 of yolov5n's are some 15 different ones."""
+    _, start, end = span
+    if end - start > MAX_ALIKE:
+        return _new_attribute(reader, span, node)
+    written = bytes(reader.buffer[start:end])
+    known = graph.attributes.get(written)
+    if known is not None:
+        reader.spend(known.fields)
+        return known.name, known.value
+    left = reader.left
+    name, value = _new_attribute(reader, span, node)
+    graph.attributes[written] = Attribute(name, value, left - reader.left)
+    return name, value
+
+
+def _new_attribute(reader: Reader, span: Span, node: Node) -> tuple[str, Any]:
     parts = reader.message(span, _ATTRIBUTE)
     name = visible((parts["name"] or b"").decode("utf-8", "replace"), 80)
     label = _ATTRIBUTE_TYPES.get(parts["type"] or 0)
@@ -207,7 +249,7 @@ def _attribute(reader: Reader, span: Span, title: str) -> tuple[str, Any]:
         key for key, value in parts.items() if value not in (None, []) and key not in ("name", "type")
     ]
     if label is None or set_ones not in ([label], []) or (not set_ones and label in ("s", "t")):
-        raise GraphError(f"the attribute {name} of {title} is of a kind that no network needs")
+        raise GraphError(f"the attribute {name} of {node.title} is of a kind that no network needs")
     value = parts[label]
     if label == "t":
         return name, read_tensor(reader, value)[1]
@@ -216,7 +258,7 @@ def _attribute(reader: Reader, span: Span, title: str) -> tuple[str, Any]:
     if (label == "f" and not math.isfinite(value)) or (
         label == "floats" and not all(map(math.isfinite, value))
     ):
-        raise GraphError(f"the attribute {name} of {title} is not finite")
+        raise GraphError(f"the attribute {name} of {node.title} is not finite")
     if label in ("ints", "floats", "strings") and len(value) > MAX_VALUES:
-        raise GraphError(f"the attribute {name} of {title} has more than {MAX_VALUES} values")
+        raise GraphError(f"the attribute {name} of {node.title} has more than {MAX_VALUES} values")
     return name, value

@@ -10,32 +10,34 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .protobuf import Kind, Reader, Span
+from .protobuf import Fields, Kind, Reader, Span
 from .visible import visible
 
 MAX_DIMENSIONS = 8
 MAX_VALUES = 4096  # of a list among the attributes, and of a tensor that is not weights
 
-_INPUT = {1: Kind("name", "name"), 2: Kind("type", "span")}
-_TYPE = {1: Kind("tensor_type", "span")}
-_TENSOR_TYPE = {1: Kind("elem_type", "int"), 2: Kind("shape", "span")}
-_SHAPE = {1: Kind("dim", "span", many=True)}
-_DIM = {1: Kind("dim_value", "int"), 2: Kind("dim_param", "name")}
-_TENSOR = {
-    1: Kind("dims", "int", many=True),
-    2: Kind("data_type", "int"),
-    3: Kind("segment", "span"),
-    4: Kind("float_data", "span"),
-    5: Kind("int32_data", "span"),
-    6: Kind("string_data", "span", many=True),
-    7: Kind("int64_data", "span"),
-    8: Kind("name", "name"),
-    9: Kind("raw_data", "span"),
-    10: Kind("double_data", "span"),
-    11: Kind("uint64_data", "span"),
-    13: Kind("external_data", "span", many=True),
-    14: Kind("data_location", "int"),
-}
+_INPUT = Fields({1: Kind("name", "name"), 2: Kind("type", "span")})
+_TYPE = Fields({1: Kind("tensor_type", "span")})
+_TENSOR_TYPE = Fields({1: Kind("elem_type", "int"), 2: Kind("shape", "span")})
+_SHAPE = Fields({1: Kind("dim", "span", many=True)})
+_DIM = Fields({1: Kind("dim_value", "int"), 2: Kind("dim_param", "name")})
+_TENSOR = Fields(
+    {
+        1: Kind("dims", "int", many=True),
+        2: Kind("data_type", "int"),
+        3: Kind("segment", "span"),
+        4: Kind("float_data", "span"),
+        5: Kind("int32_data", "span"),
+        6: Kind("string_data", "span", many=True),
+        7: Kind("int64_data", "span"),
+        8: Kind("name", "name"),
+        9: Kind("raw_data", "span"),
+        10: Kind("double_data", "span"),
+        11: Kind("uint64_data", "span"),
+        13: Kind("external_data", "span", many=True),
+        14: Kind("data_location", "int"),
+    }
+)
 
 # By data_type: name, how raw_data holds it, and the other field that may hold it.
 _TYPES: dict[int, tuple[str, str, str]] = {
@@ -93,22 +95,21 @@ def read_tensor(reader: Reader, span: Span) -> tuple[bytes, Tensor]:
     """Read the TensorProto that lies there: its name, and its numbers. Raises GraphError or WireError."""
     parts = reader.message(span, _TENSOR)
     name = parts["name"] or b""
-    title = f"the tensor {show(name)}"
     if parts["external_data"] or parts["data_location"]:
-        raise GraphError(f"{title} keeps its numbers in another file")
+        raise _unusable(name, "keeps its numbers in another file")
     kind = _TYPES.get(parts["data_type"] or 0)
     if kind is None or parts["segment"] or parts["string_data"] or parts["uint64_data"]:
-        raise GraphError(f"{title} is of the type {parts['data_type'] or 0}, which no network needs")
+        raise _unusable(name, f"is of the type {parts['data_type'] or 0}, which no network needs")
     type_name, dtype, other = kind
     dims = tuple(parts["dims"])
     if len(dims) > MAX_DIMENSIONS or not all(0 <= side < 1 << 31 for side in dims):
-        raise GraphError(f"{title} has unusable dimensions")
+        raise _unusable(name, "has unusable dimensions")
     count = math.prod(dims)
     payloads = [label for label in _PAYLOADS if parts[label] is not None]
     if not payloads and not count:
         return name, Tensor(dims, np.empty(0, dtype))
     if len(payloads) != 1 or payloads[0] not in ("raw_data", other):
-        raise GraphError(f"{title} does not keep its numbers where the type {type_name} has them")
+        raise _unusable(name, f"does not keep its numbers where the type {type_name} has them")
     place = parts[payloads[0]]
     payload = reader.buffer[place.start : place.end]
     if payloads[0] in ("int32_data", "int64_data"):
@@ -118,9 +119,8 @@ def read_tensor(reader: Reader, span: Span) -> tuple[bytes, Tensor]:
         found, rest = divmod(len(payload), np.dtype(dtype).itemsize)
         complete = not rest
     if found != count or not complete:
-        raise GraphError(
-            f"{title} has {len(payload)} bytes, not the {count} numbers of type {type_name} that it states"
-        )
+        reason = f"has {len(payload)} bytes, not the {count} numbers of type {type_name} that it states"
+        raise _unusable(name, reason)
     if payloads[0] in ("int32_data", "int64_data"):
         few = reader.integers(place) if count <= MAX_VALUES else []
         return name, Tensor(dims, np.array(few, np.int64))
@@ -128,8 +128,12 @@ def read_tensor(reader: Reader, span: Span) -> tuple[bytes, Tensor]:
     if numbers.dtype.kind == "f":
         for start in range(0, count, _BLOCK):
             if not np.isfinite(numbers[start : start + _BLOCK]).all():
-                raise GraphError(f"{title} holds numbers that are not finite")
+                raise _unusable(name, "holds numbers that are not finite")
     return name, Tensor(dims, numbers if count <= MAX_VALUES else numbers[:0])
+
+
+def _unusable(name: bytes, reason: str) -> GraphError:
+    return GraphError(f"the tensor {show(name)} {reason}")
 
 
 def show(name: bytes) -> str:

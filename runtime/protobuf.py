@@ -42,23 +42,36 @@ class Kind(NamedTuple):
 _WIRE_TYPES = {"int": VARINT, "float": FIXED32, "name": BYTES, "span": BYTES}
 
 
+class Fields(dict[int, Kind]):
+    """The fields of a message that are read, by number."""
+
+    def __init__(self, kinds: dict[int, Kind]) -> None:
+        super().__init__(kinds)
+        self.absent: dict[str, Any] = {kind.label: None for kind in kinds.values()}
+        self.many = [kind.label for kind in kinds.values() if kind.many]
+
+
 class Reader:
     """Reads messages out of one buffer, uint8, and counts the fields that it has seen."""
 
     def __init__(self, buffer: memoryview) -> None:
         self.buffer = buffer
-        self._left = MAX_FIELDS
+        self.left = MAX_FIELDS
 
-    def message(self, span: Span, kinds: dict[int, Kind]) -> dict[str, Any]:
+    def message(self, span: Span, kinds: Fields) -> dict[str, Any]:
         """Read the fields that `kinds` lists by number; others are skipped.
 
         Returns by label: a list where the field may occur many times, else the value, or None if the field is
         absent. Raises WireError.
         """
         buffer, position, end = self.buffer, span.start, span.end
-        found: dict[str, Any] = {kind.label: [] if kind.many else None for kind in kinds.values()}
+        found = kinds.absent.copy()
+        for label in kinds.many:
+            found[label] = []
         while position < end:
-            self._spend(1)
+            self.left -= 1
+            if self.left < 0:
+                raise WireError(f"it has more than {MAX_FIELDS} fields")
             tag_position = position
             # Most numbers are of one byte. To look for these first is worth a third of the time.
             tag, position = buffer[position], position + 1
@@ -117,7 +130,7 @@ class Reader:
         """The numbers that lie in one field, one after the other."""
         size = place.end - place.start
         if form == "float":
-            self._spend(size // 4)
+            self.spend(size // 4)
             if size % 4:
                 raise WireError(f"the numbers at byte {place.tag} end in the midst of one")
             return list(struct.unpack(f"<{size // 4}f", self.buffer[place.start : place.end]))
@@ -125,17 +138,17 @@ class Reader:
 
     def integers(self, place: Span) -> list[int]:
         """The integers that are packed into one field, each a varint."""
-        self._spend(place.end - place.start)
+        self.spend(place.end - place.start)
         values, position = [], place.start
         while position < place.end:
             value, position = varint(self.buffer, position, place.end)
             values.append(_signed(value))
         return values
 
-    def _spend(self, fields: int) -> None:
-        """Count numbers that are packed into one field as if each were a field of its own."""
-        self._left -= fields
-        if self._left < 0:
+    def spend(self, fields: int) -> None:
+        """Count fields; of numbers that are packed into one field, each."""
+        self.left -= fields
+        if self.left < 0:
             raise WireError(f"it has more than {MAX_FIELDS} fields")
 
 

@@ -115,7 +115,7 @@ class Reader:
             },
             "HOME": str(folder / "home"),
             "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "CMAKE_BUILD_PARALLEL_LEVEL": "2",
         }

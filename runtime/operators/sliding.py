@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ..letterbox import MAX_SIDE
-from .operands import Operands, Rule, Shape, need
+from .operands import MisfitError, Operands, Rule, Shape, need
 
 
 class Window:
@@ -23,11 +23,10 @@ class Window:
             ("strides", self.strides),
             ("dilations", self.dilations),
         ):
-            need(len(values) == rank and all(1 <= v <= MAX_SIDE for v in values), f"{name} is {values[:8]}")
-        need(
-            len(self.pads) == 2 * rank and all(0 <= v <= MAX_SIDE for v in self.pads),
-            f"pads is {self.pads[:8]}",
-        )
+            if len(values) != rank or not all(1 <= v <= MAX_SIDE for v in values):
+                raise MisfitError(f"{name} is {values[:8]}")
+        if len(self.pads) != 2 * rank or not all(0 <= v <= MAX_SIDE for v in self.pads):
+            raise MisfitError(f"pads is {self.pads[:8]}")
         self.reach = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
         self.area = math.prod(self.kernel)
         self.auto = o.text("auto_pad", b"NOTSET")
@@ -43,7 +42,9 @@ class Window:
                 continue
             pads = 0 if self.auto == b"VALID" else self.pads[i] + self.pads[i + len(sides)]
             room = side + pads - self.reach[i]
-            need(room >= 0, f"its window of {self.reach[i]} is larger than the {side + pads} it slides along")
+            if room < 0:
+                reason = f"its window of {self.reach[i]} is larger than the {side + pads} it slides along"
+                raise MisfitError(reason)
             made.append((-(-room // self.strides[i]) if self.ceil else room // self.strides[i]) + 1)
         return tuple(made)
 
@@ -52,10 +53,8 @@ def _conv(o: Operands) -> list[Shape]:
     x, weight = o.shape(0), o.shape(1)
     need(len(x) >= 3 and len(weight) == len(x) and 0 not in weight, "its weight has another number of sides")
     group = o.whole("group", 1)
-    need(
-        group >= 1 and x[1] == weight[1] * group and weight[0] % group == 0,
-        f"{group} groups do not fit the channels",
-    )
+    if group < 1 or x[1] != weight[1] * group or weight[0] % group:
+        raise MisfitError(f"{group} groups do not fit the channels")
     need(not o.has(2) or o.shape(2) == (weight[0],), "its bias has another length")
     window = Window(o, weight[2:], len(x) - 2)
     need(tuple(window.kernel) == weight[2:], "its weight is not of its kernel's size")
