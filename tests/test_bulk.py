@@ -113,6 +113,7 @@ def test_interrupted_and_given_again(tmp_path: Path) -> None:
     paths = put_pictures(tmp_path / "photos", 60)
     output = tmp_path / "found"
     command = [sys.executable, "-m", "runtime.bulk", str(tmp_path / "photos"), "--output", str(output)]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what runs behind them ignore it
     process = subprocess.Popen(
         [*command, "--part", "2", "--actors", "1"], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL
     )
