@@ -65,8 +65,9 @@ def shorter(text: str) -> str:
         return f"{text} --requests 10 --rounds 1"
     if "-m runtime.benchmark.reading" in text:
         return f"{text} --rounds 3"
-    if "cmake --build cpp/build" in text:  # what the pages go on to use, and not the tests: .ci/run cpp builds those
-        return text.replace("cmake --build cpp/build", "cmake --build cpp/build -t yolov5-detect yolov5_dnn_bench")
+    build = "cmake --build cpp/build"
+    if build in text:  # what the pages go on to use, and not the tests: .ci/run cpp builds those
+        return text.replace(build, f"{build} -t yolov5-detect yolov5_dnn_bench")
     if "-m runtime.bench " in text:
         text = text.replace("coco80/images/*.jpg", "coco80/images/0000000[0-2]*.jpg")
         return text if "--rounds" in text else f"{text} --rounds 2"
