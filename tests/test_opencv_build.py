@@ -1,4 +1,4 @@
-"""The scripts that build OpenCV for a processor: what they change, refuse, pack and say; it isn't built here."""
+"""The scripts that build OpenCV for a processor: what they change, refuse, pack and say, without a build."""
 
 from __future__ import annotations
 

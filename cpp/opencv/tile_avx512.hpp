@@ -19,11 +19,11 @@ struct KpairTile {
 };
 
 // sums: 12 × 16
-__attribute__((target("avx512f,avx512dq"), optimize("unroll-loops"))) static void kpairSums(const KpairTile& t,
-                                                                                            float* sums) {
+__attribute__((target("avx512f,avx512dq"))) static void kpairSums(const KpairTile& t, float* sums) {
     static const float zeros[8] = {};
-    __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
-    __m512 s6 = s0, s7 = s0, s8 = s0, s9 = s0, s10 = s0, s11 = s0;
+    __m512 s[KPAIR_WIDE];  // in registers, as all loops over pixels are unrolled
+#pragma GCC unroll 12
+    for (int j = 0; j < KPAIR_WIDE; j++) s[j] = _mm512_setzero_ps();
     for (int place = 0; place < t.places; place++) {
         const float *a = t.wA + place * t.wstep, *b = t.wB + place * t.wstep;
         const float* x[KPAIR_WIDE];
@@ -34,41 +34,18 @@ __attribute__((target("avx512f,avx512dq"), optimize("unroll-loops"))) static voi
             step[j] = inside ? (size_t)t.inpplane : 0;
         }
         for (int c = 0; c < t.cblocks; c++, a += 64, b += 64) {
-#define KPAIR_WIDE_ADD(j) s##j = _mm512_fmadd_ps(_mm512_set1_ps(x[j][k]), w, s##j)
+#pragma GCC unroll 8
             for (int k = 0; k < 8; k++) {
                 const __m512 w = _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(a + k * 8)),
                                                     _mm256_loadu_ps(b + k * 8), 1);
-                KPAIR_WIDE_ADD(0);
-                KPAIR_WIDE_ADD(1);
-                KPAIR_WIDE_ADD(2);
-                KPAIR_WIDE_ADD(3);
-                KPAIR_WIDE_ADD(4);
-                KPAIR_WIDE_ADD(5);
-                KPAIR_WIDE_ADD(6);
-                KPAIR_WIDE_ADD(7);
-                KPAIR_WIDE_ADD(8);
-                KPAIR_WIDE_ADD(9);
-                KPAIR_WIDE_ADD(10);
-                KPAIR_WIDE_ADD(11);
+#pragma GCC unroll 12
+                for (int j = 0; j < KPAIR_WIDE; j++) s[j] = _mm512_fmadd_ps(_mm512_set1_ps(x[j][k]), w, s[j]);
             }
-#undef KPAIR_WIDE_ADD
             for (int j = 0; j < KPAIR_WIDE; j++) x[j] += step[j];
         }
     }
-#define KPAIR_WIDE_STORE(j) _mm512_storeu_ps(sums + (j)*16, s##j)
-    KPAIR_WIDE_STORE(0);
-    KPAIR_WIDE_STORE(1);
-    KPAIR_WIDE_STORE(2);
-    KPAIR_WIDE_STORE(3);
-    KPAIR_WIDE_STORE(4);
-    KPAIR_WIDE_STORE(5);
-    KPAIR_WIDE_STORE(6);
-    KPAIR_WIDE_STORE(7);
-    KPAIR_WIDE_STORE(8);
-    KPAIR_WIDE_STORE(9);
-    KPAIR_WIDE_STORE(10);
-    KPAIR_WIDE_STORE(11);
-#undef KPAIR_WIDE_STORE
+#pragma GCC unroll 12
+    for (int j = 0; j < KPAIR_WIDE; j++) _mm512_storeu_ps(sums + j * 16, s[j]);
 }
 
 // Scale, bias, residual and activation of one block of 8 channels: sums (12 × 16, of which 8) to out (12 × 8)
