@@ -6,9 +6,8 @@ others take tiles of 10 pixels × 8 channels, where each number of the input, on
 multiplications. A YOLOv5 halves the picture five times by 3×3 convolutions of stride 2, and its first stages
 have 16 to 64 channels.
 
-Three changes, in one file: the 3×3 function takes any stride (an output pixel x starts at x·stride − pad, not
-at x − pad); the limit falls to 16 input channels; and where the processor has AVX-512, both functions take
-tiles of 12 × 16 (`tile_avx512.hpp`). Each output is the same sum in the same order as before.
+Two changes, in one file: the 3×3 function takes any stride (an output pixel x starts at x·stride − pad,
+not at x − pad), and the limit falls to 16 input channels. Each output is the same sum in the same order.
 
 What isn't found as it stands in 5.0.0 is an error, and nothing is written. A second call changes nothing.
 """
@@ -21,9 +20,8 @@ from pathlib import Path
 FILE = Path("modules/dnn/src/layers/cpu_kernels/conv2_kernels.simd.hpp")
 DONE = "// Any stride, from two blocks of input channels on: faster_tiles.py\n"
 
-KERNEL_1X1 = ("static void conv32fC8_1x1_kpair(", "#endif // CV_SIMD256 && __AVX2__")
-KERNEL_3X3 = ("static void conv32fC8_3x3s1_kpair(", "#endif // CV_SIMD256 && __AVX2__")
-"""Where the functions begin and end."""
+KERNEL = ("static void conv32fC8_3x3s1_kpair(", "#endif // CV_SIMD256 && __AVX2__")
+"""Where the function begins and ends."""
 
 STRIDES = [
     (
@@ -40,43 +38,6 @@ STRIDES = [
     ("int yi_s = yj - padY;", "int yi_s = yj*Sy - padY;"),
     ("int xi_s = xj - padX;", "int xi_s = xj*Sx - padX;"),
 ]
-
-WIDE_NAME = "tile_avx512.hpp"
-BEFORE_KERNELS = (
-    "#if CV_SIMD256 && defined(__AVX2__)\n// 1x1 stride-1 conv, 6x16 AVX2 tile",
-    "static void conv32fC8_1x1_kpair(",
-)
-
-BEFORE_TILES = "            int p = p0;\n"
-WIDE_TILES = (
-    BEFORE_TILES
-    + """        #ifdef CONV_KPAIR_AVX512
-            static const bool haveAvx512 = checkHardwareSupport(CPU_AVX512_SKX);
-            for (; haveAvx512 && p + KPAIR_WIDE <= p1; p += KPAIR_WIDE)
-            {
-                const int wstep = C1Max*C0*K0;
-                KpairTile tile = {inpbaseptr, iplanesize, wbaseptrA, wbaseptrB, wstep, cblocks, PLACES, {}};
-                for (int j = 0; j < KPAIR_WIDE; j++) {
-OFFSETS
-                }
-                float sums[KPAIR_WIDE*16];
-                kpairSums(tile, sums);
-                kpairFinish(sums, outbaseA + (size_t)p*K0, resbaseA ? resbaseA + (size_t)p*K0 : nullptr,
-                            scalebufA, biasbufA, alphabufA, maxval, activation, activParams);
-                kpairFinish(sums + 8, outbaseB + (size_t)p*K0, resbaseB ? resbaseB + (size_t)p*K0 : nullptr,
-                            scalebufB, biasbufB, alphabufB, maxval, activation, activParams);
-            }
-        #endif
-"""
-)
-OFFSETS_1X1 = "                    tile.ofs[0][j] = (p + j)*C0;"
-OFFSETS_3X3 = """\
-                    const int yj = (p + j) / W, xj = (p + j) - yj*W;
-                    for (int place = 0; place < 9; place++) {
-                        const int yi = yj*Sy - padY + place/3, xi = xj*Sx - padX + place%3;
-                        const bool inside = (unsigned)yi < (unsigned)Hi && (unsigned)xi < (unsigned)Wi;
-                        tile.ofs[place][j] = inside ? (yi*Wi + xi)*C0 : -1;
-                    }"""
 
 DISPATCHER = ("static void conv32fC8(const void* inp__", "const MatShape& inpshape = cs.inpshape;")
 
@@ -108,13 +69,7 @@ def faster(source: str) -> str:
     """Give the file's text with all changes. Raises UnknownSourceError."""
     if source.startswith(DONE):
         return source
-    wide = (Path(__file__).parent / WIDE_NAME).read_text(encoding="utf-8")
-    tiles = WIDE_TILES.replace("PLACES", "1").replace("OFFSETS", OFFSETS_1X1)
-    source = _changed(source, KERNEL_1X1, [(BEFORE_TILES, tiles)])
-    tiles = WIDE_TILES.replace("PLACES", "9").replace("OFFSETS", OFFSETS_3X3)
-    source = _changed(source, KERNEL_3X3, [*STRIDES, (BEFORE_TILES, tiles)])
-    source = _changed(source, DISPATCHER, CHOICES)
-    return DONE + _changed(source, BEFORE_KERNELS, [(BEFORE_KERNELS[0], wide + "\n" + BEFORE_KERNELS[0])])
+    return DONE + _changed(_changed(source, KERNEL, STRIDES), DISPATCHER, CHOICES)
 
 
 def _changed(source: str, part: tuple[str, str], changes: list[tuple[str, str]]) -> str:
