@@ -1,6 +1,6 @@
 """The Kubernetes files against the published schemas; Kubernetes' own, and KServe's Python models.
 
-pip install kubernetes-validate kubernetes; pip install --no-deps kserve, whose other needs are 400 MB.
+`.ci/run engines` installs both: pip install kubernetes-validate kubernetes six; pip install --no-deps kserve.
 """
 
 from __future__ import annotations

@@ -16,8 +16,12 @@ source_sha256=b82f9831daab90b725c7c1ee1b36cb5732c367096ac76d119e64e14eb70d5f3c
 
 # With threads, four compute: the one that calls and three of a pool, which page/opencv.js knows.
 case $kind in
-    simd) flags="-msimd128" threads=OFF link="" include="" ;;
-    threads) flags="-msimd128 -pthread" threads=ON link="-s PTHREAD_POOL_SIZE=3" include="$work/threads.cmake" ;;
+    simd) flags="-msimd128" threads=OFF link="" project="" ;;
+    threads)
+        flags="-msimd128 -pthread" threads=ON link="-s PTHREAD_POOL_SIZE=3"
+        # The bindings can set the number of threads, but aren't told that there are any.
+        project="cmake_language(DEFER CALL target_compile_definitions opencv_js PRIVATE HAVE_PTHREADS_PF)"
+        ;;
     *) echo "usage: build-opencv.sh [simd|threads]" >&2 && exit 2 ;;
 esac
 
@@ -36,14 +40,13 @@ fi
 # The generated bindings say `using namespace cv::segmentation`, which only a module that isn't built declares. A newer
 # file would have everything compiled again.
 [ -f segmentation.hpp ] || echo "namespace cv { namespace segmentation {} }" >segmentation.hpp
-# They can set the number of threads, but aren't told that there are any.
-echo "cmake_language(DEFER CALL target_compile_definitions opencv_js PRIVATE HAVE_PTHREADS_PF)" >threads.cmake
+echo "$project" >"$kind.cmake"
 
 emcmake cmake -S opencv -B "$kind" \
     -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_C_FLAGS="$flags" \
     -DCMAKE_CXX_FLAGS="$flags -include $work/segmentation.hpp" \
-    -DCMAKE_PROJECT_OpenCV_INCLUDE="$include" \
+    -DCMAKE_PROJECT_OpenCV_INCLUDE="$work/$kind.cmake" \
     -DCMAKE_EXE_LINKER_FLAGS="-s ENVIRONMENT=web,worker -s EXPORT_ES6=1 -s USE_ES6_IMPORT_META=1 $link" \
     -DCPU_BASELINE= -DCPU_DISPATCH= -DCV_ENABLE_INTRINSICS=ON -DENABLE_PIC=OFF -DCV_TRACE=OFF \
     -DBUILD_LIST=core,imgproc,dnn,js -DBUILD_opencv_js=ON -DBUILD_SHARED_LIBS=OFF \
