@@ -34,7 +34,9 @@ cd "$work"
 if [ ! -d opencv ]; then
     echo "opencv-python-headless==5.0.0.93 --hash=sha256:$source_sha256" >source.txt
     python3 -m pip download --no-deps --no-binary opencv-python-headless --require-hashes -r source.txt -d .
-    tar -xzf opencv_python_headless-5.0.0.93.tar.gz --strip-components=1 opencv_python_headless-5.0.0.93/opencv
+    rm -rf unpacked && mkdir unpacked
+    tar -xzf opencv_python_headless-5.0.0.93.tar.gz -C unpacked --strip-components=1 opencv_python_headless-5.0.0.93/opencv
+    mv unpacked/opencv opencv # whole, or not at all
 fi
 
 # The generated bindings say `using namespace cv::segmentation`, which only a module that isn't built declares. A newer
