@@ -17,6 +17,8 @@ LARGEST = 2200
 """Pictures have no longer side than this."""
 LEAST, LEAST_MODULE = 8.0, 0.7
 """Pixels of the network's input that a code's shorter side and its modules have at least on a page."""
+SMALL = 12.0, 40.0
+"""Pixels of the input of the shorter sides on a page of small codes, about."""
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels."""
 
@@ -176,8 +178,11 @@ def ground(h: int, w: int, rng: Rng) -> Image:
     return np.asarray(page, np.uint8)
 
 
-def page(rng: Rng, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:
-    """Some codes, upright or turned by quarters, on a page to be scaled to `shape`. BGR, labels (n, 5)."""
+def page(rng: Rng, shape: tuple[int, int], small: bool = False) -> tuple[Image, np.ndarray]:
+    """Some codes on a page or a photograph to be scaled to `shape`. BGR, labels (n, 5).
+
+    `small`: all of them are of about the sizes SMALL; else their sizes are any.
+    """
     longer = int(rng.uniform(240, 900))
     factor = min(1.0, 1 / rng.uniform(1, 2))
     h, w = (longer, round(longer * factor)) if rng.random() < 0.4 else (round(longer * factor), longer)
@@ -185,12 +190,13 @@ def page(rng: Rng, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:
     image = ground(h, w, rng)
     labels: list[list[float]] = []
     taken = np.zeros((h, w), bool)
-    rows = rng.random() < 0.25
-    wanted = (
-        int(rng.integers(6, 25))
-        if rows
-        else int(rng.choice([0, 1, 2, 3, 6, 10], p=[0.14, 0.26, 0.2, 0.2, 0.1, 0.1]))
-    )
+    rows = not small and rng.random() < 0.25
+    if small:
+        wanted = int(rng.integers(0, 10))
+    elif rows:
+        wanted = int(rng.integers(6, 25))
+    else:
+        wanted = int(rng.choice([0, 1, 2, 3, 6, 10], p=[0.14, 0.26, 0.2, 0.2, 0.1, 0.1]))
     for _ in range(wanted * 2):
         if len(labels) == wanted:
             break
@@ -201,6 +207,9 @@ def page(rng: Rng, shape: tuple[int, int]) -> tuple[Image, np.ndarray]:
         size = corners.max(0) - corners.min(0)
         lowest = float(max(LEAST / size.min(), LEAST_MODULE / module) / zoom)
         highest = (0.3 if rows else 0.9) * min(h / patch.shape[0], w / patch.shape[1])
+        if small:
+            lowest = max(lowest, SMALL[0] / size.min() / zoom)
+            highest = min(highest, max(lowest * 1.3, SMALL[1] / size.min() / zoom))
         if lowest > highest:
             continue
         scale = float(np.exp(rng.uniform(np.log(lowest), np.log(highest))))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 MAX_RATIO = 4.0
 """An anchor answers for a box when neither side differs by more than this factor."""
-BALANCE = (4.0, 1.0, 0.4)
+BALANCE = (6.0, 4.0, 1.0, 0.4)
 """Weight of each head's objectness, fine to coarse."""
 BOX, OBJECTNESS, CLASS = 0.05, 0.7, 0.3
 

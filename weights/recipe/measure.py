@@ -14,7 +14,7 @@ from tqdm import tqdm
 from runtime.evaluation.figures import iou
 from samples.read_codes import views
 
-from . import NAMES, contestants, writer
+from . import NAMES, clean, contestants, writer
 from .accuracy import Detect, average_precision, file_detector
 from .contestants import Found, cut_out, texts_in, touch
 from .dataset import HELD_OUT_SEED, Scenes, generate
@@ -34,6 +34,8 @@ FOLDER_CLASSES = {
 """What a folder's name starts with, and the class id of the codes in it."""
 SIZES = (0, 32, 64, 128, 256, 10**6)
 """Bounds of a code's size, the root of its area, in pixels of the network's input."""
+SMALL_SIZES = (12, 16, 20, 24, 32, 40)
+"""Bounds of a small code's shorter side in pixels of the network's input."""
 
 
 class Outcome(NamedTuple):
@@ -179,6 +181,29 @@ def print_scenes(detect: Detect, scenes: Scenes, count: int) -> None:
     print_by_size([(size, bool(found)) for _, size, found, *_ in rows], "codes in the scenes")
 
 
+def print_small(detect: Detect, count: int) -> None:
+    """How many small codes are found on pages of a seed never trained on, by their shorter side."""
+    rows, wrong = [], 0
+    for index in tqdm(range(count), "pages", leave=False):
+        rng = np.random.default_rng([HELD_OUT_SEED, 1, index])
+        image, labels = clean.page(rng, (DEFAULT_INPUT, DEFAULT_INPUT), small=True)
+        boxes, _, class_ids = detect(image, CONF)
+        fits = (iou(labels[:, 1:], boxes) >= 0.5) & (labels[:, :1] == class_ids)
+        zoom = DEFAULT_INPUT / max(image.shape[:2])
+        sides = (labels[:, 3:] - labels[:, 1:3]).min(1) * zoom
+        rows += list(zip(labels[:, 0], sides, fits.any(1), strict=True))
+        wrong += len(boxes) - int(fits.any(0).sum())
+    table = np.array(rows)
+    pairs = list(itertools.pairwise(SMALL_SIZES))
+    print(f"\n| codes on {count} pages, shorter side | {' | '.join(f'{a} to {b - 1}' for a, b in pairs)} |")
+    print("| --- |" + " ---: |" * len(pairs))
+    for class_id, name in enumerate([*NAMES, "all"]):
+        mine = table[(table[:, 0] == class_id) | (name == "all")]
+        inside = [mine[(low <= mine[:, 1]) & (mine[:, 1] < high), 2] for low, high in pairs]
+        print(f"| {name} | {' | '.join(f'{each.sum():.0f} of {len(each)}' for each in inside)} |")
+    print(f"\n{wrong} other detections on them")
+
+
 def print_sheets(detect: Detect, scenes: Scenes, count: int, across: int) -> None:
     """Codes met in large pictures, of `across` × `across` scenes each, and what else is found."""
     each, codes, met, wrong = across * across, 0, 0, 0
@@ -232,9 +257,12 @@ def main() -> None:
     parser.add_argument(
         "--files", type=int, metavar="N", help="also at each Nth of the files that recipe/writer.py makes"
     )
+    parser.add_argument(
+        "--pages", type=int, metavar="N", help="also at N pages with small codes, drawn by recipe/clean.py"
+    )
     args = parser.parse_args()
-    if not (args.photographs or args.without_codes or args.scenes or args.files):
-        parser.error("nothing to measure on: give --photographs, --without-codes, --scenes or --files")
+    if not (args.photographs or args.without_codes or args.scenes or args.files or args.pages):
+        parser.error("nothing to measure on: give --photographs, --without-codes, --scenes, --files, --pages")
     detect = file_detector(args.model, args.imgsz, args.tiles)
     if args.photographs:
         print_photographs(detect, args.photographs, args.half)
@@ -243,6 +271,8 @@ def main() -> None:
     if args.files:
         print()
         writer.print_table(detect, args.files)
+    if args.pages:
+        print_small(detect, args.pages)
     if args.scenes:
         scenes = generate(args.scenes, args.count, IMGSZ, HELD_OUT_SEED)
         if args.across:

@@ -13,8 +13,9 @@ IMGSZ = 416
 """Sides of the training scenes, and the largest input in training."""
 DEFAULT_INPUT = 288
 """The input size that the model file names: half the false detections of 416, as many codes."""
-STRIDES = (8, 16, 32)
-ANCHORS = (  # pixels at IMGSZ: small, middle, large; two squares, a wide and a tall one
+STRIDES = (4, 8, 16, 32)
+ANCHORS = (  # pixels at IMGSZ, from tiny to large; two squares, a wide and a tall one
+    (8, 8, 14, 14, 26, 10, 10, 26),
     (11, 11, 21, 21, 40, 14, 14, 40),
     (38, 38, 68, 70, 84, 28, 28, 84),
     (122, 122, 250, 220, 124, 54, 54, 124),
@@ -49,7 +50,11 @@ def build() -> DetectionModel:
         (-1, Conv(d, d, 3, 2)),
         ([-1, 10], Concat(1)),
         (-1, C3(2 * d, e, 1, False)),  # 23: head of stride 32
-        ([17, 20, 23], Detect(len(NAMES), ANCHORS, (c, d, e), STRIDES)),
+        (17, Conv(c, b, 1)),
+        (-1, nn.Upsample(None, 2, "nearest")),
+        ([-1, 2], Concat(1)),
+        (-1, C3(2 * b, b, 1, False)),  # 27: head of stride 4, a side branch: cheaper than a way down from it
+        ([27, 17, 20, 23], Detect(len(NAMES), ANCHORS, (b, c, d, e), STRIDES)),
     ]
     network = DetectionModel(layers, list(NAMES))
     for module in network.modules():
@@ -72,19 +77,21 @@ def start_from_rarity(detect: Detect) -> None:
 
 
 def start_from(network: DetectionModel, other: DetectionModel) -> None:
-    """Copy the weights of another network of this layout; an anchor takes over those of the likest anchor."""
-    own, theirs = network.state_dict(), other.state_dict()
-    heads = f"model.{len(network.model) - 1}."
-    body = {name: value for name, value in theirs.items() if not name.startswith(heads)}
-    expected = {name: value.shape for name, value in own.items() if not name.startswith(heads)}
-    if expected != {name: value.shape for name, value in body.items()}:
+    """Copy the weights of another network of this layout, which may lack a head and the layers before it.
+
+    A head takes over those of the other's head of its stride, an anchor those of the likest anchor there.
+    """
+    own, theirs = body(network), body(other)
+    if any(name not in own or own[name].shape != value.shape for name, value in theirs.items()):
         raise SystemExit("the checkpoint to start from is not of this network")
-    network.load_state_dict(body, strict=False)
+    network.load_state_dict(theirs, strict=False)
     ours, old = network.detect, other.detect
+    old_heads = dict(zip(old.stride.tolist(), zip(old.m, old.anchors, strict=True), strict=True))
     with torch.no_grad():
-        for conv, old_conv, anchors, old_anchors in zip(
-            ours.m, old.m, ours.anchors, old.anchors, strict=True
-        ):
+        for conv, anchors, stride in zip(ours.m, ours.anchors, ours.stride.tolist(), strict=True):
+            if stride not in old_heads:
+                continue
+            old_conv, old_anchors = old_heads[stride]
             assert isinstance(conv, nn.Conv2d)
             assert isinstance(old_conv, nn.Conv2d)
             assert conv.bias is not None
@@ -93,3 +100,9 @@ def start_from(network: DetectionModel, other: DetectionModel) -> None:
             channels = (likest[:, None] * old.no + torch.arange(old.no)).flatten()
             conv.weight.copy_(old_conv.weight[channels])
             conv.bias.copy_(old_conv.bias[channels])
+
+
+def body(network: DetectionModel) -> dict[str, torch.Tensor]:
+    """The state of all layers but the last, the heads."""
+    heads = f"model.{len(network.model) - 1}."
+    return {name: value for name, value in network.state_dict().items() if not name.startswith(heads)}
