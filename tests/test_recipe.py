@@ -19,12 +19,13 @@ pytest.importorskip("matplotlib")
 import torch
 
 from convert import load_checkpoint
+from convert.layers import Detect, DetectionModel
 from runtime.evaluation.figures import iou
 from weights.recipe import NAMES, clean
 from weights.recipe.codes import MAKERS
 from weights.recipe.dataset import augment
 from weights.recipe.loss import MAX_RATIO, assign, complete_iou, yolov5_loss
-from weights.recipe.network import build, start_from
+from weights.recipe.network import ANCHORS, STRIDES, build, start_from
 from weights.recipe.scene import make_scene
 
 sides = st.floats(1, 100)
@@ -111,6 +112,32 @@ def test_a_network_starts_from_another_with_other_anchors():
     with torch.no_grad():
         for a, b in zip(first(image), second(image), strict=True):
             assert torch.equal(a, b)
+
+
+def test_a_network_starts_from_one_that_lacks_the_finest_head():
+    new = build().eval()
+    layers = [(layer.f, layer) for layer in list(build().model)[:24]]
+    heads = Detect(len(NAMES), ANCHORS[1:], (64, 112, 144), STRIDES[1:])
+    old = DetectionModel([*layers, ([17, 20, 23], heads)], list(NAMES)).eval()
+    start_from(new, old)
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for a, b in zip(new(image)[1:], old(image), strict=True):
+            assert torch.equal(a, b)
+    with pytest.raises(SystemExit, match="not of this network"):
+        start_from(old, new)
+
+
+def test_small_codes_on_a_page_are_small():
+    shorter = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        _, labels = clean.fit(*clean.page(rng, (288, 288), small=True), (288, 288))
+        shorter += (labels[:, 3:] - labels[:, 1:3]).min(1).tolist()
+    assert len(shorter) > 50
+    least, most = clean.SMALL
+    inside = np.array([least - 2 <= side <= most + 2 for side in shorter])
+    assert inside.mean() > 0.8  # symbols of many modules are larger: a module has LEAST_MODULE pixels
 
 
 @given(st.integers(0, 2**32 - 1))

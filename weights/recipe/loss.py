@@ -14,8 +14,8 @@ from torch import Tensor
 
 MAX_RATIO = 4.0
 """An anchor answers for a box when neither side differs by more than this factor."""
-BALANCE = (6.0, 4.0, 1.0, 0.4)
-"""Weight of each head's objectness, fine to coarse."""
+BALANCE = {4: 6.0, 8: 4.0, 16: 1.0, 32: 0.4}
+"""Weight of each head's objectness, by its stride."""
 BOX, OBJECTNESS, CLASS = 0.05, 0.7, 0.3
 
 
@@ -67,7 +67,7 @@ def yolov5_loss(
     anchors (nl, na, 2) in units of the strides (nl,). Returns the sum and its parts, detached.
     """
     box_loss = objectness_loss = class_loss = targets.new_zeros(())
-    for head, head_anchors, stride, balance in zip(heads, anchors, strides, BALANCE, strict=True):
+    for head, head_anchors, stride in zip(heads, anchors, strides, strict=True):
         n, _, ny, nx = head.shape
         na = len(head_anchors)
         predicted = head.float().view(n, na, -1, ny, nx)
@@ -87,7 +87,7 @@ def yolov5_loss(
             objectness[image[order], anchor[order], y[order], x[order]] = iou.detach()[order].clamp(min=0)
             classes = F.one_hot(targets[row, 1].long(), predicted.shape[2] - 5).float()
             class_loss = class_loss + F.binary_cross_entropy_with_logits(chosen[:, 5:], classes)
-        objectness_loss = objectness_loss + balance * F.binary_cross_entropy_with_logits(
+        objectness_loss = objectness_loss + BALANCE[int(stride)] * F.binary_cross_entropy_with_logits(
             predicted[:, :, 4], objectness
         )
     parts = torch.stack([BOX * box_loss, OBJECTNESS * objectness_loss, CLASS * class_loss])
