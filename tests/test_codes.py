@@ -71,7 +71,7 @@ def test_the_checkpoint_is_a_half_precision_yolov5():
 
 def test_the_model_file_says_what_it_finds(detector):
     assert detector.info.names == NAMES
-    assert detector.info.strides == (8, 16, 32)
+    assert detector.info.strides == (4, 8, 16, 32)
     assert detector.info.imgsz == (288, 288)
     assert detector.info.dynamic
 
@@ -90,7 +90,7 @@ def test_conversion_reproduces_the_model_file(tmp_path, blob):
 
     convert(CHECKPOINT, tmp_path / "codes.onnx")
     published, converted = heads_of(MODEL, blob), heads_of(tmp_path / "codes.onnx", blob)
-    assert len(published) == 3
+    assert len(published) == 4
     for a, b in zip(published, converted, strict=True):
         assert a.shape == b.shape
         assert np.abs(a - b).max() <= 1e-4
