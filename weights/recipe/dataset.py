@@ -17,7 +17,7 @@ from .codes import Image, Rng
 from .scene import MOST, make_scene
 
 CHUNK = 50
-USUAL = (0.20, 0.06, 0.19, 0.06, 0.26, 0.19, 0.04)
+USUAL = (0.17, 0.05, 0.17, 0.06, 0.24, 0.28, 0.03)
 NARROW = (0.17, 0.0, 0.75, 0.0, 0.0, 0.0, 0.08)
 """How often a picture of training is a stored scene, four, one clean code, a page, one of small codes, a
 photograph, nothing."""
