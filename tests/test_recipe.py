@@ -17,6 +17,7 @@ pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
 import torch
+from torch.nn import Module
 
 from convert import load_checkpoint
 from convert.layers import Detect, DetectionModel
@@ -116,7 +117,10 @@ def test_a_network_starts_from_another_with_other_anchors():
 
 def test_a_network_starts_from_one_that_lacks_the_finest_head():
     new = build().eval()
-    layers = [(layer.f, layer) for layer in list(build().model)[:24]]
+    layers: list[tuple[int | list[int], Module]] = []
+    for layer in list(build().model)[:24]:
+        assert isinstance(layer.f, int | list)
+        layers.append((layer.f, layer))
     heads = Detect(len(NAMES), ANCHORS[1:], (64, 112, 144), STRIDES[1:])
     old = DetectionModel([*layers, ([17, 20, 23], heads)], list(NAMES)).eval()
     start_from(new, old)
