@@ -75,8 +75,8 @@ test("what is not an image is refused", async () => {
 });
 
 test("classes and thresholds choose", async () => {
-  const detector = await Detector.load(cv, bytes, { conf_thres: 0, imgsz: 128 });
-  const image = picture({ height: 128, width: 128 });
+  const detector = await Detector.load(cv, bytes, { conf_thres: 0, imgsz: 64 });
+  const image = picture({ height: 64, width: 64 });
   const all = detector.detect(image);
   assert.ok(all.length > 3);
   assert.ok(all.every((each, i) => i === 0 || each.score <= all[i - 1].score));
