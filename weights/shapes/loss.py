@@ -47,7 +47,7 @@ def segmentation_loss(
     *heads, prototypes = outputs
     total = targets.new_zeros(())
     scale = prototypes.shape[3] / (heads[0].shape[3] * float(strides[0]))  # from pixels to prototypes
-    for head, head_anchors, stride, balance in zip(heads, anchors, strides, BALANCE, strict=True):
+    for head, head_anchors, stride in zip(heads, anchors, strides, strict=True):
         n, _, ny, nx = head.shape
         predicted = head.view(n, len(head_anchors), -1, ny, nx)
         objectness = torch.zeros_like(predicted[:, :, 4])
@@ -72,5 +72,5 @@ def segmentation_loss(
                 loss = mask_loss(coefficients[mine], prototypes[i], masks[rows], targets[rows, 2:] * scale)
                 total = total + MASK * loss * mine.sum() / len(row)
         found = F.binary_cross_entropy_with_logits(predicted[:, :, 4], objectness)
-        total = total + OBJECTNESS * balance * found
+        total = total + OBJECTNESS * BALANCE[int(stride)] * found
     return total
