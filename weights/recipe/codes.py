@@ -85,7 +85,7 @@ def qr_code(rng: Rng) -> Code:
 
 
 def data_matrix(rng: Rng) -> Code:
-    """Square Data Matrix symbols of 10 to 144 modules, most of them small, some rectangular ones."""
+    """Square Data Matrix symbols of 10 to 132 modules, most of them small, some rectangular ones."""
     square = rng.random() < 0.85
     length = (
         int(rng.choice([3, 8, 16, 35, 70, 140, 400, 800], p=LENGTHS) * rng.uniform(0.6, 1.4))

@@ -163,8 +163,7 @@ def print_scenes(detect: Detect, scenes: Scenes, count: int) -> None:
         boxes, _, class_ids = detect(image, CONF)
         others = contestants.zxing(image), contestants.opencv(image)
         for class_id, *box in labels.tolist():
-            same = boxes[class_ids == class_id]
-            met = [bool(len(same)) and bool(iou(np.array([box]), same).max() >= 0.5)]
+            met = [bool(meet(np.array([[class_id, *box]]), boxes, class_ids).any())]
             met += [
                 any(f.class_id == class_id and touch(f.box, tuple(box)) for f in found) for found in others
             ]
@@ -181,6 +180,11 @@ def print_scenes(detect: Detect, scenes: Scenes, count: int) -> None:
     print_by_size([(size, bool(found)) for _, size, found, *_ in rows], "codes in the scenes")
 
 
+def meet(labels: np.ndarray, boxes: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
+    """Whether label and detection are of one class and overlap by an IoU of 0.5, (n, m) bool."""
+    return np.asarray((iou(labels[:, 1:], boxes) >= 0.5) & (labels[:, :1] == class_ids))
+
+
 def print_small(detect: Detect, count: int) -> None:
     """How many small codes are found on pages of a seed never trained on, by their shorter side."""
     rows, wrong = [], 0
@@ -188,10 +192,10 @@ def print_small(detect: Detect, count: int) -> None:
         rng = np.random.default_rng([HELD_OUT_SEED, 1, index])
         image, labels = clean.page(rng, (DEFAULT_INPUT, DEFAULT_INPUT), small=True)
         boxes, _, class_ids = detect(image, CONF)
-        fits = (iou(labels[:, 1:], boxes) >= 0.5) & (labels[:, :1] == class_ids)
+        fits = meet(labels, boxes, class_ids)
         zoom = DEFAULT_INPUT / max(image.shape[:2])
         sides = (labels[:, 3:] - labels[:, 1:3]).min(1) * zoom
-        rows += list(zip(labels[:, 0], sides, fits.any(1), strict=True))
+        rows += list(zip(labels[:, 0], sides, np.asarray(fits.any(1)), strict=True))
         wrong += len(boxes) - int(fits.any(0).sum())
     table = np.array(rows)
     pairs = list(itertools.pairwise(SMALL_SIZES))
@@ -216,7 +220,7 @@ def print_sheets(detect: Detect, scenes: Scenes, count: int, across: int) -> Non
                 labels.append(found + np.array([0, column, row, column, row]) * image.shape[0])
         truth = np.concatenate(labels)
         boxes, _, class_ids = detect(np.vstack(rows), CONF)
-        fits = (iou(truth[:, 1:], boxes) >= 0.5) & (truth[:, :1] == class_ids)
+        fits = meet(truth, boxes, class_ids)
         codes += len(truth)
         met += int(fits.any(1).sum())
         wrong += len(boxes) - int(fits.any(0).sum())

@@ -12,7 +12,7 @@ from . import NAMES
 IMGSZ = 416
 """Sides of the training scenes, and the largest input in training."""
 DEFAULT_INPUT = 288
-"""The input size that the model file names: half the false detections of 416, as many codes."""
+"""The input size that the model file names: half the false detections of 320, as many codes."""
 STRIDES = (4, 8, 16, 32)
 ANCHORS = (  # pixels at IMGSZ, from tiny to large; two squares, a wide and a tall one
     (8, 8, 14, 14, 26, 10, 10, 26),
