@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import cv2
@@ -31,6 +32,7 @@ _CONSTANTS = {
     "vulkan": ("DNN_BACKEND_VKCOM", "DNN_TARGET_VULKAN"),
     "timvx": ("DNN_BACKEND_TIMVX", "DNN_TARGET_NPU"),
     "cann": ("DNN_BACKEND_CANN", "DNN_TARGET_NPU"),
+    "onnxruntime": ("DNN_BACKEND_OPENCV", "DNN_TARGET_CPU"),  # an engine within OpenCV 5, if built with it
 }
 
 DEVICES = tuple(_CONSTANTS)
@@ -61,4 +63,8 @@ def find_device(name: str) -> Device:
 
 def _available(name: str) -> bool:
     backend, target = (getattr(cv2.dnn, constant, None) for constant in _CONSTANTS[name])
+    if name == "onnxruntime":  # a build without it has the engine's name all the same, and takes another one
+        return hasattr(cv2.dnn, "ENGINE_ORT") and bool(
+            re.search(r"ONNX Runtime: +YES", cv2.getBuildInformation())
+        )
     return backend is not None and target is not None and target in cv2.dnn.getAvailableTargets(backend)

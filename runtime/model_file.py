@@ -15,7 +15,7 @@ from .errors import ModelError
 from .exports import ExportError, own_metadata
 from .form import how_to_convert
 from .letterbox import MAX_SIDE
-from .model_graph import Graph, check_function, read_graph
+from .model_graph import HIDDEN, Graph, check_function, hidden_domains, read_graph
 from .model_info import ModelInfo
 from .model_shapes import check_size
 from .model_tensors import GraphError
@@ -91,6 +91,20 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     return buffer, metadata
 
 
+def as_in_the_file(buffer: np.ndarray) -> np.ndarray:
+    """The bytes as they stand in the model file, for other readers of ONNX than OpenCV's own.
+
+    buffer: from `read_model`, and left as it is. Returns uint8 of the same length, in which `Swish` nodes
+    have their domain again.
+    """
+    reader = Reader(buffer.data)
+    parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
+    whole = buffer.copy()
+    for place in hidden_domains(reader, parts["graph"]):
+        whole[place.tag] = 7 << 3 | BYTES
+    return whole
+
+
 def check_input(buffer: np.ndarray, info: ModelInfo, imgsz: tuple[int, int], path: str | Path) -> None:
     """Check that a network may run at `imgsz`, (h, w), in place of the size that its file states.
 
@@ -99,7 +113,7 @@ def check_input(buffer: np.ndarray, info: ModelInfo, imgsz: tuple[int, int], pat
     """
     if imgsz[0] <= info.imgsz[0] and imgsz[1] <= info.imgsz[1]:
         return
-    reader = Reader(buffer.data)
+    reader = Reader(as_in_the_file(buffer).data)
     parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
     shape = (1, 3 * info.fold**2, imgsz[0] // info.fold, imgsz[1] // info.fold)
     try:
@@ -142,7 +156,7 @@ def _walk_model(buffer: memoryview) -> dict[str, str]:
     for shape in sorted(_input_shapes(graph, metadata)):
         outputs = check_size(graph, shape)
     for place in graph.domains:
-        buffer[place.tag] = 15 << 3 | BYTES
+        buffer[place.tag] = HIDDEN << 3 | BYTES
     return own_metadata(metadata, (shape[2], shape[3]), None in graph.input_dims[2:], outputs)
 
 

@@ -13,9 +13,9 @@ process. So a model file is refused, with one sentence, unless all of this holds
 4. All its numbers are finite: weights, constants and attributes.
 5. Every name has at most MAX_NAME bytes and is written once, before it is read; the outputs are written.
    There is one input, float32, (N, C, H, W).
-6. Every operator is an ONNX operator that `model_shapes` knows, or Swish. Kernels, strides, dilations and
-   groups are at least 1, pads at least 0, all at most MAX_SIDE; weights, biases and axes fit the values they
-   meet, and so do the values of one Concat or Add.
+6. Every operator is an ONNX operator that `model_shapes` knows, or Swish; its node has no field HIDDEN.
+   Kernels, strides, dilations and groups are at least 1, pads at least 0, all at most MAX_SIDE; weights, biases
+   and axes fit the values they meet, and so do the values of one Concat or Add.
 7. For the input size that the file states, and for any other it is asked to run at, the values alive at one
    time have at most MAX_ALIVE numbers (4 GiB), and a forward pass at most MAX_WORK multiplications.
 8. There are at most MAX_METADATA texts of metadata, each of at most MAX_TEXT bytes under a key of its own.
@@ -39,6 +39,7 @@ MAX_NODES = 10_000  # the largest YOLOv5 has about 900
 MAX_TENSORS = 10_000
 MAX_ALIKE = 100  # bytes of an attribute that is remembered
 DOMAIN = b"yolov5_dnn"  # of Swish
+HIDDEN = 15  # a field number that no node of ONNX has: `read_model` puts that domain under it
 
 _GRAPH = Fields(
     {
@@ -58,6 +59,7 @@ _NODE = Fields(
         4: Kind("op_type", "name"),
         5: Kind("attribute", "span", many=True),
         7: Kind("domain", "span"),
+        HIDDEN: Kind("hidden", "span", many=True),
     }
 )
 _ATTRIBUTE = Fields(
@@ -203,6 +205,12 @@ def check_function(reader: Reader, span: Span) -> None:
         )
 
 
+def hidden_domains(reader: Reader, span: Span) -> list[Span]:
+    """Find the domains of Swish nodes in a GraphProto in which they were hidden."""
+    nodes = reader.message(span, _GRAPH)["node"]
+    return [place for node in nodes for place in reader.message(node, _NODE)["hidden"]]
+
+
 def _node(reader: Reader, span: Span, graph: Graph) -> Node:
     parts = reader.message(span, _NODE)
     operator, place = parts["op_type"] or b"", parts["domain"]
@@ -212,9 +220,13 @@ def _node(reader: Reader, span: Span, graph: Graph) -> Node:
     )
     domain = bytes(reader.buffer[place.start : place.end][:MAX_NAME]) if place else b""
     if domain == DOMAIN and operator == b"Swish":
+        if place.start - place.tag != 2:  # its number or its length would not fit into the byte it needs
+            raise GraphError(f"{node.title} writes the field of its domain longer than it is")
         graph.domains.append(place)
     elif domain not in (b"", b"ai.onnx"):
         raise GraphError(f"{node.title} is an operator of the unknown domain {show(domain)}")
+    if parts["hidden"]:
+        raise GraphError(f"{node.title} has a field {HIDDEN}, which ONNX does not know")
     if not any(node.outputs) or len(node.inputs) > MAX_VALUES or len(node.outputs) > MAX_VALUES:
         raise GraphError(f"{node.title} has {len(node.inputs)} inputs and {len(node.outputs)} outputs")
     for attribute in parts["attribute"]:

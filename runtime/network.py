@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 
 from .devices import Device, find_device
 from .errors import DeviceError, ModelError, first_line
+from .model_file import as_in_the_file
 from .model_info import ModelInfo
 
 
@@ -74,6 +77,8 @@ def _load(buffer: np.ndarray, device: Device) -> Any:
     elif device.name == "cpu":
         keep_freed_memory()
         net = cv2.dnn.readNetFromONNX(buffer)
+    elif device.name == "onnxruntime":
+        return _load_onnxruntime(buffer)
     else:
         net = _load_classic(buffer)
     net.setPreferableBackend(device.backend)
@@ -110,18 +115,33 @@ def mallopt(parameter: int, value: int) -> bool:
 
 
 def _load_classic(buffer: np.ndarray) -> Any:
-    """Load into OpenCV 5's classic engine, the one that runs on other devices than the CPU.
+    """Load into OpenCV 5's classic engine, the one that runs on other devices than the CPU."""
+    with _as_file(buffer) as path:
+        net = cv2.dnn.readNetFromONNX(path, engine=cv2.dnn.ENGINE_CLASSIC)
+    # Only the classic one calls its layers so.
+    if not any(name.startswith("onnx_node!") for name in net.getLayerNames()):
+        raise DeviceError("OpenCV loads the network into its new engine, which runs on the CPU only")
+    return net
+
+
+def _load_onnxruntime(buffer: np.ndarray) -> Any:
+    """Load into onnxruntime, as an engine of OpenCV 5. It takes as many threads as there are cores."""
+    with _as_file(as_in_the_file(buffer)) as path:
+        net = cv2.dnn.readNetFromONNX(path, engine=cv2.dnn.ENGINE_ORT)
+        net.finalizeNet()  # reads the file, which otherwise waits for the first forward pass
+    return net
+
+
+@contextmanager
+def _as_file(buffer: np.ndarray) -> Iterator[str]:
+    """Give the path of a file of these bytes, which is there for a while.
 
     OpenCV 5.0 heeds the choice of an engine only when it reads a file itself; with bytes it silently takes
-    the new engine. So the bytes, which differ from the model file's, are put into a file for it.
+    the new engine, or refuses. The model file is not that file: it could have changed since it was checked.
     """
     import tempfile  # with its own imports it would delay every start by some percent
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         buffer.tofile(path)
-        net = cv2.dnn.readNetFromONNX(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
-    # Only the classic one calls its layers so.
-    if not any(name.startswith("onnx_node!") for name in net.getLayerNames()):
-        raise DeviceError("OpenCV loads the network into its new engine, which runs on the CPU only")
-    return net
+        yield str(path)

@@ -54,6 +54,7 @@ def test_swish_nodes_lose_their_domain_and_nothing_else_changes(tmp_path):
     assert [node.domain for node in patched.graph.node] == ["", "", "", "", "ai.onnx"]
     assert [node.op_type for node in patched.graph.node] == ["Swish", "Conv", "Conv", "Conv", "Relu"]
     assert (buffer != np.fromfile(path, np.uint8)).sum() == 1
+    assert as_in_the_file(buffer).tobytes() == path.read_bytes()
 
 
 def test_arguments_stand_in_for_metadata(tmp_path):

@@ -1,14 +1,19 @@
-"""What the network does to the process that it runs in."""
+"""What the network does to the process that it runs in, and the engines that it may run in."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from runtime import Detector
+from runtime import Detector, DeviceError
+from runtime.devices import available_devices
+from runtime.inputs.image_file import read_image
+
+SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
 
 @pytest.mark.skipif(
@@ -29,3 +34,21 @@ def test_a_forward_pass_touches_no_new_pages() -> None:
     for _ in range(5):
         detector(image)
     assert (faults() - before) / 5 < 200, "it was over a thousand"
+
+
+@pytest.mark.skipif(
+    "onnxruntime" not in available_devices(), reason="this OpenCV was built without onnxruntime"
+)
+def test_onnxruntime_within_opencv_finds_the_same() -> None:
+    image = read_image(SAMPLES / "cluttered.jpg")
+    expected, found = Detector()(image), Detector(device="onnxruntime")(image)
+    assert len(expected.scores) == 8
+    assert found.class_ids.tolist() == expected.class_ids.tolist()
+    assert np.abs(found.xyxy - expected.xyxy).max() < 0.05
+    assert np.abs(found.scores - expected.scores).max() < 1e-4
+
+
+@pytest.mark.skipif("onnxruntime" in available_devices(), reason="this OpenCV was built with onnxruntime")
+def test_a_build_without_onnxruntime_says_so() -> None:
+    with pytest.raises(DeviceError, match="cannot use the device 'onnxruntime'; it can use cpu"):
+        Detector(device="onnxruntime")

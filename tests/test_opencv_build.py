@@ -8,6 +8,7 @@ import hashlib
 import io
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -16,34 +17,17 @@ import pytest
 FOLDER = Path(__file__).resolve().parent.parent / "cpp" / "opencv"
 
 SOURCE = """\
-static void conv32fC8_3x3s1_kpair(const void* inp__)
+static void conv32fC8_1x1(const void* inp__);
+static void conv32fC8(const void* inp__, const void* residual__, void* out__,
+                      const ConvState& cs, const void* weights__,
+                      const float* scale__, const float* bias__)
 {
-        const int padY = cs.pads[1], padX = cs.pads[2];
-                int yi_base = yj - padY;
-                int xi_base = xj - padX;
-                        inp_pos[j] = inp_yx_base + j * C0;
-                            yi_arr[j] = yj - padY;
-                            xi_arr[j] = xj + j - padX;
-                            yi_arr[j] = yj_ - padY;
-                            xi_arr[j] = xj_ - padX;
-                int yi_s = yj - padY;
-                int xi_s = xj - padX;
-}
-#endif // CV_SIMD256 && __AVX2__
-static void conv32fC8(const void* inp__)
-{
-        if ((Kblk & 1) == 0 && (K_ % 8) == 0 && cblocks >= 8) {
-        }
-    if (ksize == 9 && cs.strides[1] == 1 && cs.strides[2] == 1 &&
-        cs.outshape.dims <= 5) {
-        if ((Kblk & 1) == 0 && (K_ % 8) == 0 && cblocks >= 8 && cs.ngroups == 1) {
-        }
-        return conv32fC8_3x3s1(inp__);
-    }
-    const MatShape& inpshape = cs.inpshape;
+    int ksize = cs.wshape[2];
 }
 """
 FILE = Path("modules/dnn/src/layers/cpu_kernels/conv2_kernels.simd.hpp")
+LIST = Path("modules/dnn/CMakeLists.txt")
+PROCESSORS = 'ocv_add_dispatched_file("layers/cpu_kernels/conv2_kernels" AVX AVX2 NEON NEON_FP16)\n'
 
 
 def run(script: str, *arguments: object) -> tuple[int, str]:
@@ -62,36 +46,38 @@ def opencv(tmp_path: Path) -> Path:
     path = tmp_path / FILE
     path.parent.mkdir(parents=True)
     path.write_text(SOURCE, encoding="utf-8")
+    (tmp_path / LIST).write_text(PROCESSORS, encoding="utf-8")
     return path
 
 
-def test_the_tile_takes_any_stride_and_fewer_channels(opencv: Path, tmp_path: Path) -> None:
+def test_the_tiles_are_asked_first(opencv: Path, tmp_path: Path) -> None:
     assert run("faster_tiles.py", tmp_path) == (0, "")
     changed = opencv.read_text(encoding="utf-8")
-    assert "int yi_base = yj*Sy - padY;" in changed
-    assert "xi_arr[j] = (xj + j)*Sx - padX;" in changed
-    assert "cblocks >= 8)" not in changed
-    assert changed.count("{") == changed.count("}")
+    assert changed.index('#include "conv2_pair.hpp"') < changed.index("static void conv32fC8(")
+    assert changed.index("convInPairs(inp__") < changed.index("int ksize")
+    assert "AVX2 AVX512_SKX NEON" in (tmp_path / LIST).read_text(encoding="utf-8")
+    tiles = opencv.with_name("conv2_pair.hpp").read_text(encoding="utf-8")
+    assert "static bool convInPairs(" in tiles
     assert run("faster_tiles.py", tmp_path) == (0, "")
     assert opencv.read_text(encoding="utf-8") == changed
 
 
-@pytest.mark.parametrize("missing", ["int xi_s = xj - padX;", "static void conv32fC8(const void* inp__"])
-def test_another_source_stays_as_it_is(opencv: Path, tmp_path: Path, missing: str) -> None:
-    other = SOURCE.replace(missing, "something else")
+@pytest.mark.parametrize("other", ["", SOURCE * 2, SOURCE.replace("bias__)", "shift__)")])
+def test_another_source_stays_as_it_is(opencv: Path, tmp_path: Path, other: str) -> None:
     opencv.write_text(other, encoding="utf-8")
     code, printed = run("faster_tiles.py", tmp_path)
     assert code == 1
     assert "is not that of OpenCV 5.0.0" in printed
     assert printed.count("\n") == 1
     assert opencv.read_text(encoding="utf-8") == other
+    assert not opencv.with_name("conv2_pair.hpp").exists()
 
 
 def test_no_source(tmp_path: Path) -> None:
     code, printed = run("faster_tiles.py", tmp_path / "none")
     assert code == 1
     assert printed.startswith("error: ")
-    assert "cannot be read" in printed
+    assert "cannot be changed" in printed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the script is for Linux")
@@ -107,6 +93,18 @@ def test_build_says_what_it_does_and_refuses(tmp_path: Path) -> None:
     assert f"{tmp_path} is there already" in printed
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the script is for Linux")
+def test_build_wants_the_onnxruntime_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        pytest.skip("this Python has no headers, which the script asks for first")
+    monkeypatch.setenv("ONNXRUNTIME", str(tmp_path / "none"))
+    monkeypatch.setenv("PYTHON", sys.executable)
+    code, printed = run("build.sh", tmp_path / "prefix")
+    assert code == 1
+    assert "which has no include/onnxruntime_cxx_api.h" in printed
+    assert not list(tmp_path.iterdir())
+
+
 def test_wheel(tmp_path: Path) -> None:
     files = {
         "python/cv2/__init__.py": b"version = 5",
@@ -114,6 +112,7 @@ def test_wheel(tmp_path: Path) -> None:
         "python/cv2/__pycache__/x.pyc": b"",
         "lib/libopencv_core.so.5.0.0": b"library",
         "lib/libopencv_core.so.500": b"library",
+        "lib/libonnxruntime.so.1": b"engine",
         "share/licenses/opencv5/libjpeg.txt": b"licence",
     }
     for name, content in files.items():
@@ -126,6 +125,7 @@ def test_wheel(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         assert "cv2/python-3.11/libopencv_core.so.500" in names
+        assert "cv2/python-3.11/libonnxruntime.so.1" in names
         assert "cv2/python-3.11/libopencv_core.so.5.0.0" not in names
         assert not any("pycache" in name for name in names)
         record = next(name for name in names if name.endswith("RECORD"))

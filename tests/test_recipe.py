@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +26,7 @@ pytest.importorskip("matplotlib")
 import torch
 from torch.nn import Module
 
-from convert import load_checkpoint
+from convert import load_checkpoint, save_checkpoint
 from convert.layers import Detect, DetectionModel
 from runtime.evaluation.figures import iou
 from weights.recipe import NAMES, clean
@@ -258,6 +265,61 @@ def test_training_runs_and_resumes(tmp_path, monkeypatch):
     assert (tmp_path / "curve.png").stat().st_size > 1000
     checkpoint = load_checkpoint(tmp_path / "codes.pt")
     assert list(checkpoint.names) == list(NAMES)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="other systems list processes in other ways")
+def test_a_killed_training_leaves_no_process_behind(tmp_path):
+    command = f"-m weights.recipe.train {tmp_path} --count 4 --held-out 2 --measured 2 --batch 1"
+    mark = f"CODES_TEST={tmp_path}"
+    training = subprocess.Popen(
+        [sys.executable, *command.split()],
+        env={**os.environ, "CODES_TEST": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        # as shells do for what runs in the background; else torch's own way, a SIGINT, would be enough
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert training.stderr is not None
+
+    def left() -> list[str]:
+        """The processes that it began and that have not ended."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended, or is somebody else's
+                if mark.encode() in (path / "environ").read_bytes() and path.name != str(training.pid):
+                    found.append(path.name)
+        return found
+
+    try:
+        for line in training.stderr:
+            if "training: " in line:
+                break
+        assert left()
+    finally:
+        training.kill()
+        training.wait()
+    deadline = time.monotonic() + 60
+    while left() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left()
+
+
+def test_the_mean_of_two_checkpoints_lies_between_them(tmp_path, monkeypatch):
+    from weights.recipe import mean
+
+    paths = [tmp_path / name for name in ("before.pt", "after.pt", "mean.pt")]
+    for seed, path in enumerate(paths[:2]):
+        torch.manual_seed(seed)
+        save_checkpoint(path, build())
+    monkeypatch.setattr("sys.argv", ["x", *map(str, paths), "--share", "0.25"])
+    mean.main()
+    before, after, made = (load_checkpoint(path).model.float().state_dict() for path in paths)
+    for key, value in made.items():
+        if value.is_floating_point():
+            assert torch.allclose(value, 0.75 * before[key] + 0.25 * after[key], atol=2e-3), key
+    monkeypatch.setattr("sys.argv", ["x", *map(str, paths), "--share", "1.5"])
+    with pytest.raises(SystemExit):
+        mean.main()
 
 
 def test_calibration_finds_the_threshold_and_moves_scores_there():

@@ -11,7 +11,8 @@
 # libgtk-3-dev for windows and libavcodec-dev libavformat-dev libswscale-dev for videos, if they are there. Some
 # 950 files are compiled: 25 minutes on two idle cores. A second call goes on where one was interrupted. PYTHON
 # names the interpreter (python3), WORK the folder to work in (PREFIX.work, which may go afterwards), JOBS how
-# many compilers run at once.
+# many compilers run at once. ONNXRUNTIME, if given, names a folder with include/onnxruntime_cxx_api.h and
+# lib/libonnxruntime.so, as onnxruntime's release archives have them: the build then has --device onnxruntime.
 #
 # Exit codes: 0 done; 1 something failed, its own message says what; 2 wrong usage.
 set -euo pipefail
@@ -41,7 +42,15 @@ include=$("$python" -c "import sysconfig; print(sysconfig.get_path('include'))")
 [ -f "$include/Python.h" ] || { echo "error: $python has no Python.h; install its headers (python3-dev)" >&2 && exit 1; }
 "$python" -c "import numpy" || { echo "error: $python has no numpy" >&2 && exit 1; }
 
-if grep -qw avx2 /proc/cpuinfo; then
+onnxruntime=(-DWITH_ONNXRUNTIME=OFF)
+if [ -n "${ONNXRUNTIME:-}" ]; then
+    for file in include/onnxruntime_cxx_api.h lib/libonnxruntime.so; do
+        [ -f "$ONNXRUNTIME/$file" ] || { echo "error: ONNXRUNTIME names $ONNXRUNTIME, which has no $file" >&2 && exit 1; }
+    done
+    onnxruntime=(-DWITH_ONNXRUNTIME=ON -DHAVE_ONNXRUNTIME=ON "-DONNXRT_ROOT_DIR=$(cd "$ONNXRUNTIME" && pwd)")
+fi
+
+if grep -qw avx2 /proc/cpuinfo; then # with AVX-512 as the baseline imgproc of 5.0.0 does not compile
     processor=(-DCPU_BASELINE=AVX2 -DCPU_DISPATCH=AVX512_SKX)
 else
     processor=(-DCPU_BASELINE=NATIVE -DCPU_DISPATCH=)
@@ -62,7 +71,7 @@ fi
 
 # The libraries find one another wherever they lie together, and from where cmake puts the Python module.
 cmake -S opencv -B build \
-    -DCMAKE_BUILD_TYPE=Release -DBUILD_LIST=core,imgproc,imgcodecs,videoio,highgui,dnn,python3 "${processor[@]}" \
+    -DCMAKE_BUILD_TYPE=Release -DBUILD_LIST=core,imgproc,imgcodecs,videoio,highgui,dnn,python3 "${processor[@]}" "${onnxruntime[@]}" \
     -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_RPATH="\$ORIGIN;\$ORIGIN/../../../lib" -DINSTALL_CREATE_DISTRIB=OFF \
     -DBUILD_SHARED_LIBS=ON -DBUILD_TESTS=OFF -DBUILD_PERF_TESTS=OFF -DBUILD_EXAMPLES=OFF -DBUILD_DOCS=OFF -DBUILD_opencv_apps=OFF \
     -DBUILD_opencv_python2=OFF -DPYTHON3_EXECUTABLE="$python" -DPYTHON3_INCLUDE_DIR="$include" -DPYTHON3_LIBRARY=unused \
@@ -70,7 +79,7 @@ cmake -S opencv -B build \
     -DOPENCV_PYTHON3_INSTALL_PATH=python -DWITH_IPP=OFF -DWITH_OPENCL=OFF -DWITH_ITT=OFF -DWITH_ADE=OFF \
     -DWITH_OPENEXR=OFF -DBUILD_ZLIB=ON -DBUILD_JPEG=ON -DBUILD_PNG=ON -DBUILD_TIFF=ON -DBUILD_WEBP=ON -DBUILD_OPENJPEG=ON >configured.txt ||
     { tail -n 40 configured.txt >&2 && exit 1; }
-grep -E "CPU/HW|Baseline:|Dispatched|GTK|FFMPEG|Unicode font" configured.txt || true
+grep -E "CPU/HW|Baseline:|Dispatched|GTK|FFMPEG|ONNX Runtime:|Unicode font" configured.txt || true
 cmake --build build -j "$jobs"
 
 # At its place only when it is whole.

@@ -35,7 +35,7 @@ def contents(prefix: Path) -> dict[str, bytes]:
         for path in sorted(package.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
-    for library in sorted(prefix.glob("lib*/libopencv_*.so.*")):
+    for library in sorted([*prefix.glob("lib*/libopencv_*.so.*"), *prefix.glob("lib*/libonnxruntime.so.*")]):
         if library.name.count(".") == 2:  # libopencv_core.so.500, as the others ask for it
             files[f"cv2/{module.parent.name}/{library.name}"] = library.read_bytes()
     licences = sorted(prefix.glob("share/licenses/**/*"))

@@ -623,9 +623,12 @@ const Task& find_task(const std::string& name, const std::function<bool(const st
 #include <limits>
 #include <locale>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <random>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -636,6 +639,7 @@ const Task& find_task(const std::string& name, const std::function<bool(const st
 #include <vector>
 
 #include <opencv2/core.hpp>
+#include <opencv2/core/utility.hpp>
 #include <opencv2/dnn.hpp>
 #include <opencv2/imgproc.hpp>
 
@@ -1307,11 +1311,17 @@ inline const std::vector<Device>& devices() {
         {"cpu-fp16", DNN_BACKEND_OPENCV, DNN_TARGET_CPU_FP16},
         {"cann", DNN_BACKEND_CANN, DNN_TARGET_NPU},
 #endif
+#if CV_VERSION_MAJOR >= 5
+        {"onnxruntime", DNN_BACKEND_OPENCV, DNN_TARGET_CPU},  // an engine within OpenCV, if built with it
+#endif
     };
     return all;
 }
 
 inline bool is_available(const Device& device) {
+    // A build without it has the engine's name all the same, and takes another one.
+    if (device.name == "onnxruntime")
+        return std::regex_search(cv::getBuildInformation(), std::regex("ONNX Runtime: +YES"));
     const auto targets = cv::dnn::getAvailableTargets(device.backend);
     return std::find(targets.begin(), targets.end(), device.target) != targets.end();
 }
@@ -2867,6 +2877,8 @@ constexpr std::size_t max_nodes = 10000;  // the largest YOLOv5 has about 900
 constexpr std::size_t max_tensors = 10000;
 constexpr std::size_t max_outputs = 100;
 constexpr const char* swish_domain = "yolov5_dnn";
+constexpr std::uint64_t domain_field = 7;
+constexpr std::uint64_t hidden_field = 15;  // no node of ONNX has it: `read_model` puts the domain of Swish under it
 
 struct Attribute {
     enum class Kind { integer, real, text, tensor, reals, integers, texts };
@@ -2902,8 +2914,13 @@ inline const std::vector<Kind> graph = {
     {11, "input", Value::span, true}, {12, "output", Value::span, true}, {15, "sparse_initializer", Value::span, true},
 };
 inline const std::vector<Kind> node = {
-    {1, "input", Value::name, true}, {2, "output", Value::name, true},    {3, "name", Value::name},
-    {4, "op_type", Value::name},     {5, "attribute", Value::span, true}, {7, "domain", Value::span},
+    {1, "input", Value::name, true},
+    {2, "output", Value::name, true},
+    {3, "name", Value::name},
+    {4, "op_type", Value::name},
+    {5, "attribute", Value::span, true},
+    {domain_field, "domain", Value::span},
+    {hidden_field, "hidden", Value::span, true},
 };
 inline const std::vector<Kind> attribute = {
     {1, "name", Value::name},
@@ -2975,10 +2992,15 @@ inline Node read_node(ProtoReader& reader, const Span& span, Graph& graph) {
         domain = reader.text(start, max_name);
     }
     if (domain == swish_domain && node.op_type == "Swish") {
-        graph.domains.push_back(parts.span("domain"));
+        const Span place = parts.span("domain");
+        if (place.start - place.tag != 2)  // its number or its length would not fit into the byte it needs
+            throw GraphError(node.title + " writes the field of its domain longer than it is");
+        graph.domains.push_back(place);
     } else if (!domain.empty() && domain != "ai.onnx") {
         throw GraphError(node.title + " is an operator of the unknown domain " + show(domain));
     }
+    if (parts.has("hidden"))
+        throw GraphError(node.title + " has a field " + std::to_string(hidden_field) + ", which ONNX does not know");
     node.inputs = parts.names("input");
     node.outputs = parts.names("output");
     const bool writes = std::any_of(node.outputs.begin(), node.outputs.end(), [](const auto& o) { return !o.empty(); });
@@ -2991,6 +3013,14 @@ inline Node read_node(ProtoReader& reader, const Span& span, Graph& graph) {
             throw GraphError(node.title + " has the attribute " + attribute.first + " twice");
     }
     return node;
+}
+
+// Finds the domains of Swish nodes in a GraphProto in which they were hidden. Throws Invalid.
+inline std::vector<Span> hidden_domains(ProtoReader& reader, const Span& span) {
+    std::vector<Span> places;
+    for (const Span& node : reader.message(span, onnx::graph).spans("node"))
+        for (const Span& place : reader.message(node, onnx::node).spans("hidden")) places.push_back(place);
+    return places;
 }
 
 // Reads the GraphProto in a span and checks all that holds for any input size. Throws GraphError or Invalid.
@@ -3849,7 +3879,6 @@ inline const std::vector<Kind> model = {
     {25, "functions", Value::span, true},
 };
 inline const std::vector<Kind> entry = {{1, "key", Value::span}, {2, "value", Value::span}};
-constexpr std::uint64_t node_unknown = 15;  // nobody's field number
 }  // namespace onnx
 
 // The shape of the input that the graph states, and the one that the metadata states, if it is usable.
@@ -3907,9 +3936,18 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
         outputs = check_size(graph, shape);
         largest = shape;
     }
-    for (const Span& place : graph.domains)
-        if (buffer[place.tag] == tag_of(7)) buffer[place.tag] = tag_of(onnx::node_unknown);
+    for (const Span& place : graph.domains) buffer[place.tag] = tag_of(hidden_field);
     return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
+}
+
+// The bytes as they stand in the model file, for other readers of ONNX than OpenCV's own: in those of a ModelFile, which
+// these are, `Swish` nodes get their domain back.
+inline std::vector<unsigned char> as_in_the_file(const std::vector<unsigned char>& buffer) {
+    ProtoReader reader(buffer);
+    const ProtoMessage parts = reader.message({0, 0, buffer.size()}, onnx::model);
+    std::vector<unsigned char> whole = buffer;
+    for (const Span& place : hidden_domains(reader, parts.span("graph"))) whole[place.tag] = tag_of(domain_field);
+    return whole;
 }
 
 }  // namespace detail
@@ -3957,9 +3995,10 @@ inline ModelFile read_model(const std::filesystem::path& path) {
 // Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
 // messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
 inline void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path) {
-    detail::ProtoReader reader(model.buffer);
+    const std::vector<unsigned char> buffer = detail::as_in_the_file(model.buffer);
+    detail::ProtoReader reader(buffer);
     try {
-        const detail::ProtoMessage parts = reader.message({0, 0, model.buffer.size()}, detail::onnx::model);
+        const detail::ProtoMessage parts = reader.message({0, 0, buffer.size()}, detail::onnx::model);
         detail::check_size(detail::read_graph(reader, parts.span("graph")), shape);
     } catch (const detail::GraphError& error) {
         throw ModelError(path + " is refused: " + error.what());
@@ -4004,11 +4043,54 @@ inline void keep_freed_memory() {
 }
 #endif
 
+#if CV_VERSION_MAJOR >= 5
+// A file of these bytes, which is there as long as this is.
+class TemporaryFile {
+public:
+    // Throws ModelError.
+    explicit TemporaryFile(const std::vector<unsigned char>& bytes) {
+        std::random_device random;
+        const std::uint64_t number = std::uint64_t{random()} << 32 | random();
+        path_ = std::filesystem::temp_directory_path() / ("yolov5_dnn-" + std::to_string(number) + ".onnx");
+        // "x": a file that is there already, somebody else's, is none of ours
+        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path_.string().c_str(), "wbx"), std::fclose);
+        if (!file) throw ModelError(utf8(path_) + " cannot be written");
+        const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
+        if (written && std::fflush(file.get()) == 0) return;
+        remove();
+        throw ModelError(utf8(path_) + " cannot be written");
+    }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+    ~TemporaryFile() { remove(); }
+
+    std::string path() const { return path_.string(); }
+
+private:
+    void remove() {
+        std::error_code ignored;
+        std::filesystem::remove(path_, ignored);
+    }
+
+    std::filesystem::path path_;
+};
+
+// Loads into onnxruntime, as an engine of OpenCV 5, which takes as many threads as there are cores. It reads files only,
+// and not the model file itself, which could have changed since it was checked.
+inline cv::dnn::Net load_onnxruntime(const ModelFile& model) {
+    const TemporaryFile file(as_in_the_file(model.buffer));
+    cv::dnn::Net net = cv::dnn::readNetFromONNX(file.path(), cv::dnn::ENGINE_ORT);
+    net.finalizeNet();  // reads the file, which otherwise waits for the first forward pass
+    return net;
+}
+#endif
+
 inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const std::string& name) {
     try {
 #if CV_VERSION_MAJOR >= 5
         // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
         // the one that takes a vector forgets the engine.
+        if (device.name == "onnxruntime") return load_onnxruntime(model);
         const bool is_cpu = device.name == "cpu";
 #if defined(__GLIBC__)
         if (is_cpu) keep_freed_memory();

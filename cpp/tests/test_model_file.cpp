@@ -94,6 +94,8 @@ TEST_CASE("a Swish node loses its domain and nothing else changes") {
         CHECK(read.buffer[i] == 0x7A);
     }
     CHECK(changed == 2);
+    const std::vector<unsigned char> again = detail::as_in_the_file(read.buffer);
+    CHECK(std::string(again.begin(), again.end()) == content);
 
     const std::string plain = tiny::bytes();
     const tiny::File plain_file(plain);

@@ -343,6 +343,22 @@ def raw_cases() -> Iterator[tuple[str, bytes, str | None]]:
         rest.CopyFrom(other)
         rest.ClearField("graph")
         yield name, rest.SerializeToString() + field(7, cut), message
+    hidden = "the node 'it' (Swish) has a field 15, which ONNX does not know"
+    longer = "the node 'it' (Swish) writes the field of its domain longer than it is"
+    short = field(7, b"yolov5_dnn")
+    for name, domain, message in (
+        ("a domain that is hidden already", short + field(15, b"yolov5_dnn"), hidden),
+        ("a domain whose number takes two bytes", b"\xba\x00" + short[1:], longer),
+        ("a domain whose length takes two bytes", short[:1] + b"\x8a\x00" + short[2:], longer),
+    ):
+        made = model()
+        swish()(made)
+        made.graph.node[0].ClearField("domain")
+        nodes = [made.graph.node[0].SerializeToString() + domain, made.graph.node[1].SerializeToString()]
+        del made.graph.node[:]
+        cut = b"".join(field(1, node) for node in nodes) + made.graph.SerializeToString()
+        made.ClearField("graph")
+        yield name, made.SerializeToString() + field(7, cut), message
 
 
 def sized_cases() -> Iterator[tuple[str, onnx.ModelProto, list[int], str | None]]:

@@ -85,10 +85,11 @@ def qr_code(rng: Rng) -> Code:
 
 
 def data_matrix(rng: Rng) -> Code:
-    """Square Data Matrix symbols of 10 to 132 modules, most of them small, some rectangular ones."""
+    """Square Data Matrix symbols of 10 to 144 modules, most of them small, some rectangular ones."""
     square = rng.random() < 0.85
+    often = (0.15, 0.16, 0.16, 0.14, 0.12, 0.1, 0.05, 0.12)  # without a finder pattern the large are hard
     length = (
-        int(rng.choice([3, 8, 16, 35, 70, 140, 400, 800], p=LENGTHS) * rng.uniform(0.6, 1.4))
+        int(min(rng.choice([3, 8, 16, 35, 70, 140, 400, 1200], p=often) * rng.uniform(0.6, 1.4), 1550))
         if square
         else int(rng.integers(3, 25))
     )

@@ -116,10 +116,11 @@ def train(rank: int, args: argparse.Namespace) -> None:
     """The work of process `rank`: batches of its own, averaged with the others."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    parent = os.getppid()
     if args.processes > 1:
         dist.init_process_group(
             "gloo",
-            init_method=f"file://{args.run.resolve()}/meet-{os.getppid()}",
+            init_method=f"file://{args.run.resolve()}/meet-{parent}",
             rank=rank,
             world_size=args.processes,
         )
@@ -154,6 +155,8 @@ def train(rank: int, args: argparse.Namespace) -> None:
     logged, started, done = first, begun, 0.0
     steps = range(first, args.steps)
     for step in tqdm(steps, "training", args.steps, initial=first, disable=rank > 0, mininterval=30):
+        if args.processes > 1 and os.getppid() != parent:
+            raise SystemExit("the command that began this process was killed")
         if step % MEET == 0 or step == first:
             done = share_of_work(step, before + time.time() - begun, args)
         rng = np.random.default_rng([args.seed, step, rank])

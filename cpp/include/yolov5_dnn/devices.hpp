@@ -4,10 +4,12 @@
 #pragma once
 
 #include <algorithm>
+#include <regex>
 #include <string>
 #include <vector>
 
 #include <opencv2/core.hpp>
+#include <opencv2/core/utility.hpp>
 #include <opencv2/dnn.hpp>
 
 #include "errors.hpp"
@@ -42,11 +44,17 @@ inline const std::vector<Device>& devices() {
         {"cpu-fp16", DNN_BACKEND_OPENCV, DNN_TARGET_CPU_FP16},
         {"cann", DNN_BACKEND_CANN, DNN_TARGET_NPU},
 #endif
+#if CV_VERSION_MAJOR >= 5
+        {"onnxruntime", DNN_BACKEND_OPENCV, DNN_TARGET_CPU},  // an engine within OpenCV, if built with it
+#endif
     };
     return all;
 }
 
 inline bool is_available(const Device& device) {
+    // A build without it has the engine's name all the same, and takes another one.
+    if (device.name == "onnxruntime")
+        return std::regex_search(cv::getBuildInformation(), std::regex("ONNX Runtime: +YES"));
     const auto targets = cv::dnn::getAvailableTargets(device.backend);
     return std::find(targets.begin(), targets.end(), device.target) != targets.end();
 }

@@ -67,7 +67,6 @@ inline const std::vector<Kind> model = {
     {25, "functions", Value::span, true},
 };
 inline const std::vector<Kind> entry = {{1, "key", Value::span}, {2, "value", Value::span}};
-constexpr std::uint64_t node_unknown = 15;  // nobody's field number
 }  // namespace onnx
 
 // The shape of the input that the graph states, and the one that the metadata states, if it is usable.
@@ -125,9 +124,18 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
         outputs = check_size(graph, shape);
         largest = shape;
     }
-    for (const Span& place : graph.domains)
-        if (buffer[place.tag] == tag_of(7)) buffer[place.tag] = tag_of(onnx::node_unknown);
+    for (const Span& place : graph.domains) buffer[place.tag] = tag_of(hidden_field);
     return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
+}
+
+// The bytes as they stand in the model file, for other readers of ONNX than OpenCV's own: in those of a ModelFile, which
+// these are, `Swish` nodes get their domain back.
+inline std::vector<unsigned char> as_in_the_file(const std::vector<unsigned char>& buffer) {
+    ProtoReader reader(buffer);
+    const ProtoMessage parts = reader.message({0, 0, buffer.size()}, onnx::model);
+    std::vector<unsigned char> whole = buffer;
+    for (const Span& place : hidden_domains(reader, parts.span("graph"))) whole[place.tag] = tag_of(domain_field);
+    return whole;
 }
 
 }  // namespace detail
@@ -175,9 +183,10 @@ inline ModelFile read_model(const std::filesystem::path& path) {
 // Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
 // messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
 inline void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path) {
-    detail::ProtoReader reader(model.buffer);
+    const std::vector<unsigned char> buffer = detail::as_in_the_file(model.buffer);
+    detail::ProtoReader reader(buffer);
     try {
-        const detail::ProtoMessage parts = reader.message({0, 0, model.buffer.size()}, detail::onnx::model);
+        const detail::ProtoMessage parts = reader.message({0, 0, buffer.size()}, detail::onnx::model);
         detail::check_size(detail::read_graph(reader, parts.span("graph")), shape);
     } catch (const detail::GraphError& error) {
         throw ModelError(path + " is refused: " + error.what());

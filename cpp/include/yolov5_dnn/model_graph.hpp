@@ -27,6 +27,8 @@ constexpr std::size_t max_nodes = 10000;  // the largest YOLOv5 has about 900
 constexpr std::size_t max_tensors = 10000;
 constexpr std::size_t max_outputs = 100;
 constexpr const char* swish_domain = "yolov5_dnn";
+constexpr std::uint64_t domain_field = 7;
+constexpr std::uint64_t hidden_field = 15;  // no node of ONNX has it: `read_model` puts the domain of Swish under it
 
 struct Attribute {
     enum class Kind { integer, real, text, tensor, reals, integers, texts };
@@ -62,8 +64,13 @@ inline const std::vector<Kind> graph = {
     {11, "input", Value::span, true}, {12, "output", Value::span, true}, {15, "sparse_initializer", Value::span, true},
 };
 inline const std::vector<Kind> node = {
-    {1, "input", Value::name, true}, {2, "output", Value::name, true},    {3, "name", Value::name},
-    {4, "op_type", Value::name},     {5, "attribute", Value::span, true}, {7, "domain", Value::span},
+    {1, "input", Value::name, true},
+    {2, "output", Value::name, true},
+    {3, "name", Value::name},
+    {4, "op_type", Value::name},
+    {5, "attribute", Value::span, true},
+    {domain_field, "domain", Value::span},
+    {hidden_field, "hidden", Value::span, true},
 };
 inline const std::vector<Kind> attribute = {
     {1, "name", Value::name},
@@ -135,10 +142,15 @@ inline Node read_node(ProtoReader& reader, const Span& span, Graph& graph) {
         domain = reader.text(start, max_name);
     }
     if (domain == swish_domain && node.op_type == "Swish") {
-        graph.domains.push_back(parts.span("domain"));
+        const Span place = parts.span("domain");
+        if (place.start - place.tag != 2)  // its number or its length would not fit into the byte it needs
+            throw GraphError(node.title + " writes the field of its domain longer than it is");
+        graph.domains.push_back(place);
     } else if (!domain.empty() && domain != "ai.onnx") {
         throw GraphError(node.title + " is an operator of the unknown domain " + show(domain));
     }
+    if (parts.has("hidden"))
+        throw GraphError(node.title + " has a field " + std::to_string(hidden_field) + ", which ONNX does not know");
     node.inputs = parts.names("input");
     node.outputs = parts.names("output");
     const bool writes = std::any_of(node.outputs.begin(), node.outputs.end(), [](const auto& o) { return !o.empty(); });
@@ -151,6 +163,14 @@ inline Node read_node(ProtoReader& reader, const Span& span, Graph& graph) {
             throw GraphError(node.title + " has the attribute " + attribute.first + " twice");
     }
     return node;
+}
+
+// Finds the domains of Swish nodes in a GraphProto in which they were hidden. Throws Invalid.
+inline std::vector<Span> hidden_domains(ProtoReader& reader, const Span& span) {
+    std::vector<Span> places;
+    for (const Span& node : reader.message(span, onnx::graph).spans("node"))
+        for (const Span& place : reader.message(node, onnx::node).spans("hidden")) places.push_back(place);
+    return places;
 }
 
 // Reads the GraphProto in a span and checks all that holds for any input size. Throws GraphError or Invalid.

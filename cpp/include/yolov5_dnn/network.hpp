@@ -5,9 +5,14 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <limits>
+#include <memory>
 #include <mutex>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -23,6 +28,7 @@
 #include "model_file.hpp"
 #include "model_info.hpp"
 #include "tasks.hpp"
+#include "unicode.hpp"
 
 namespace yolov5_dnn {
 
@@ -46,11 +52,54 @@ inline void keep_freed_memory() {
 }
 #endif
 
+#if CV_VERSION_MAJOR >= 5
+// A file of these bytes, which is there as long as this is.
+class TemporaryFile {
+public:
+    // Throws ModelError.
+    explicit TemporaryFile(const std::vector<unsigned char>& bytes) {
+        std::random_device random;
+        const std::uint64_t number = std::uint64_t{random()} << 32 | random();
+        path_ = std::filesystem::temp_directory_path() / ("yolov5_dnn-" + std::to_string(number) + ".onnx");
+        // "x": a file that is there already, somebody else's, is none of ours
+        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path_.string().c_str(), "wbx"), std::fclose);
+        if (!file) throw ModelError(utf8(path_) + " cannot be written");
+        const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
+        if (written && std::fflush(file.get()) == 0) return;
+        remove();
+        throw ModelError(utf8(path_) + " cannot be written");
+    }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+    ~TemporaryFile() { remove(); }
+
+    std::string path() const { return path_.string(); }
+
+private:
+    void remove() {
+        std::error_code ignored;
+        std::filesystem::remove(path_, ignored);
+    }
+
+    std::filesystem::path path_;
+};
+
+// Loads into onnxruntime, as an engine of OpenCV 5, which takes as many threads as there are cores. It reads files only,
+// and not the model file itself, which could have changed since it was checked.
+inline cv::dnn::Net load_onnxruntime(const ModelFile& model) {
+    const TemporaryFile file(as_in_the_file(model.buffer));
+    cv::dnn::Net net = cv::dnn::readNetFromONNX(file.path(), cv::dnn::ENGINE_ORT);
+    net.finalizeNet();  // reads the file, which otherwise waits for the first forward pass
+    return net;
+}
+#endif
+
 inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const std::string& name) {
     try {
 #if CV_VERSION_MAJOR >= 5
         // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
         // the one that takes a vector forgets the engine.
+        if (device.name == "onnxruntime") return load_onnxruntime(model);
         const bool is_cpu = device.name == "cpu";
 #if defined(__GLIBC__)
         if (is_cpu) keep_freed_memory();

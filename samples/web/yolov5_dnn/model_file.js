@@ -6,7 +6,7 @@
 
 import { InputError, ModelError } from "./errors.js";
 import { ExportError, own_metadata } from "./exports.js";
-import { check_function, read_graph } from "./model_graph.js";
+import { check_function, HIDDEN, read_graph } from "./model_graph.js";
 import { check_size } from "./model_shapes.js";
 import { GraphError } from "./model_tensors.js";
 import { BYTES, kinds, MAX_NAME, Reader, WireError } from "./protobuf.js";
@@ -105,7 +105,7 @@ function walk_model(buffer) {
   const graph = read_graph(reader, parts.graph);
   let shape, outputs; // of the last one, the largest
   for (shape of input_shapes(graph, metadata)) outputs = check_size(graph, shape);
-  for (const domain of graph.domains) buffer[domain.tag] = (15 << 3) | BYTES;
+  for (const domain of graph.domains) buffer[domain.tag] = (HIDDEN << 3) | BYTES;
   const free = graph.input_dims.slice(2).includes(null);
   return { metadata: own_metadata(metadata, shape.slice(2), free, outputs), graph };
 }

@@ -27,6 +27,7 @@ const MAX_NODES = 10_000; // the largest YOLOv5 has about 900
 const MAX_TENSORS = 10_000;
 const MAX_OUTPUTS = 100;
 const DOMAIN = "yolov5_dnn"; // of Swish
+export const HIDDEN = 15; // a field number that no node of ONNX has: `read_model` puts that domain under it
 
 const VALUE = kinds({ name: [1, "name"], type: [2, "span"] }); // an input or output of the graph
 const TYPE = kinds({ tensor_type: [1, "span"] });
@@ -48,6 +49,7 @@ const NODE = kinds({
   op_type: [4, "name"],
   attribute: [5, "span", "many"],
   domain: [7, "span"],
+  hidden: [HIDDEN, "span", "many"],
 });
 const ATTRIBUTE = kinds({
   name: [1, "name"],
@@ -153,10 +155,14 @@ function read_node(reader, span, graph) {
   const title = `the node ${show(parts.name ?? "")} (${visible(op_type, 40)})`;
   const domain = place ? String.fromCharCode(...reader.buffer.subarray(place.start, Math.min(place.end, place.start + MAX_NAME))) : "";
   if (domain === DOMAIN && op_type === "Swish") {
+    if (place.start - place.tag !== 2) { // its number or its length would not fit into the byte it needs
+      throw new GraphError(`${title} writes the field of its domain longer than it is`);
+    }
     graph.domains.push(place);
   } else if (domain !== "" && domain !== "ai.onnx") {
     throw new GraphError(`${title} is an operator of the unknown domain ${show(domain)}`);
   }
+  if (parts.hidden.length) throw new GraphError(`${title} has a field ${HIDDEN}, which ONNX does not know`);
   const { input: inputs, output: outputs } = parts;
   if (!outputs.some(Boolean) || inputs.length > MAX_VALUES || outputs.length > MAX_VALUES) {
     throw new GraphError(`${title} has ${inputs.length} inputs and ${outputs.length} outputs`);
