@@ -15,7 +15,8 @@ from .errors import ModelError
 from .exports import ExportError, own_metadata
 from .form import how_to_convert
 from .letterbox import MAX_SIDE
-from .model_graph import HIDDEN, Graph, check_function, hidden_domains, read_graph
+from .model_bytes import as_in_the_file
+from .model_graph import HIDDEN, Graph, check_function, read_graph
 from .model_info import ModelInfo
 from .model_shapes import check_size
 from .model_tensors import GraphError
@@ -89,20 +90,6 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     except ExportError as error:
         raise ModelError(f"{path} {error}; {how_to_convert()}") from error
     return buffer, metadata
-
-
-def as_in_the_file(buffer: np.ndarray) -> np.ndarray:
-    """The bytes as they stand in the model file, for other readers of ONNX than OpenCV's own.
-
-    buffer: from `read_model`, and left as it is. Returns uint8 of the same length, in which `Swish` nodes
-    have their domain again.
-    """
-    reader = Reader(buffer.data)
-    parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
-    whole = buffer.copy()
-    for place in hidden_domains(reader, parts["graph"]):
-        whole[place.tag] = 7 << 3 | BYTES
-    return whole
 
 
 def check_input(buffer: np.ndarray, info: ModelInfo, imgsz: tuple[int, int], path: str | Path) -> None:

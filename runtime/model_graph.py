@@ -14,8 +14,8 @@ process. So a model file is refused, with one sentence, unless all of this holds
 5. Every name has at most MAX_NAME bytes and is written once, before it is read; the outputs are written.
    There is one input, float32, (N, C, H, W).
 6. Every operator is an ONNX operator that `model_shapes` knows, or Swish; its node has no field HIDDEN.
-   Kernels, strides, dilations and groups are at least 1, pads at least 0, all at most MAX_SIDE; weights, biases
-   and axes fit the values they meet, and so do the values of one Concat or Add.
+   Kernels, strides, dilations and groups are at least 1, pads at least 0, all at most MAX_SIDE; weights,
+   biases and axes fit the values they meet, and so do the values of one Concat or Add.
 7. For the input size that the file states, and for any other it is asked to run at, the values alive at one
    time have at most MAX_ALIVE numbers (4 GiB), and a forward pass at most MAX_WORK multiplications.
 8. There are at most MAX_METADATA texts of metadata, each of at most MAX_TEXT bytes under a key of its own.

@@ -74,6 +74,22 @@ def stated_shape(reader: Reader, span: Span) -> tuple[bytes, tuple[int | None, .
 
     Raises GraphError or WireError.
     """
+    name, elem_type, dims = _stated(reader, span)
+    if len(dims) > MAX_DIMENSIONS or elem_type not in _TYPES:
+        raise GraphError(f"its value {show(name)} has {len(dims)} dimensions of the type {elem_type}")
+    shape = tuple(reader.message(dim, _DIM)["dim_value"] for dim in dims)
+    if any(side is not None and not 0 <= side < 1 << 31 for side in shape):
+        raise GraphError(f"its value {show(name)} has a dimension below 0 or too large")
+    return name, tuple(side or None for side in shape)
+
+
+def side_places(reader: Reader, span: Span) -> list[Span]:
+    """Where the sides of the shape stand that the file states of a value. Raises GraphError or WireError."""
+    return _stated(reader, span)[2]
+
+
+def _stated(reader: Reader, span: Span) -> tuple[bytes, int, list[Span]]:
+    """The name of a value, the type of its numbers, and where the sides of its shape stand."""
     parts = reader.message(span, _INPUT)
     name = parts["name"] or b""
     tensor = reader.message(parts["type"], _TYPE)["tensor_type"] if parts["type"] else None
@@ -81,14 +97,7 @@ def stated_shape(reader: Reader, span: Span) -> tuple[bytes, tuple[int | None, .
         raise GraphError(f"its value {show(name)} is not a tensor")
     stated = reader.message(tensor, _TENSOR_TYPE)
     dims = reader.message(stated["shape"], _SHAPE)["dim"] if stated["shape"] else []
-    if len(dims) > MAX_DIMENSIONS or (stated["elem_type"] or 0) not in _TYPES:
-        raise GraphError(
-            f"its value {show(name)} has {len(dims)} dimensions of the type {stated['elem_type'] or 0}"
-        )
-    shape = tuple(reader.message(dim, _DIM)["dim_value"] for dim in dims)
-    if any(side is not None and not 0 <= side < 1 << 31 for side in shape):
-        raise GraphError(f"its value {show(name)} has a dimension below 0 or too large")
-    return name, tuple(side or None for side in shape)
+    return name, stated["elem_type"] or 0, dims
 
 
 def read_tensor(reader: Reader, span: Span) -> tuple[bytes, Tensor]:

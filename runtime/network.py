@@ -13,7 +13,7 @@ import numpy as np
 
 from .devices import Device, find_device
 from .errors import DeviceError, ModelError, first_line
-from .model_file import as_in_the_file
+from .model_bytes import for_onnxruntime
 from .model_info import ModelInfo
 
 
@@ -36,7 +36,7 @@ class Network:
                 f"{device} takes for fractions: run it with OpenCV 5 on the cpu, or export it without NMS"
             )
         try:
-            self._net = _load(buffer, find_device(device))
+            self._net = _load(buffer, find_device(device), info)
         except cv2.error as error:
             raise ModelError(f"OpenCV {cv2.__version__} cannot load {path}: {first_line(error)}") from error
         named, found = list(info.head.outputs), list(self._net.getUnconnectedOutLayersNames())
@@ -70,7 +70,7 @@ class Network:
         return [output[0] for output in outputs]
 
 
-def _load(buffer: np.ndarray, device: Device) -> Any:
+def _load(buffer: np.ndarray, device: Device, info: ModelInfo) -> Any:
     """Make a cv2.dnn.Net for a device."""
     if not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
         net = cv2.dnn.readNetFromONNX(buffer)
@@ -78,7 +78,7 @@ def _load(buffer: np.ndarray, device: Device) -> Any:
         keep_freed_memory()
         net = cv2.dnn.readNetFromONNX(buffer)
     elif device.name == "onnxruntime":
-        return _load_onnxruntime(buffer)
+        return _load_onnxruntime(for_onnxruntime(buffer, info.dynamic))
     else:
         net = _load_classic(buffer)
     net.setPreferableBackend(device.backend)
@@ -126,7 +126,7 @@ def _load_classic(buffer: np.ndarray) -> Any:
 
 def _load_onnxruntime(buffer: np.ndarray) -> Any:
     """Load into onnxruntime, as an engine of OpenCV 5. It takes as many threads as there are cores."""
-    with _as_file(as_in_the_file(buffer)) as path:
+    with _as_file(buffer) as path:
         net = cv2.dnn.readNetFromONNX(path, engine=cv2.dnn.ENGINE_ORT)
         net.finalizeNet()  # reads the file, which otherwise waits for the first forward pass
     return net

@@ -36,6 +36,7 @@ ORDER = [
     "runtime.protobuf",
     "runtime.model_tensors",
     "runtime.model_graph",
+    "runtime.model_bytes",
     "runtime.operators",
     "runtime.model_shapes",
     "runtime.model_info",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st  # noqa: E402
 
 from runtime import ModelError  # noqa: E402
 from runtime.metadata import read_info  # noqa: E402
+from runtime.model_bytes import as_in_the_file, for_onnxruntime  # noqa: E402
 from runtime.model_file import MAX_BYTES, read_model  # noqa: E402
 
 
@@ -55,6 +56,25 @@ def test_swish_nodes_lose_their_domain_and_nothing_else_changes(tmp_path):
     assert [node.op_type for node in patched.graph.node] == ["Swish", "Conv", "Conv", "Conv", "Relu"]
     assert (buffer != np.fromfile(path, np.uint8)).sum() == 1
     assert as_in_the_file(buffer).tobytes() == path.read_bytes()
+
+
+def test_onnxruntime_gets_the_sides_as_names(tmp_path):
+    buffer, _ = read_model(
+        onnx_models.write(tmp_path / "fixed.onnx", onnx_models.red_network(imgsz=(640, 64)))
+    )
+
+    def shapes(content: np.ndarray) -> list[list[int | str]]:
+        graph = onnx.load_from_string(content.tobytes()).graph
+        return [
+            [getattr(dim, dim.WhichOneof("value") or "dim_param") for dim in value.type.tensor_type.shape.dim]
+            for value in (*graph.input, *graph.output)
+        ]
+
+    assert shapes(for_onnxruntime(buffer, dynamic=False))[0] == [1, 3, 640, 64]
+    image, *outputs = shapes(for_onnxruntime(buffer, dynamic=True))
+    assert image == [1, 3, "a", ""]
+    names = [side for shape in (image[1:], *outputs) for side in shape[1:] if side]
+    assert len(set(names)) == len(names), "two sides of one name would have to be equal"
 
 
 def test_arguments_stand_in_for_metadata(tmp_path):

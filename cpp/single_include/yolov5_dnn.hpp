@@ -2622,19 +2622,36 @@ inline std::pair<std::string, Tensor> read_tensor(ProtoReader& reader, const Spa
     return {name, tensor};
 }
 
+// What the file states of a value: its name, the type of its numbers, and where the sides of its shape stand.
+struct Stated {
+    std::string name;
+    std::int64_t elem_type = 0;
+    std::vector<Span> sides;
+};
+
+inline Stated read_stated(ProtoReader& reader, const Span& span) {
+    const ProtoMessage parts = reader.message(span, onnx::value);
+    Stated stated{parts.name("name"), 0, {}};
+    const GraphError no_tensor("its value " + show(stated.name) + " is not a tensor");
+    if (!parts.has("type")) throw no_tensor;
+    const ProtoMessage type = reader.message(parts.span("type"), onnx::type);
+    if (!type.has("tensor_type")) throw no_tensor;
+    const ProtoMessage tensor = reader.message(type.span("tensor_type"), onnx::tensor_type);
+    stated.elem_type = tensor.integer("elem_type");
+    if (tensor.has("shape")) stated.sides = reader.message(tensor.span("shape"), onnx::shape).spans("dim");
+    return stated;
+}
+
+// Where the sides of the shape stand that the file states of a value.
+inline std::vector<Span> side_places(ProtoReader& reader, const Span& span) { return read_stated(reader, span).sides; }
+
 // Name and shape of one of the graph's inputs or outputs; 0 is a free side.
 inline std::pair<std::string, Sides> stated_shape(ProtoReader& reader, const Span& span) {
-    const ProtoMessage parts = reader.message(span, onnx::value);
-    const std::string name = parts.name("name"), title = "its value " + show(name);
-    if (!parts.has("type")) throw GraphError(title + " is not a tensor");
-    const ProtoMessage type = reader.message(parts.span("type"), onnx::type);
-    if (!type.has("tensor_type")) throw GraphError(title + " is not a tensor");
-    const ProtoMessage stated = reader.message(type.span("tensor_type"), onnx::tensor_type);
-    std::vector<Span> dims;
-    if (stated.has("shape")) dims = reader.message(stated.span("shape"), onnx::shape).spans("dim");
-    if (dims.size() > max_dimensions || !find_number_type(stated.integer("elem_type")))
+    const auto [name, elem_type, dims] = read_stated(reader, span);
+    const std::string title = "its value " + show(name);
+    if (dims.size() > max_dimensions || !find_number_type(elem_type))
         throw GraphError(title + " has " + std::to_string(dims.size()) + " dimensions of the type " +
-                         std::to_string(stated.integer("elem_type")));
+                         std::to_string(elem_type));
     Sides shape;
     for (const Span& dim : dims) {
         shape.push_back(reader.message(dim, onnx::dim).integer("dim_value"));
@@ -3087,6 +3104,63 @@ inline void check_function(ProtoReader& reader, const Span& span) {
     }
     if (!swish)
         throw GraphError("it defines a function " + show(parts.name("name")) + ", and Swish is the only one known");
+}
+
+}  // namespace detail
+
+// --------------------------------------------------------------------------------------------------------- model_bytes
+//
+// A model file's bytes as other readers of ONNX than OpenCV's importer want them. No byte moves.
+
+namespace detail {
+
+namespace onnx {
+constexpr std::uint64_t value_info_field = 13, nobodys_field = 9;  // of a graph
+inline const std::vector<Kind> values = {{11, "input", Value::span, true},
+                                         {12, "output", Value::span, true},
+                                         {value_info_field, "value_info", Value::span, true}};
+inline const std::vector<Kind> only_graph = {{7, "graph", Value::span}};
+}  // namespace onnx
+
+// The bytes as they stand in the file: `Swish` nodes have their domain again. The buffer is that of a ModelFile.
+inline std::vector<unsigned char> as_in_the_file(const std::vector<unsigned char>& buffer) {
+    ProtoReader reader(buffer);
+    const Span graph = reader.message({0, 0, buffer.size()}, onnx::only_graph).span("graph");
+    std::vector<unsigned char> whole = buffer;
+    for (const Span& place : hidden_domains(reader, graph)) whole[place.tag] = tag_of(domain_field);
+    return whole;
+}
+
+// The bytes for onnxruntime, which takes no other input size than the file states; OpenCV takes any. If the network is
+// `dynamic`, may run at other sizes, the sides of the input and of the outputs become names, and the shapes of values in
+// between are hidden.
+inline std::vector<unsigned char> for_onnxruntime(const std::vector<unsigned char>& buffer, bool dynamic) {
+    std::vector<unsigned char> whole = as_in_the_file(buffer);
+    if (!dynamic) return whole;
+    ProtoReader reader(buffer);
+    const Span graph = reader.message({0, 0, buffer.size()}, onnx::only_graph).span("graph");
+    const ProtoMessage values = reader.message(graph, onnx::values);
+    for (const Span& place : values.spans("value_info"))
+        if (whole[place.tag] == tag_of(onnx::value_info_field)) whole[place.tag] = tag_of(onnx::nobodys_field);
+    std::vector<Span> sides;
+    const auto add = [&](const Span& value, std::size_t from) {
+        const std::vector<Span> places = side_places(reader, value);
+        for (std::size_t i = from; i < places.size(); ++i) sides.push_back(places[i]);
+    };
+    add(values.spans("input").at(0), 2);
+    for (const Span& place : values.spans("output")) add(place, 1);
+    unsigned char name = 'a';
+    for (const Span& side : sides) {
+        constexpr unsigned char dim_value = 1 << 3, dim_param = tag_of(2);
+        const bool short_number = side.size() == 2 || side.size() == 3;  // of one or two bytes
+        if (short_number && whole[side.start] == dim_value) {
+            whole[side.start] = dim_param;
+            whole[side.start + 1] = static_cast<unsigned char>(side.size() - 2);
+            if (side.size() == 3) whole[side.start + 2] = name;
+        }
+        if (name++ == 'z') break;
+    }
+    return whole;
 }
 
 }  // namespace detail
@@ -3940,16 +4014,6 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
     return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
 }
 
-// The bytes as they stand in the model file, for other readers of ONNX than OpenCV's own: in those of a ModelFile, which
-// these are, `Swish` nodes get their domain back.
-inline std::vector<unsigned char> as_in_the_file(const std::vector<unsigned char>& buffer) {
-    ProtoReader reader(buffer);
-    const ProtoMessage parts = reader.message({0, 0, buffer.size()}, onnx::model);
-    std::vector<unsigned char> whole = buffer;
-    for (const Span& place : hidden_domains(reader, parts.span("graph"))) whole[place.tag] = tag_of(domain_field);
-    return whole;
-}
-
 }  // namespace detail
 
 // Reads an ONNX file. The buffer differs from the file in one respect: `Swish` nodes lose their domain, so
@@ -4053,7 +4117,8 @@ public:
         const std::uint64_t number = std::uint64_t{random()} << 32 | random();
         path_ = std::filesystem::temp_directory_path() / ("yolov5_dnn-" + std::to_string(number) + ".onnx");
         // "x": a file that is there already, somebody else's, is none of ours
-        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path_.string().c_str(), "wbx"), std::fclose);
+        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path_.string().c_str(), "wbx"),
+                                                                   std::fclose);
         if (!file) throw ModelError(utf8(path_) + " cannot be written");
         const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
         if (written && std::fflush(file.get()) == 0) return;
@@ -4077,20 +4142,20 @@ private:
 
 // Loads into onnxruntime, as an engine of OpenCV 5, which takes as many threads as there are cores. It reads files only,
 // and not the model file itself, which could have changed since it was checked.
-inline cv::dnn::Net load_onnxruntime(const ModelFile& model) {
-    const TemporaryFile file(as_in_the_file(model.buffer));
+inline cv::dnn::Net load_onnxruntime(const ModelFile& model, bool dynamic) {
+    const TemporaryFile file(for_onnxruntime(model.buffer, dynamic));
     cv::dnn::Net net = cv::dnn::readNetFromONNX(file.path(), cv::dnn::ENGINE_ORT);
     net.finalizeNet();  // reads the file, which otherwise waits for the first forward pass
     return net;
 }
 #endif
 
-inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const std::string& name) {
+inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool dynamic, const std::string& name) {
     try {
 #if CV_VERSION_MAJOR >= 5
         // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
         // the one that takes a vector forgets the engine.
-        if (device.name == "onnxruntime") return load_onnxruntime(model);
+        if (device.name == "onnxruntime") return load_onnxruntime(model, dynamic);
         const bool is_cpu = device.name == "cpu";
 #if defined(__GLIBC__)
         if (is_cpu) keep_freed_memory();
@@ -4100,6 +4165,7 @@ inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const
                                      is_cpu ? cv::dnn::ENGINE_AUTO : cv::dnn::ENGINE_CLASSIC);
         if (is_cpu) return net;
 #else
+        static_cast<void>(dynamic);  // only onnxruntime needs to be told
         cv::dnn::Net net = cv::dnn::readNetFromONNX(model.buffer);
 #endif
         net.setPreferableBackend(device.backend);
@@ -4133,7 +4199,7 @@ public:
     // `info` comes from `read_info`; `path` is for messages only.
     // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
     Network(const ModelFile& model, const ModelInfo& info, const Device& device, const std::string& path)
-        : info_(info), path_(path), net_(detail::load_net(model, device, path)),
+        : info_(info), path_(path), net_(detail::load_net(model, device, info.dynamic, path)),
           names_(detail::in_order(info.head->outputs(info, info.imgsz), net_.getUnconnectedOutLayersNames())) {
         const std::size_t expected = info.head->outputs(info, info.imgsz).size();
         if (names_.size() != expected)

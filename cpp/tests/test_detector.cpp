@@ -122,7 +122,7 @@ TEST_CASE("devices other than the processor get OpenCV's classic engine, which a
     if (has_onnxruntime) names.push_back("onnxruntime");  // its own engine: see the last check
     for (const std::string& name : names) {
         const Device device{name, cv::dnn::DNN_BACKEND_OPENCV, cv::dnn::DNN_TARGET_CPU};
-        cv::dnn::Net net = detail::load_net(read_model(file.path), device, "tiny.onnx");
+        cv::dnn::Net net = detail::load_net(read_model(file.path), device, true, "tiny.onnx");
 #if CV_VERSION_MAJOR >= 5
         const auto layers = net.getLayerNames();  // the classic engine's have names of this kind
         const bool classic = std::any_of(layers.begin(), layers.end(),

@@ -20,6 +20,7 @@
 #include "exports.hpp"
 #include "form.hpp"
 #include "json.hpp"
+#include "model_bytes.hpp"
 #include "model_graph.hpp"
 #include "model_info.hpp"
 #include "model_shapes.hpp"
@@ -126,16 +127,6 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
     }
     for (const Span& place : graph.domains) buffer[place.tag] = tag_of(hidden_field);
     return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
-}
-
-// The bytes as they stand in the model file, for other readers of ONNX than OpenCV's own: in those of a ModelFile, which
-// these are, `Swish` nodes get their domain back.
-inline std::vector<unsigned char> as_in_the_file(const std::vector<unsigned char>& buffer) {
-    ProtoReader reader(buffer);
-    const ProtoMessage parts = reader.message({0, 0, buffer.size()}, onnx::model);
-    std::vector<unsigned char> whole = buffer;
-    for (const Span& place : hidden_domains(reader, parts.span("graph"))) whole[place.tag] = tag_of(domain_field);
-    return whole;
 }
 
 }  // namespace detail

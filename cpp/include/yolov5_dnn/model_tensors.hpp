@@ -181,19 +181,36 @@ inline std::pair<std::string, Tensor> read_tensor(ProtoReader& reader, const Spa
     return {name, tensor};
 }
 
+// What the file states of a value: its name, the type of its numbers, and where the sides of its shape stand.
+struct Stated {
+    std::string name;
+    std::int64_t elem_type = 0;
+    std::vector<Span> sides;
+};
+
+inline Stated read_stated(ProtoReader& reader, const Span& span) {
+    const ProtoMessage parts = reader.message(span, onnx::value);
+    Stated stated{parts.name("name"), 0, {}};
+    const GraphError no_tensor("its value " + show(stated.name) + " is not a tensor");
+    if (!parts.has("type")) throw no_tensor;
+    const ProtoMessage type = reader.message(parts.span("type"), onnx::type);
+    if (!type.has("tensor_type")) throw no_tensor;
+    const ProtoMessage tensor = reader.message(type.span("tensor_type"), onnx::tensor_type);
+    stated.elem_type = tensor.integer("elem_type");
+    if (tensor.has("shape")) stated.sides = reader.message(tensor.span("shape"), onnx::shape).spans("dim");
+    return stated;
+}
+
+// Where the sides of the shape stand that the file states of a value.
+inline std::vector<Span> side_places(ProtoReader& reader, const Span& span) { return read_stated(reader, span).sides; }
+
 // Name and shape of one of the graph's inputs or outputs; 0 is a free side.
 inline std::pair<std::string, Sides> stated_shape(ProtoReader& reader, const Span& span) {
-    const ProtoMessage parts = reader.message(span, onnx::value);
-    const std::string name = parts.name("name"), title = "its value " + show(name);
-    if (!parts.has("type")) throw GraphError(title + " is not a tensor");
-    const ProtoMessage type = reader.message(parts.span("type"), onnx::type);
-    if (!type.has("tensor_type")) throw GraphError(title + " is not a tensor");
-    const ProtoMessage stated = reader.message(type.span("tensor_type"), onnx::tensor_type);
-    std::vector<Span> dims;
-    if (stated.has("shape")) dims = reader.message(stated.span("shape"), onnx::shape).spans("dim");
-    if (dims.size() > max_dimensions || !find_number_type(stated.integer("elem_type")))
+    const auto [name, elem_type, dims] = read_stated(reader, span);
+    const std::string title = "its value " + show(name);
+    if (dims.size() > max_dimensions || !find_number_type(elem_type))
         throw GraphError(title + " has " + std::to_string(dims.size()) + " dimensions of the type " +
-                         std::to_string(stated.integer("elem_type")));
+                         std::to_string(elem_type));
     Sides shape;
     for (const Span& dim : dims) {
         shape.push_back(reader.message(dim, onnx::dim).integer("dim_value"));

@@ -25,6 +25,7 @@
 
 #include "devices.hpp"
 #include "errors.hpp"
+#include "model_bytes.hpp"
 #include "model_file.hpp"
 #include "model_info.hpp"
 #include "tasks.hpp"
@@ -62,7 +63,8 @@ public:
         const std::uint64_t number = std::uint64_t{random()} << 32 | random();
         path_ = std::filesystem::temp_directory_path() / ("yolov5_dnn-" + std::to_string(number) + ".onnx");
         // "x": a file that is there already, somebody else's, is none of ours
-        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path_.string().c_str(), "wbx"), std::fclose);
+        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path_.string().c_str(), "wbx"),
+                                                                   std::fclose);
         if (!file) throw ModelError(utf8(path_) + " cannot be written");
         const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
         if (written && std::fflush(file.get()) == 0) return;
@@ -86,20 +88,20 @@ private:
 
 // Loads into onnxruntime, as an engine of OpenCV 5, which takes as many threads as there are cores. It reads files only,
 // and not the model file itself, which could have changed since it was checked.
-inline cv::dnn::Net load_onnxruntime(const ModelFile& model) {
-    const TemporaryFile file(as_in_the_file(model.buffer));
+inline cv::dnn::Net load_onnxruntime(const ModelFile& model, bool dynamic) {
+    const TemporaryFile file(for_onnxruntime(model.buffer, dynamic));
     cv::dnn::Net net = cv::dnn::readNetFromONNX(file.path(), cv::dnn::ENGINE_ORT);
     net.finalizeNet();  // reads the file, which otherwise waits for the first forward pass
     return net;
 }
 #endif
 
-inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const std::string& name) {
+inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool dynamic, const std::string& name) {
     try {
 #if CV_VERSION_MAJOR >= 5
         // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
         // the one that takes a vector forgets the engine.
-        if (device.name == "onnxruntime") return load_onnxruntime(model);
+        if (device.name == "onnxruntime") return load_onnxruntime(model, dynamic);
         const bool is_cpu = device.name == "cpu";
 #if defined(__GLIBC__)
         if (is_cpu) keep_freed_memory();
@@ -109,6 +111,7 @@ inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, const
                                      is_cpu ? cv::dnn::ENGINE_AUTO : cv::dnn::ENGINE_CLASSIC);
         if (is_cpu) return net;
 #else
+        static_cast<void>(dynamic);  // only onnxruntime needs to be told
         cv::dnn::Net net = cv::dnn::readNetFromONNX(model.buffer);
 #endif
         net.setPreferableBackend(device.backend);
@@ -142,7 +145,7 @@ public:
     // `info` comes from `read_info`; `path` is for messages only.
     // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
     Network(const ModelFile& model, const ModelInfo& info, const Device& device, const std::string& path)
-        : info_(info), path_(path), net_(detail::load_net(model, device, path)),
+        : info_(info), path_(path), net_(detail::load_net(model, device, info.dynamic, path)),
           names_(detail::in_order(info.head->outputs(info, info.imgsz), net_.getUnconnectedOutLayersNames())) {
         const std::size_t expected = info.head->outputs(info, info.imgsz).size();
         if (names_.size() != expected)
