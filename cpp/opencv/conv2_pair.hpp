@@ -4,8 +4,8 @@
 //
 // A tile's sums stay in registers, each in one for 16 channels (AVX-512) or in two for 8 (AVX2), while all kernel
 // positions and input channels are added, in the order of OpenCV's own tiles. A number of the input, once read, serves
-// 16 multiplications. The tile is as large as the registers allow; with AVX-512 it stays below that at 10 pixels, of which
-// rows of 20, 40, 80, ... are whole multiples.
+// 16 multiplications. 10 pixels with AVX-512 and 5 with AVX2 are less than the registers could hold, but rows of 20, 40,
+// 80, ... pixels are whole multiples of them; with AVX2 6 were slower, as GCC then keeps some sums in memory.
 
 #if CV_SIMD256 && defined(__AVX2__)
 
@@ -38,8 +38,8 @@ static inline Pair pairScaleNegative(Pair x, Pair slope) {
 struct Pair {
     __m256 a, b;
 };
-#define PAIR_PIXELS 6
-#define PAIR_EACH(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
+#define PAIR_PIXELS 5
+#define PAIR_EACH(DO) DO(0) DO(1) DO(2) DO(3) DO(4)
 
 static inline Pair pairAll(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 static inline Pair pairZero() { return pairAll(0.f); }
@@ -68,6 +68,7 @@ template <int KSIZE>
 static void convPair(const float* inp, const float* residual, float* out, const ConvState& cs, const float* weights,
                      const float* scaleptr, const float* biasptr) {
     constexpr int C0 = 8, K0 = 8;
+    constexpr size_t CACHED = 1 << 18;  // bytes of input
     const MatShape &inpshape = cs.inpshape, &outshape = cs.outshape;
     CV_Assert_N(inpshape.layout == DATA_LAYOUT_BLOCK, outshape.layout == DATA_LAYOUT_BLOCK, inpshape.back() == C0,
                 outshape.back() == K0);
@@ -91,14 +92,21 @@ static void convPair(const float* inp, const float* residual, float* out, const 
     float maxval, defaultAlpha;
     setupActivation(cs, K, fastActivation, activParams, activation, maxval, defaultAlpha);
 
-    const int chunks = computeSpatChunks(N * kpairs, pixels);
+    // What is larger, input or weights, is read once: pair after pair over all pixels, or over few, whose input stays in the
+    // cache meanwhile.
+    const size_t input_bytes = (size_t)C1 * iplane * sizeof(float), weight_bytes = cs.wshape.total() * sizeof(float);
+    const bool few_pixels = input_bytes > weight_bytes;
+    int chunks = computeSpatChunks(N * kpairs, pixels);
+    if (few_pixels) chunks = std::max(chunks, (int)std::min<size_t>(input_bytes / CACHED, pixels / (4 * PAIR_PIXELS)));
     parallel_for_(Range(0, N * kpairs * chunks), [&](const Range& range) {
         static const float zeros[C0] = {};
         int offsets[KSIZE];
         for (int kpos = 0; kpos < KSIZE; kpos++) offsets[kpos] = ((kpos / 3) * Wi + kpos % 3) * C0;
 
         for (int task = range.start; task < range.end; task++) {
-            const int chunk = task % chunks, kpair = task / chunks % kpairs, n = task / chunks / kpairs;
+            const int chunk = few_pixels ? task / kpairs % chunks : task % chunks;
+            const int kpair = few_pixels ? task % kpairs : task / chunks % kpairs;
+            const int n = task / chunks / kpairs;
             const int k = kpair * 2 * K0;  // first output channel of block A; that of B is k + K0
             const int p0 = (int)((int64_t)chunk * pixels / chunks), p1 = (int)((int64_t)(chunk + 1) * pixels / chunks);
             const float* inpbase = inp + (size_t)n * C1 * iplane;
@@ -109,8 +117,8 @@ static void convPair(const float* inp, const float* residual, float* out, const 
             float coeffs[3][2 * K0];  // scale, bias, slope below zero; 0 where K ends within a block
             fillCoeffBufs(fastActivation, activParams, defaultAlpha, K0, k, scaleptr, biasptr, coeffs[0], coeffs[1],
                           coeffs[2]);
-            fillCoeffBufs(fastActivation, activParams, defaultAlpha, std::min(K0, K - k - K0), k + K0, scaleptr, biasptr,
-                          coeffs[0] + K0, coeffs[1] + K0, coeffs[2] + K0);
+            fillCoeffBufs(fastActivation, activParams, defaultAlpha, std::min(K0, K - k - K0), k + K0, scaleptr,
+                          biasptr, coeffs[0] + K0, coeffs[1] + K0, coeffs[2] + K0);
             const Pair scale = pairLoad(coeffs[0], coeffs[0] + K0), bias = pairLoad(coeffs[1], coeffs[1] + K0);
             const Pair slope = pairLoad(coeffs[2], coeffs[2] + K0), most = pairAll(maxval);
 
@@ -126,11 +134,14 @@ static void convPair(const float* inp, const float* residual, float* out, const 
                         for (int c1 = 0; c1 < C1; c1++, wA += C0 * K0, wB += C0 * K0) {
 #define PAIR_POINTER(j) const float* x##j = at(j, kpos, c1);
                             PAIR_EACH(PAIR_POINTER)
-#pragma GCC unroll 8
-                            for (int c = 0; c < C0; c++) {
-                                const Pair w = pairLoad(wA + c * K0, wB + c * K0);
-#define PAIR_FMA(j) s##j = pairFma(x##j[c], w, s##j);
-                                PAIR_EACH(PAIR_FMA)
+                            for (int c = 0; c < C0 && c1 * C0 + c < C;
+                                 c += 4) {  // 12 channels come as 16, 4 of them empty
+#define PAIR_FMA(j) s##j = pairFma(x##j[c + i], w, s##j);
+#pragma GCC unroll 4
+                                for (int i = 0; i < 4; i++) {
+                                    const Pair w = pairLoad(wA + (c + i) * K0, wB + (c + i) * K0);
+                                    PAIR_EACH(PAIR_FMA)
+                                }
                             }
                         }
                     }
@@ -138,8 +149,8 @@ static void convPair(const float* inp, const float* residual, float* out, const 
 
                 const int y = p / W, x = p - y * W;
                 const bool inner = x >= innerX0 && x + PAIR_PIXELS <= innerX1 && y >= innerY0 && y < innerY1;
-                const float* first = KSIZE == 1 ? inpbase + (size_t)p * C0
-                                                : inpbase + ((y * Sy - padY) * Wi + x * Sx - padX) * C0;
+                const float* first =
+                    KSIZE == 1 ? inpbase + (size_t)p * C0 : inpbase + ((y * Sy - padY) * Wi + x * Sx - padX) * C0;
                 if (count == PAIR_PIXELS && (KSIZE == 1 || (inner && Sx == 1))) {
                     accumulate([&](int j, int kpos, int c1) __attribute__((always_inline)) {
                         return first + offsets[kpos] + c1 * iplane + j * C0;
@@ -167,11 +178,11 @@ static void convPair(const float* inp, const float* residual, float* out, const 
                 float* outB = out + baseB + (size_t)p * K0;
                 const float* resA = residual ? residual + baseA + (size_t)p * K0 : nullptr;
                 const float* resB = residual ? residual + baseB + (size_t)p * K0 : nullptr;
-#define PAIR_FINISH(j)                                                          \
-    {                                                                           \
-        const int at = std::min(j, count - 1) * K0;                             \
-        Pair sum = pairFma(s##j, scale, bias);                                  \
-        if (residual) sum = pairAdd(sum, pairLoad(resA + at, resB + at));       \
+#define PAIR_FINISH(j)                                                                 \
+    {                                                                                  \
+        const int at = std::min(j, count - 1) * K0;                                    \
+        Pair sum = pairFma(s##j, scale, bias);                                         \
+        if (residual) sum = pairAdd(sum, pairLoad(resA + at, resB + at));              \
         pairStore(outA + at, outB + at, pairMin(pairScaleNegative(sum, slope), most)); \
     }
                 PAIR_EACH(PAIR_FINISH)
@@ -197,8 +208,8 @@ static bool convInPairs(const void* inp, const void* residual, void* out, const 
     const int ksize = cs.wshape[2];
     const bool wide = cs.ngroups == 1 && cs.wshape[1] % 2 == 0 && cs.inpshape.channels() > 8;
     const bool is_1x1 = ksize == 1 && cs.strides[0] * cs.strides[1] * cs.strides[2] == 1;
-    const bool is_3x3 = ksize == 9 && cs.strides[0] == 1 && cs.dilations[1] == 1 && cs.dilations[2] == 1 &&
-                        cs.outshape.dims <= 5;
+    const bool is_3x3 =
+        ksize == 9 && cs.strides[0] == 1 && cs.dilations[1] == 1 && cs.dilations[2] == 1 && cs.outshape.dims <= 5;
     if (!wide || !(is_1x1 || is_3x3)) return false;
     (is_1x1 ? convPair<1> : convPair<9>)((const float*)inp, (const float*)residual, (float*)out, cs,
                                          (const float*)weights, scale, bias);
