@@ -5,11 +5,16 @@
 
 #include <yolov5_dnn.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
+
+#if CV_VERSION_MAJOR >= 5
+#include <opencv2/geometry.hpp>  // contourArea, which was part of imgproc
+#endif
 
 #include "outputs.hpp"
 
