@@ -4,6 +4,10 @@
 #include <doctest/doctest.h>
 #include <yolov5_dnn.hpp>
 
+#if CV_VERSION_MAJOR >= 5
+#include <opencv2/geometry.hpp>  // boundingRect, which was part of imgproc
+#endif
+
 #include "golden.hpp"
 #include "tiny_model.hpp"
 

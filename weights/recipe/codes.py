@@ -106,7 +106,7 @@ def aztec(rng: Rng) -> Code:
     if rng.random() < 0.05:
         modules = write(str(rng.integers(0, 256)), zxingcpp.BarcodeFormat.AztecRune)
     else:
-        length = int(rng.choice([5, 12, 25, 60, 120, 250, 600, 1000], p=LENGTHS) * rng.uniform(0.6, 1.4))
+        length = int(rng.choice([5, 12, 25, 60, 120, 250, 600, 1350], p=LENGTHS) * rng.uniform(0.6, 1.4))
         modules = write(random_text(rng, PRINTABLE, length), zxingcpp.BarcodeFormat.Aztec)
     return Code(2, modules, 1.0, "")
 
