@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <yolov5_dnn.hpp>
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -116,11 +117,7 @@ TEST_CASE("devices other than the processor get OpenCV's classic engine, which a
     cv::Mat blob;
     to_blob(with_cell(3, 2, red), 1, blob);
     std::vector<cv::Mat> answers;
-    std::vector<std::string> names = {"cpu", "another"};
-    const std::vector<std::string> usable = available_devices();
-    const bool has_onnxruntime = std::count(usable.begin(), usable.end(), "onnxruntime") > 0;
-    if (has_onnxruntime) names.push_back("onnxruntime");  // its own engine: see the last check
-    for (const std::string& name : names) {
+    for (const std::string name : {"cpu", "another"}) {
         const Device device{name, cv::dnn::DNN_BACKEND_OPENCV, cv::dnn::DNN_TARGET_CPU};
         cv::dnn::Net net = detail::load_net(read_model(file.path), device, true, "tiny.onnx");
 #if CV_VERSION_MAJOR >= 5
@@ -136,6 +133,34 @@ TEST_CASE("devices other than the processor get OpenCV's classic engine, which a
         answers.push_back(outputs[0].clone());
     }
     CHECK(cv::norm(answers[0], answers[1], cv::NORM_INF) < 1e-4);
+}
+
+TEST_CASE("onnxruntime within OpenCV finds the same, at any input size, and leaves no file behind") {
+    const std::vector<std::string> usable = available_devices();
+    Options options;
+    options.device = "onnxruntime";
+    const tiny::File file;
+    if (std::count(usable.begin(), usable.end(), "onnxruntime") == 0) {
+        CHECK_THROWS_AS(Detector(file.path, options), DeviceError);
+        return;
+    }
+    const auto files = [] {
+        std::size_t found = 0;
+        for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path()))
+            found += entry.path().filename().string().find("yolov5_dnn-") == 0;
+        return found;
+    };
+    const std::size_t before = files();
+    Detector detector(file.path, options), plain(file.path);
+    CHECK(files() == before);
+    for (const cv::Size size : {cv::Size(64, 64), cv::Size(64, 32)}) {
+        const cv::Mat image = with_cell(3, 2, red, size);
+        const auto found = detector.detect(image), expected = plain.detect(image);
+        REQUIRE(found.size() == 1);
+        REQUIRE(expected.size() == 1);
+        CHECK(found[0].box == expected[0].box);
+        CHECK(found[0].score == doctest::Approx(expected[0].score).epsilon(1e-5));
+    }
 }
 
 TEST_CASE("options do what they say") {
