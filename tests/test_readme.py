@@ -40,6 +40,7 @@ NOT_HERE = {
     "cpp/opencv/build.sh": "compiles OpenCV for half an hour",
     "opencv-own": "needs the build of cpp/opencv/build.sh",
     "in both environments": "needs the build of cpp/opencv/build.sh",
+    "--device onnxruntime": "needs the build of cpp/opencv/build.sh",
     "node bench": "needs the builds of build-opencv.sh",
     "WITH_CUDA": "needs the CUDA toolkit and OpenCV's sources",
     "opencv-build": "needs the CUDA toolkit and OpenCV's sources",
