@@ -33,6 +33,18 @@ void check_box(const cv::Rect2f& box, float x1, float y1, float x2, float y2) {
 
 float expected_score(float objectness, float class_logit) { return sigmoid(objectness) * sigmoid(class_logit); }
 
+// Both find the one red cell, at a square input and at a wide one, with the same box and score.
+void check_same_answers(Detector& detector, Detector& plain) {
+    for (const cv::Size size : {cv::Size(64, 64), cv::Size(64, 32)}) {
+        const cv::Mat image = with_cell(3, 2, red, size);
+        const auto found = detector.detect(image), expected = plain.detect(image);
+        REQUIRE(found.size() == 1);
+        REQUIRE(expected.size() == 1);
+        CHECK(found[0].box == expected[0].box);
+        CHECK(found[0].score == doctest::Approx(expected[0].score).epsilon(1e-5));
+    }
+}
+
 }  // namespace
 
 TEST_CASE("a coloured cell is found where it is, as what it is") {
@@ -100,14 +112,7 @@ TEST_CASE("a network that takes its input folded finds the same") {
     model.metadata["fold"] = "2";
     const tiny::File file(tiny::bytes(model)), plain_file;
     Detector detector(file.path), plain(plain_file.path);
-    for (const cv::Size size : {cv::Size(64, 64), cv::Size(64, 32)}) {
-        const cv::Mat image = with_cell(3, 2, red, size);
-        const auto found = detector.detect(image), expected = plain.detect(image);
-        REQUIRE(found.size() == 1);
-        REQUIRE(expected.size() == 1);
-        CHECK(found[0].box == expected[0].box);
-        CHECK(found[0].score == doctest::Approx(expected[0].score).epsilon(1e-5));
-    }
+    check_same_answers(detector, plain);
 }
 
 TEST_CASE("devices other than the processor get OpenCV's classic engine, which answers the same") {
@@ -153,14 +158,7 @@ TEST_CASE("onnxruntime within OpenCV finds the same, at any input size, and leav
     const std::size_t before = files();
     Detector detector(file.path, options), plain(file.path);
     CHECK(files() == before);
-    for (const cv::Size size : {cv::Size(64, 64), cv::Size(64, 32)}) {
-        const cv::Mat image = with_cell(3, 2, red, size);
-        const auto found = detector.detect(image), expected = plain.detect(image);
-        REQUIRE(found.size() == 1);
-        REQUIRE(expected.size() == 1);
-        CHECK(found[0].box == expected[0].box);
-        CHECK(found[0].score == doctest::Approx(expected[0].score).epsilon(1e-5));
-    }
+    check_same_answers(detector, plain);
 }
 
 TEST_CASE("options do what they say") {
