@@ -10,9 +10,9 @@ import numpy as np
 
 from runtime.command.run import run
 from runtime.errors import InputError
+from runtime.escape import escape
 from runtime.evaluation.annotations import read_coco, read_yolo
 from runtime.evaluation.data import Dataset
-from runtime.visible import visible
 
 from . import __version__
 from .autoanchor import THRESHOLD, Fit, box_sizes, find_anchors, fit
@@ -80,7 +80,7 @@ def _work(options: argparse.Namespace) -> int:
     )
     if options.checkpoint is not None:
         levels = _anchors_of(options.checkpoint)
-        show(f"{visible(options.checkpoint.name)}:", levels, fit(sizes, np.concatenate(levels)))
+        show(f"{escape(options.checkpoint.name)}:", levels, fit(sizes, np.concatenate(levels)))
     anchors = np.rint(find_anchors(sizes, options.n))
     levels = np.split(anchors, 3) if options.n % 3 == 0 else [anchors]
     show("new anchors, as a YOLOv5 yaml wants them:", levels, fit(sizes, anchors))

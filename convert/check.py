@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from runtime.errors import DetectorError
-from runtime.letterbox import to_blob
-from runtime.metadata import read_info
-from runtime.model_file import read_model
-from runtime.network import Network
+from runtime.model.file import read_model
+from runtime.stages.letterbox import to_blob
+from runtime.stages.network import Network
+from runtime.tasks.read_info import read_info
 
 from .errors import CheckError
 from .layers import BaseModel

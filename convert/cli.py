@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.command.run import run
-from runtime.visible import visible
+from runtime.escape import escape
 
 from . import __version__
 from .errors import CheckError, ConvertError
@@ -167,4 +167,4 @@ def summary(report: Report, seconds: float) -> str:
         "seconds": f"{seconds:.1f}",
     }
     rows = {key: text for key, text in rows.items() if text}
-    return "\n".join(f"{key:<12}{visible(text, MAX_LINE)}" for key, text in rows.items())
+    return "\n".join(f"{key:<12}{escape(text, MAX_LINE)}" for key, text in rows.items())

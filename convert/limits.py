@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _ended(argv: Sequence[str], pid: int, how: str) -> int:
     """Say how the child has ended, remove what it has left behind, and give the exit code."""
-    from runtime.visible import visible
+    from runtime.escape import escape
 
     from .cli import parse
 
@@ -58,7 +58,7 @@ def _ended(argv: Sequence[str], pid: int, how: str) -> int:
     with suppress(OSError):
         for left in folder.glob(f".{pid:x}-*.part.onnx"):
             left.unlink()
-    name = visible(str(options.checkpoint))
+    name = escape(str(options.checkpoint))
     print(f"error: {name}: its conversion {how}; nothing was written", file=sys.stderr)
     return 2
 

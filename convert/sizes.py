@@ -7,7 +7,7 @@ import math
 import torch
 from torch.func import functional_call
 
-from runtime.letterbox import MAX_SIDE
+from runtime.stages.letterbox import MAX_SIDE
 
 from .budget import Budget, BudgetError
 from .checkpoint import Checkpoint

@@ -21,7 +21,7 @@ from .rewrite import replace
 Stem = Literal["permute", "conv", "fold"]
 """permute: a Focus layer stays, as a view and a permute. conv: it becomes one convolution, and the input size
 stays free. fold: the first layer, of either kind, becomes a convolution over folded squares, which the caller
-folds (`runtime.letterbox.to_blob`)."""
+folds (`runtime.stages.letterbox.to_blob`)."""
 
 
 def rewrite_stem(model: BaseModel, stem: Stem) -> int:

@@ -13,7 +13,7 @@ def use_swish(model: onnx.ModelProto) -> None:
     """Replace every x·sigmoid(x) by one node `Swish`, a function that the model defines in these terms.
 
     So the file stays ONNX that anybody can run. The runtime hides the node's domain from OpenCV, which then
-    takes it for its own layer of that name (`runtime.model_file`) and computes it within the convolution
+    takes it for its own layer of that name (`runtime.model.file`) and computes it within the convolution
     before it.
     """
     graph = model.graph

@@ -16,7 +16,7 @@
 #include <opencv2/core/utils/logger.hpp>
 
 #include "detect/interrupt.hpp"
-#include "detect/look.hpp"
+#include "detect/predict.hpp"
 #include "detect/options.hpp"
 #include "detect/outputs.hpp"
 #include "detect/report.hpp"
@@ -118,7 +118,7 @@ int main(int count, char** words) {
     try {
         return run(parse(arguments));
     } catch (const std::exception& error) {
-        std::cerr << "error: " << yolov5_dnn::visible(error.what(), 4000) << '\n';
+        std::cerr << "error: " << yolov5_dnn::escape(error.what(), 4000) << '\n';
         return 2;
     }
 }

@@ -10,19 +10,19 @@ twins, file for file.
 
 import os
 
-from .form import is_command
+from .program import is_command
 
 # Before NumPy is imported: OpenBLAS's threads would spin for some 30 ms from then on in case there is work,
 # while OpenCV wants the cores. Other programs decide for themselves.
 if is_command():
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from .classification import Classification
-from .classifier import Classifier
-from .detections import Detection, Detections
-from .detector import Detector
 from .errors import DetectorError, DeviceError, InputError, ModelError
-from .model_info import ModelInfo
+from .predictors.classifier import Classifier
+from .predictors.detector import Detector
+from .results.classification import Classification
+from .results.detections import Detection, Detections
+from .tasks.model_info import ModelInfo
 
 __version__ = "1.0.0"
 

@@ -14,16 +14,16 @@ from time import perf_counter
 
 import cv2
 
-from .benchmark.contestants import CONTESTANTS, AbsentError, enter, find, is_contestant, version
+from .benchmark.backends import BACKENDS, AbsentError, enter, find, is_backend, version
 from .benchmark.processes import run_cpp, time_forward, time_processes
 from .benchmark.report import draw_chart, print_forward, print_processes, print_stages
 from .command.options import add_model_options, new_parser, positive
 from .command.run import run
-from .detector import DEFAULT_MODEL, Detector
 from .errors import InputError
+from .escape import escape
 from .inputs.image_file import read_image
 from .outputs.atomic import write_atomic
-from .visible import visible
+from .predictors.detector import DEFAULT_MODEL, Detector
 
 EXAMPLES = """
 examples:
@@ -31,7 +31,7 @@ examples:
   python -m runtime.bench photos/*.jpg --weights yolov5n.onnx --threads 2 --json bench.json --chart bench.png
   python -m runtime.bench photo.jpg --weights yolov5n.onnx --cpp cpp/build/yolov5-detect
 
-All contestants take turns on each image, with the same letterbox, decoding and NMS, so that whatever else the
+All backends take turns on each image, with the same letterbox, decoding and NMS, so that whatever else the
 machine does slows all of them; those whose threads stay busy between runs come after the others. Then each
 runs in processes of its own, in random order: first on one image again and again, for the forward pass alone
 (processor time beside the clock, and how far processes differ); then once on all of them, for the time from
@@ -45,7 +45,7 @@ SAMPLE = DEFAULT_MODEL.parent.parent / "samples" / "cluttered.jpg"
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits with code 2 and a message if it is wrong."""
     parser = new_parser("bench", "Measure how fast a model runs on this machine.", EXAMPLES)
-    others = [name for name in CONTESTANTS if name != "cv2.dnn"]
+    others = [name for name in BACKENDS if name != "cv2.dnn"]
     add = parser.add_argument
     add("images", nargs="*", type=Path, metavar="IMAGE", help="pictures (default: a sample of the checkout)")
     add_model_options(parser.add_argument_group("model"))
@@ -54,10 +54,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--against",
         metavar="NAME,…",
         default="",
-        help=f"further contestants: {', '.join(others)}, another MODEL.onnx for OpenCV, or MODULE:NAME of a "
-        "Contestant; all but OpenCV run on the CPU",
+        help=f"further backends: {', '.join(others)}, another MODEL.onnx for OpenCV, or MODULE:NAME of a "
+        "Backend; all but OpenCV run on the CPU",
     )
-    add("--cpp", type=Path, metavar="FILE", help="the C++ program yolov5-detect, as one more contestant")
+    add("--cpp", type=Path, metavar="FILE", help="the C++ program yolov5-detect, as one more backend")
     add("--max-det", type=positive, default=1000, metavar="N", help="most boxes per image (default: 1000)")
     add("--rounds", type=positive, default=20, metavar="N", help="turns of each on each image (default: 20)")
     add("--json", type=Path, metavar="FILE", help="write every figure")
@@ -66,7 +66,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     options.against = [name for name in options.against.split(",") if name]
     for name in options.against:
-        if name == "cv2.dnn" or not is_contestant(name):
+        if name == "cv2.dnn" or not is_backend(name):
             parser.error(f"argument --against: there is no {name!r}; choose from {', '.join(others)}")
     return options
 
@@ -97,34 +97,34 @@ def bench(options: argparse.Namespace) -> int:
         device=options.device,
         max_det=options.max_det,
     )
-    contestants = {"cv2.dnn": join("cv2.dnn")}
+    backends = {"cv2.dnn": join("cv2.dnn")}
     absent = {}
     for name in options.against:
         try:
-            contestants[name] = join(name)
+            backends[name] = join(name)
         except AbsentError as error:
             absent[name] = str(error)
-    mine = contestants["cv2.dnn"]
+    mine = backends["cv2.dnn"]
     about = circumstances(mine, images, threads, options.rounds)
     for key, value in about.items():
-        print(f"{key:9}{visible(value, 1000)}")
+        print(f"{key:9}{escape(value, 1000)}")
     for name, reason in absent.items():
         print(f"{'absent':9}{name}: {reason}")
 
-    busy = [name for name in contestants if find(name).busy]
-    others = {name: each for name, each in contestants.items() if name not in busy}
+    busy = [name for name in backends if find(name).busy]
+    others = {name: each for name, each in backends.items() if name not in busy}
     times = take_turns(others, images, options.rounds)
     for name in busy:
-        times |= take_turns({name: contestants[name]}, images, options.rounds)
+        times |= take_turns({name: backends[name]}, images, options.rounds)
     labels = {name: f"{name} {version(name)}".strip() + " (alone)" * (name in busy) for name in times}
     if options.cpp:
         times["C++"] = run_cpp(options.cpp, mine, images, threads, options.rounds)
-        labels["C++"] = visible(options.cpp.name)
+        labels["C++"] = escape(options.cpp.name)
     print_stages(times, labels)
 
-    forward = time_forward(contestants, images[0], threads, options.rounds)
+    forward = time_forward(backends, images[0], threads, options.rounds)
     print_forward(forward, labels)
-    processes = time_processes(contestants, images, threads, options.cpp)
+    processes = time_processes(backends, images, threads, options.cpp)
     print_processes(processes, len(images))
 
     if options.json:
@@ -132,23 +132,23 @@ def bench(options: argparse.Namespace) -> int:
         content |= {"forward_s": forward, "processes": processes}
         write_atomic(options.json, json.dumps(content, indent=1).encode())
     if options.chart:
-        draw_chart(times, labels, f"{visible(mine.path.name)}, {threads} threads", options.chart)
+        draw_chart(times, labels, f"{escape(mine.path.name)}, {threads} threads", options.chart)
     return 0
 
 
 def take_turns(
-    contestants: dict[str, Detector], images: Sequence[Path], rounds: int
+    backends: dict[str, Detector], images: Sequence[Path], rounds: int
 ) -> dict[str, dict[str, list[float]]]:
-    """Let each contestant process each image in each round, after one round to warm up, in changing order.
+    """Let each backend process each image in each round, after one round to warm up, in changing order.
 
-    Returns the milliseconds of each, by contestant and stage.
+    Returns the milliseconds of each, by backend and stage.
     """
-    times: dict[str, dict[str, list[float]]] = {name: {} for name in contestants}
-    order = list(contestants)
+    times: dict[str, dict[str, list[float]]] = {name: {} for name in backends}
+    order = list(backends)
     for round_ in range(-1, rounds):
         for path in images:
             for name in order:
-                measured = run_once(contestants[name], path)
+                measured = run_once(backends[name], path)
                 if round_ >= 0:
                     for stage, milliseconds in measured.items():
                         times[name].setdefault(stage, []).append(milliseconds)

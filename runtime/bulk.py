@@ -23,16 +23,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .classifier import Classifier
 from .command.options import add_box_options, new_parser, positive
 from .command.run import run
-from .detector import DEFAULT_MODEL, Detector
 from .errors import InputError, first_line
 from .inputs.image_file import IMAGE_SUFFIXES, decode_image
-from .letterbox import GREY
-from .metadata import read_info
-from .model_file import read_model
+from .model.file import read_model
+from .predictors.classifier import Classifier
+from .predictors.detector import DEFAULT_MODEL, Detector
+from .stages.letterbox import GREY
 from .tasks import BoxTask
+from .tasks.read_info import read_info
 
 EXAMPLES = """
 examples:

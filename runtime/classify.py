@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from .classifier import Classifier
-from .command.look import look
-from .command.look_options import (
+from .command.aliases import help_text
+from .command.options import add_network_options, new_parser, positive
+from .command.predict import predict
+from .command.predict_options import (
     add_output_options,
     add_source_options,
     parse_look,
     wanted_inputs,
     wanted_outputs,
 )
-from .command.options import add_network_options, new_parser, positive
 from .command.run import run
-from .command.words import help_text
-from .crop import CROPS
-from .form import form
+from .predictors.classifier import Classifier
+from .program import program
+from .stages.crop import CROPS
 
 EXAMPLES = """
 examples:
@@ -42,7 +42,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_source_options(parser)
     model = parser.add_argument_group("model")
     add = model.add_argument
-    add("--weights", required=True, metavar="FILE", help=f"model file made by `{form('convert')}`")
+    add("--weights", required=True, metavar="FILE", help=f"model file made by `{program('convert')}`")
     add_network_options(model)
     add(
         "--crop", choices=CROPS, help="how YOLOv5 v7.0 (square) or v6.2 cut images (default: the model's own)"
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def classify(options: argparse.Namespace) -> int:
-    """Do what the options say; returns 0, or 1 if some inputs failed. Raises what `look` raises."""
+    """Do what the options say; returns 0, or 1 if some inputs failed. Raises what `predict` raises."""
     make = partial(
         Classifier,
         options.weights,
@@ -71,7 +71,7 @@ def classify(options: argparse.Namespace) -> int:
         top=options.top,
     )
     with wanted_outputs(options) as outputs:
-        return look(
+        return predict(
             wanted_inputs(options),
             make,
             outputs,

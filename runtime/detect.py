@@ -7,14 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .command.look import look
-from .command.look_options import (
-    add_output_options,
-    add_source_options,
-    parse_look,
-    wanted_inputs,
-    wanted_outputs,
-)
+from .command.aliases import help_text
 from .command.options import (
     add_box_options,
     add_model_options,
@@ -23,8 +16,15 @@ from .command.options import (
     new_parser,
     positive,
 )
+from .command.predict import predict
+from .command.predict_options import (
+    add_output_options,
+    add_source_options,
+    parse_look,
+    wanted_inputs,
+    wanted_outputs,
+)
 from .command.run import run
-from .command.words import help_text
 
 EXAMPLES = """
 examples:
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def detect(options: argparse.Namespace) -> int:
-    """Do what the options say; returns 0, or 1 if some inputs failed. Raises what `look` raises."""
+    """Do what the options say; returns 0, or 1 if some inputs failed. Raises what `predict` raises."""
     style = {name: getattr(options, name) for name in ("line_thickness", "hide_labels", "hide_conf")}
     make = detector_maker(
         options,
@@ -98,7 +98,7 @@ def detect(options: argparse.Namespace) -> int:
         multi_label=options.multi_label,
     )
     with wanted_outputs(options) as outputs:
-        return look(
+        return predict(
             wanted_inputs(options),
             make,
             outputs,

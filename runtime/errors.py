@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .visible import visible
+from .escape import escape
 
 MOST = 1500  # characters of a message
 
@@ -14,7 +14,7 @@ class DetectorError(Exception):
     """
 
     def __init__(self, text: str) -> None:
-        super().__init__(visible(text, MOST))
+        super().__init__(escape(text, MOST))
 
 
 class ModelError(DetectorError):
@@ -35,4 +35,4 @@ class InputError(DetectorError, ValueError):
 def first_line(error: BaseException) -> str:
     """Shorten an exception to its first line: those of OpenCV span several and name its own source files."""
     text = str(getattr(error, "err", None) or error).strip() or type(error).__name__
-    return visible(text.splitlines()[0])
+    return escape(text.splitlines()[0])

@@ -13,8 +13,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .classification import Classification
-from .classifier import Classifier
 from .command.options import (
     add_box_options,
     add_model_options,
@@ -25,10 +23,9 @@ from .command.options import (
 )
 from .command.pipeline import in_order
 from .command.run import run
-from .command.team import team
-from .detections import Detections
-from .detector import STAGES, Detector
+from .command.workers import detectors_for
 from .errors import InputError
+from .escape import escape
 from .evaluation.annotations import read_coco, read_yolo
 from .evaluation.classes import class_accuracy, read_class_folders
 from .evaluation.data import Boxes, Dataset, Results, coco_rows, to_boxes
@@ -37,7 +34,10 @@ from .evaluation.results_file import collect, dataset_of, read_rows
 from .inputs.image_file import read_image
 from .outputs.atomic import write_atomic
 from .outputs.tables import rounded
-from .visible import visible
+from .predictors.classifier import Classifier
+from .predictors.detector import STAGES, Detector
+from .results.classification import Classification
+from .results.detections import Detections
 
 EXAMPLES = """
 examples:
@@ -119,7 +119,7 @@ def evaluate(options: argparse.Namespace) -> int:
     else:
         say_size(options.imgsz, detector)
         dataset = read(detector.info.names, detector.info.head.k)
-        with team(detector, make, len(dataset.files)) as detectors:
+        with detectors_for(detector, make, len(dataset.files)) as detectors:
             results, unread = _detect(detectors, dataset, options.images)
     if options.json:
         _write_json(results, options.json)
@@ -154,7 +154,7 @@ def _read_dataset(
         raise InputError(f"no image of {annotations} is in {images}")
     if len(present.files) < len(dataset.files):
         text = f"only {len(present.files)} of {len(dataset.files)} annotated images are in {images}"
-        print(visible(text, 1000))
+        print(escape(text, 1000))
     return present
 
 
@@ -169,7 +169,7 @@ def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tu
         annotated = ", ".join(list(dataset.categories.values())[:10])
         raise InputError(f"the model finds {', '.join(names[:10])}, but annotated are {annotated}")
     if unknown:
-        print(visible(f"not annotated, so left out: {', '.join(unknown)}", 1000))
+        print(escape(f"not annotated, so left out: {', '.join(unknown)}", 1000))
 
     category_ids = np.array([UNKNOWN if category is None else category for category in categories])
     results, unread = {}, 0

@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))  # a checkout that 
 from runtime import Detections, Detector
 from runtime.errors import InputError
 from runtime.inputs.image_file import read_image
-from runtime.nms import nms
+from runtime.stages.nms import nms
 
 MARGIN = 0.15  # readers want the quiet zone around a code
 LARGEST = 1280  # larger pictures are not looked at in their own size

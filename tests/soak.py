@@ -18,7 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runtime import Detector
-from runtime.detector import DEFAULT_MODEL
+from runtime.predictors.detector import DEFAULT_MODEL
 
 SIZES = ((480, 640), (640, 480), (1080, 1920), (100, 700), (33, 44), (720, 720))  # of the images, h and w
 RELOAD = 20  # images from one loading to the next

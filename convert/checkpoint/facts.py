@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from runtime.letterbox import MAX_SIDE
+from runtime.stages.letterbox import MAX_SIDE
 
 from ..errors import CheckpointError
 from ..layers import C3, SPPF, AnchorFreeDetect, BaseModel, Conv, Detect, KeypointDetect

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from runtime.visible import visible
+from runtime.escape import escape
 
 from ..errors import CheckpointError
 from .pickle_names import STORAGE_DTYPES, Name
@@ -87,7 +87,7 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
         try:
             return archive.read(records[name])
         except KeyError as error:
-            raise CheckpointError(f"it is damaged: the record {visible(name)} is missing") from error
+            raise CheckpointError(f"it is damaged: the record {escape(name)} is missing") from error
         except (
             zipfile.BadZipFile,
             OSError,
@@ -98,7 +98,7 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
             struct.error,
             zlib.error,
         ) as error:
-            raise CheckpointError(f"it is damaged: the record {visible(name)} cannot be read") from error
+            raise CheckpointError(f"it is damaged: the record {escape(name)} cannot be read") from error
 
     if f"{folder}byteorder" in records and record(f"{folder}byteorder") != b"little":
         raise CheckpointError(
@@ -113,7 +113,7 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
         if name not in storages:
             data = record(f"{folder}data/{name}")
             if len(data) != count * dtype.itemsize:
-                raise CheckpointError(f"it is damaged: the storage {visible(name, 40)} has the wrong size")
+                raise CheckpointError(f"it is damaged: the storage {escape(name, 40)} has the wrong size")
             # a copy, as PyTorch wants writable memory
             storages[name] = (
                 torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from runtime.visible import brief
+from runtime.escape import escape_value
 
 from ..errors import CheckpointError
 from .blocks import Conv
@@ -239,7 +239,7 @@ class Segment(Detect):
 def count_of(value: Any, what: str) -> int:
     """Give a number of things back. Raises CheckpointError, which calls them `what`, if it makes no sense."""
     if type(value) is not int or not 1 <= value <= MAX_COUNT:
-        raise CheckpointError(f"its number of {what} is {brief(value)}, which makes no sense")
+        raise CheckpointError(f"its number of {what} is {escape_value(value)}, which makes no sense")
     return value
 
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "words.hpp"
+#include "aliases.hpp"
 
 namespace detect {
 

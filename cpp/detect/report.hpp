@@ -14,18 +14,18 @@
 #include <vector>
 
 #include "interrupt.hpp"
-#include "look.hpp"
+#include "predict.hpp"
 
 namespace detect {
 
-using yolov5_dnn::visible;
+using yolov5_dnn::escape;
 
 // How many of each class: "4 person, 1 bus".
 inline std::string describe(const std::map<int, int>& counts, const std::vector<std::string>& names) {
     std::string text;
     for (const auto& [class_id, count] : counts)
         text += (text.empty() ? "" : ", ") + std::to_string(count) + " " +
-                visible(names[static_cast<std::size_t>(class_id)], 60);
+                escape(names[static_cast<std::size_t>(class_id)], 60);
     return text.empty() ? "nothing" : text;
 }
 
@@ -64,7 +64,7 @@ public:
         ++number_;
         if (looked_at_ == 0) return;
         if (sources_ > 1) std::cout << '[' << number_ << '/' << sources_ << "] ";
-        std::cout << visible(source.name, 1000) << "  " << size_.width << 'x' << size_.height << "  ";
+        std::cout << escape(source.name, 1000) << "  " << size_.width << 'x' << size_.height << "  ";
         if (source.kind != Kind::image) std::cout << plural(looked_at_, "frame") << "  ";
         std::cout << describe(counts_, names) << "   " << stages(sum_, looked_at_) << std::endl;
         (source.kind == Kind::image ? images_ : frames_) += looked_at_;
@@ -76,7 +76,7 @@ public:
     void problem(const std::string& text, bool of_source = false) {
         std::cerr << "error: ";
         if (of_source && sources_ > 1) std::cerr << '[' << number_ + 1 << '/' << sources_ << "] ";
-        std::cerr << visible(text, 4000) << '\n';
+        std::cerr << escape(text, 4000) << '\n';
         ++failed_;
     }
 
@@ -96,7 +96,7 @@ public:
             std::cout << mark << plural(count, noun);
             mark = ", ";
         }
-        if (!saved_in.empty()) std::cout << "; saved in " << visible(saved_in, 1000);
+        if (!saved_in.empty()) std::cout << "; saved in " << escape(saved_in, 1000);
         std::cout << std::endl;
     }
 

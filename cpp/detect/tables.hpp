@@ -65,7 +65,7 @@ private:
 
 inline const fs::path& said_if_replaced(const fs::path& path) {
     if (fs::is_regular_file(path))
-        std::cerr << "warning: " << yolov5_dnn::visible(yolov5_dnn::detail::utf8(path), 1000)
+        std::cerr << "warning: " << yolov5_dnn::escape(yolov5_dnn::detail::utf8(path), 1000)
                   << " is there already and is replaced\n";
     return path;
 }
@@ -85,7 +85,7 @@ inline void say_size(cv::Size asked, const yolov5_dnn::Detector& detector) {
 
 // Makes a text fit for a cell: an apostrophe stands before what a spreadsheet would take for a formula.
 inline std::string cell(const std::string& text) {
-    std::string seen = yolov5_dnn::visible(text, std::string::npos);
+    std::string seen = yolov5_dnn::escape(text, std::string::npos);
     if (!seen.empty() && std::string("=+-@|%").find(seen[0]) != std::string::npos) seen.insert(0, "'");
     if (seen.find_first_of(",\"\n\r") == std::string::npos) return seen;
     std::string quoted = "\"";

@@ -284,11 +284,11 @@ class InputError : public DetectorError {
     using DetectorError::DetectorError;
 };
 
-// ------------------------------------------------------------------------------------------------------------- visible
+// -------------------------------------------------------------------------------------------------------------- escape
 
 // Writes control characters, line breaks and invisible letters as escapes such as \x1b, and broken UTF-8 as �. Of a
 // longer text than `most` characters the first ones stay, and "…" says so.
-std::string visible(std::string_view text, std::size_t most = detail::most_visible);
+std::string escape(std::string_view text, std::size_t most = detail::most_escaped);
 
 // ------------------------------------------------------------------------------------------------------------- devices
 
@@ -330,7 +330,7 @@ struct ModelInfo {
     cv::Vec3f mean{0, 0, 0}, deviation{1, 1, 1};  // and how its colours are normalised: R, G, B
 };
 
-// ------------------------------------------------------------------------------------------------------------ metadata
+// ----------------------------------------------------------------------------------------------------------- read_info
 
 // Makes the ModelInfo of a file from its metadata, checking every value. What `given` has of names, anchors
 // and strides replaces the file's. With all three, the file needs no metadata: its network then counts as one
@@ -339,7 +339,7 @@ struct ModelInfo {
 ModelInfo read_info(const std::map<std::string, std::string>& metadata, const std::filesystem::path& path,
                     const ModelInfo& given = {});
 
-// ---------------------------------------------------------------------------------------------------------- model_file
+// ---------------------------------------------------------------------------------------------------------------- file
 
 // An ONNX file in memory, in the form for OpenCV, and its metadata_props: JSON texts by key.
 struct ModelFile {
@@ -698,13 +698,13 @@ inline std::size_t character_length(std::string_view text, std::size_t at) {
 
 }  // namespace detail
 
-// ------------------------------------------------------------------------------------------------------------- visible
+// -------------------------------------------------------------------------------------------------------------- escape
 //
 // Text that others wrote, made fit to be shown: class names, file names, OpenCV's own messages.
 
 namespace detail {
 
-constexpr std::size_t most_visible = 200;  // characters of one text in a message
+constexpr std::size_t most_escaped = 200;  // characters of one text in a message
 
 // Control characters, with line breaks and the escape that starts a terminal's commands; what turns the direction of
 // writing; other invisible letters. The joiners U+200C and U+200D stay: Persian and emoji need them.
@@ -731,7 +731,7 @@ inline unsigned character_code(std::string_view text, std::size_t at, std::size_
 
 // Writes control characters, line breaks and invisible letters as escapes such as \x1b, and broken UTF-8 as �. Of a
 // longer text than `most` characters the first ones stay, and "…" says so.
-inline std::string visible(std::string_view text, std::size_t most = detail::most_visible) {
+inline std::string escape(std::string_view text, std::size_t most = detail::most_escaped) {
     std::string shown;
     std::size_t characters = 0, before_last = 0;
     for (std::size_t at = 0; at < text.size();) {
@@ -740,10 +740,10 @@ inline std::string visible(std::string_view text, std::size_t most = detail::mos
         const std::size_t length = detail::character_length(text, at);
         const unsigned code = length ? detail::character_code(text, at, length) : 0xFFFD;
         if (detail::is_hidden(code)) {
-            char escape[16];
-            const char* const form = code < 0x100 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x";
-            std::snprintf(escape, sizeof escape, form, code);
-            shown += code == '\t' ? "\\t" : code == '\n' ? "\\n" : code == '\r' ? "\\r" : escape;
+            char escaped[16];
+            const char* const format = code < 0x100 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x";
+            std::snprintf(escaped, sizeof escaped, format, code);
+            shown += code == '\t' ? "\\t" : code == '\n' ? "\\n" : code == '\r' ? "\\r" : escaped;
         } else {
             shown += length ? std::string(text.substr(at, length)) : "�";
         }
@@ -760,7 +760,7 @@ inline std::string visible(std::string_view text, std::size_t most = detail::mos
 // quotes, such as names, comes out as `visible` shows it.
 class DetectorError : public std::runtime_error {
 public:
-    explicit DetectorError(const std::string& text) : std::runtime_error(visible(text, 1500)) {}
+    explicit DetectorError(const std::string& text) : std::runtime_error(escape(text, 1500)) {}
 };
 
 // The model file is missing, damaged, without metadata, or at odds with what its network gives.
@@ -791,7 +791,7 @@ class Invalid : public std::runtime_error {
 inline std::string reason(const std::exception& error) {
     const auto* const from_opencv = dynamic_cast<const cv::Exception*>(&error);
     const std::string text = from_opencv && !from_opencv->err.empty() ? from_opencv->err : error.what();
-    return visible(text.substr(0, text.find('\n')));
+    return escape(text.substr(0, text.find('\n')));
 }
 
 }  // namespace detail
@@ -1349,7 +1349,7 @@ inline Device find_device(const std::string& name) {
     throw DeviceError("there is no device '" + name + "'; this OpenCV can use " + usable);
 }
 
-// ---------------------------------------------------------------------------------------------------------------- form
+// ------------------------------------------------------------------------------------------------------------- program
 //
 // How the converter is called: messages name it.
 
@@ -2037,7 +2037,7 @@ inline const Task& find_task(const std::string& name, const std::function<bool(c
     throw detail::Invalid("the task is '" + name + "', and only " + known + " is supported");
 }
 
-// ------------------------------------------------------------------------------------------------------------ metadata
+// ----------------------------------------------------------------------------------------------------------- read_info
 //
 // From a model file's metadata, JSON of a file that may say anything, to what it says about its network.
 
@@ -2456,10 +2456,10 @@ constexpr unsigned char tag_of(std::uint64_t number) {
 
 }  // namespace detail
 
-// ------------------------------------------------------------------------------------------------------- model_tensors
+// ------------------------------------------------------------------------------------------------------------- tensors
 //
 // The tensors of a model file's graph: their types, their shapes, and that their numbers are all there. Points 3 and 4 of
-// what runtime/model_graph.py promises. Weights are looked at where they lie, and not copied.
+// what runtime/model/graph.py promises. Weights are looked at where they lie, and not copied.
 
 namespace detail {
 
@@ -2495,7 +2495,7 @@ struct Tensor {
 };
 
 // A name within a message.
-inline std::string show(const std::string& name) { return "'" + visible(name, 80) + "'"; }
+inline std::string show(const std::string& name) { return "'" + escape(name, 80) + "'"; }
 
 namespace onnx {
 using Value = Kind::Value;
@@ -2663,7 +2663,7 @@ inline std::pair<std::string, Sides> stated_shape(ProtoReader& reader, const Spa
 
 }  // namespace detail
 
-// ------------------------------------------------------------------------------------------------------------- exports
+// ------------------------------------------------------------------------------------------------------------- foreign
 //
 // Model files of other exporters, told in this house's own metadata. `export.py` of YOLOv5 and the `ultralytics` package
 // write networks that decode their boxes themselves, to pixels of the input; the shape of their one output tells how:
@@ -2693,7 +2693,7 @@ private:
     explicit NamesReader(const std::string& text) : text_(text) {}
 
     [[noreturn]] void fail() const {
-        throw ExportError("has names in its metadata that break at '" + visible(text_.substr(at_), 40) + "'");
+        throw ExportError("has names in its metadata that break at '" + escape(text_.substr(at_), 40) + "'");
     }
 
     char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
@@ -2712,7 +2712,7 @@ private:
     std::vector<std::string> names() {
         const bool dict = take('{');
         if (!dict && !take('['))
-            throw ExportError("has names in its metadata that are no dict or list: '" + visible(text_, 60) + "'");
+            throw ExportError("has names in its metadata that are no dict or list: '" + escape(text_, 60) + "'");
         const char end = dict ? '}' : ']';
         std::map<std::size_t, std::string> found;
         while (!take(end)) {
@@ -2762,13 +2762,13 @@ private:
                 continue;
             }
             if (at_ >= text_.size()) fail();
-            value += escape(text_[at_++]);
+            value += unescape(text_[at_++]);
         }
         ++at_;
         return value;
     }
 
-    std::string escape(char letter) {
+    std::string unescape(char letter) {
         if (letter == 'n') return "\n";
         if (letter == 'r') return "\r";
         if (letter == 't') return "\t";
@@ -2860,7 +2860,7 @@ inline std::map<std::string, std::string> own_metadata(const std::map<std::strin
         return entry == metadata.end() ? std::string(otherwise) : entry->second;
     };
     if (text("task", "detect") != "detect")
-        throw ExportError("is an export for the task '" + visible(text("task", ""), 40) +
+        throw ExportError("is an export for the task '" + escape(text("task", ""), 40) +
                           "', and of exports only detectors are run");
     std::vector<std::string> names;
     if (metadata.count("names")) names = NamesReader::read(metadata.at("names"));
@@ -2870,7 +2870,7 @@ inline std::map<std::string, std::string> own_metadata(const std::map<std::strin
     const std::string stride = text("stride", "32");
     if (stride.empty() || stride.size() > 4 || stride[0] == '0' ||
         stride.find_first_not_of("0123456789") != std::string::npos)
-        throw ExportError("has a stride '" + visible(stride, 40) + "' in its metadata");
+        throw ExportError("has a stride '" + escape(stride, 40) + "' in its metadata");
     return {{"producer", text("producer", "")},
             {"task", "\"detect\""},
             {"names", json_names(names)},
@@ -2882,10 +2882,10 @@ inline std::map<std::string, std::string> own_metadata(const std::map<std::strin
 
 }  // namespace detail
 
-// --------------------------------------------------------------------------------------------------------- model_graph
+// --------------------------------------------------------------------------------------------------------------- graph
 //
 // The walk through a model file's graph, before OpenCV sees a byte of it. What it promises stands, numbered, in
-// runtime/model_graph.py, whose twin this is; both are held to tests/cases/hostile_models.json.
+// runtime/model/graph.py, whose twin this is; both are held to tests/cases/hostile_models.json.
 // Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
 
 namespace detail {
@@ -2967,7 +2967,7 @@ inline const std::vector<Kind> function = {
 inline std::pair<std::string, Attribute> read_attribute(ProtoReader& reader, const Span& span,
                                                         const std::string& title) {
     const ProtoMessage parts = reader.message(span, onnx::attribute);
-    const std::string name = visible(parts.name("name"), 80), which = "the attribute " + name + " of " + title;
+    const std::string name = escape(parts.name("name"), 80), which = "the attribute " + name + " of " + title;
     static const std::map<std::int64_t, std::pair<Attribute::Kind, std::string>> kinds = {
         {1, {Attribute::Kind::real, "f"}},       {2, {Attribute::Kind::integer, "i"}},
         {3, {Attribute::Kind::text, "s"}},       {4, {Attribute::Kind::tensor, "t"}},
@@ -3001,7 +3001,7 @@ inline Node read_node(ProtoReader& reader, const Span& span, Graph& graph) {
     const ProtoMessage parts = reader.message(span, onnx::node);
     Node node;
     node.op_type = parts.name("op_type");
-    node.title = "the node " + show(parts.name("name")) + " (" + visible(node.op_type, 40) + ")";
+    node.title = "the node " + show(parts.name("name")) + " (" + escape(node.op_type, 40) + ")";
     std::string domain;
     if (parts.has("domain")) {
         Span start = parts.span("domain");
@@ -3108,7 +3108,7 @@ inline void check_function(ProtoReader& reader, const Span& span) {
 
 }  // namespace detail
 
-// --------------------------------------------------------------------------------------------------------- model_bytes
+// -------------------------------------------------------------------------------------------------------------- buffer
 //
 // A model file's bytes as other readers of ONNX than OpenCV's importer want them. No byte moves.
 
@@ -3165,7 +3165,7 @@ inline std::vector<unsigned char> for_onnxruntime(const std::vector<unsigned cha
 
 }  // namespace detail
 
-// ------------------------------------------------------------------------------------------------------------ operands
+// ------------------------------------------------------------------------------------------------------------- context
 //
 // What the rule of an operator sees of a node, and what the rules have in common.
 
@@ -3310,7 +3310,7 @@ inline Sides joined(Sides first, const Sides& rest) {
 
 }  // namespace detail
 
-// ---------------------------------------------------------------------------------------------------------- arithmetic
+// ---------------------------------------------------------------------------------------------------------------- math
 //
 // Operators that compute: number by number, along axes, with matrices.
 
@@ -3417,7 +3417,7 @@ inline const std::map<std::string, Rule> arithmetic_rules = make_arithmetic_rule
 
 }  // namespace detail
 
-// ----------------------------------------------------------------------------------------------------------- arranging
+// -------------------------------------------------------------------------------------------------------------- tensor
 //
 // Operators that arrange a value anew: join, cut, scale, repeat, turn its sides. They multiply nothing.
 
@@ -3664,7 +3664,7 @@ inline const std::map<std::string, Rule> arranging_rules = {
 
 }  // namespace detail
 
-// ------------------------------------------------------------------------------------------------------------- sliding
+// ------------------------------------------------------------------------------------------------------------------ nn
 //
 // Operators that slide a window along the sides of a value: convolutions and pooling.
 
@@ -3785,7 +3785,7 @@ inline const std::map<std::string, Rule> sliding_rules = {
 
 }  // namespace detail
 
-// -------------------------------------------------------------------------------------------------------- model_shapes
+// --------------------------------------------------------------------------------------------------------------- infer
 //
 // How much a network computes and holds at an input size: the shapes of all its values, from its graph alone. One rule
 // for each operator (in operators/), from the shapes of its inputs to those of its outputs. A graph with any other
@@ -3911,10 +3911,10 @@ inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
 
 }  // namespace detail
 
-// ---------------------------------------------------------------------------------------------------------- model_file
+// ---------------------------------------------------------------------------------------------------------------- file
 //
 // Reading the model file: the network's bytes for OpenCV, and its metadata. The file is ONNX, that is a protobuf message.
-// What the walk through it promises stands in runtime/model_graph.py.
+// What the walk through it promises stands in runtime/model/graph.py.
 
 // An ONNX file in memory, in the form for OpenCV, and its metadata_props: JSON texts by key.
 struct ModelFile {
@@ -3993,7 +3993,7 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
         if (!entry.has("key") || !entry.has("value")) continue;
         const std::string key = reader.text(entry.span("key"), max_name);
         if (!metadata.emplace(key, reader.text(entry.span("value"), max_text)).second)
-            throw GraphError("it has the metadata '" + visible(key, 80) + "' twice");
+            throw GraphError("it has the metadata '" + escape(key, 80) + "' twice");
     }
     std::string producer;
     for (const char* label : {"producer_name", "producer_version"}) {
@@ -5363,7 +5363,7 @@ inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detectio
     std::vector<cv::Scalar> colours;
     std::vector<std::string> texts;
     for (const Detection& found : detections) {
-        const std::string name = visible(names.at(static_cast<std::size_t>(found.class_id)), detail::most_letters);
+        const std::string name = escape(names.at(static_cast<std::size_t>(found.class_id)), detail::most_letters);
         boxes.push_back(detail::rounded(found.box));
         colours.push_back(class_colour(found.class_id));
         texts.push_back(options.hide_conf ? name : detail::label_text(name, found.score));
@@ -5394,7 +5394,7 @@ inline cv::Mat draw_classes(const cv::Mat& image, const std::vector<Guess>& gues
     int top = 0;
     for (const Guess& guess : guesses) {
         const std::string& name = names.at(static_cast<std::size_t>(guess.class_id));
-        const std::string text = visible(detail::label_text(name, guess.probability), detail::most_letters);
+        const std::string text = escape(detail::label_text(name, guess.probability), detail::most_letters);
         const detail::Label label = detail::fit(text, canvas.size());
         const int height = label.area().height;
         if (top + height > canvas.rows) break;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs single stages on data that tests/test_cpp_parity.py writes, and prints what comes out, so that it can be compared
+// Runs single stages on data that tests/cpp/test_cpp_parity.py writes, and prints what comes out, so that it can be compared
 // with what Python makes of the same data:
 //
 //     yolov5_dnn_parity decode FILE       raw head maps → boxes that are kept

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "../detect/pipeline.hpp"
-#include "../detect/team.hpp"
+#include "../detect/workers.hpp"
 #include "tiny_model.hpp"
 
 using namespace detect;
@@ -147,7 +147,7 @@ TEST_CASE("many images get a detector for each thread") {
     constexpr std::size_t endless = std::numeric_limits<std::size_t>::max();
     const auto size_of = [&](int threads, std::size_t images, const std::string& device = "cpu") {
         cv::setNumThreads(threads);
-        return team_size(images, path, device);
+        return worker_count(images, path, device);
     };
     CHECK(size_of(3, endless) == 3);
     CHECK(size_of(3, 18) == 3);
@@ -160,13 +160,13 @@ TEST_CASE("many images get a detector for each thread") {
     yolov5_dnn::Detector detector(path);
     cv::setNumThreads(2);
     {
-        const Team team(detector, 2, path, {});
+        const Detectors team(detector, 2, path, {});
         CHECK(team.members().size() == 2);
         CHECK(team.members()[0] == &detector);
         CHECK(cv::getNumThreads() == 1);
     }
     CHECK(cv::getNumThreads() == 2);
-    const Team alone(detector, 1, path, {});
+    const Detectors alone(detector, 1, path, {});
     CHECK(cv::getNumThreads() == 2);
 
     std::filesystem::resize_file(path, max_bytes / 2 + 1);  // as large a file as may not be loaded twice

@@ -1,6 +1,6 @@
 """What keeping freed memory brings: `python -m runtime.benchmark.freed_memory --weights MODEL`, on Linux.
 
-Processes take turns that do what the runtime does, and that leave glibc as it is; see `runtime.network`.
+Processes take turns that do what the runtime does, and that leave glibc as it is; see `stages.network`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CHILD = """
 import json, resource, sys, time
 import cv2, numpy as np
 from runtime import Detector, network
-from runtime.letterbox import GREY
+from runtime.stages.letterbox import GREY
 weights, threads, keep = json.loads(sys.argv[1])
 if not keep:
     network.keep_freed_memory = lambda: None

@@ -16,28 +16,28 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..command.team import IMAGES_EACH
-from ..detector import STAGES, Detector
+from ..command.workers import IMAGES_EACH
 from ..errors import InputError
+from ..predictors.detector import STAGES, Detector
 
 REPEATS = 5
 IMPORTS = 'python -c "import cv2, numpy"'
 
 
 def time_processes(
-    contestants: Mapping[str, Detector], images: Sequence[Path], threads: int, cpp: Path | None
+    backends: Mapping[str, Detector], images: Sequence[Path], threads: int, cpp: Path | None
 ) -> dict[str, dict[str, Any]]:
-    """Run every contestant REPEATS times in a process of its own, in random order.
+    """Run every backend REPEATS times in a process of its own, in random order.
 
     OpenCV's run once more as the command `runtime.detect`, which divides many images among threads. Others
     that make use of rectangles run once more with square input, as they are commonly used. `cpp` is the C++
-    program, if it takes part. Returns by contestant the medians: `first`, seconds from the process's start to
+    program, if it takes part. Returns by backend the medians: `first`, seconds from the process's start to
     the first boxes; `all`, seconds for the whole process; `cpu`, its seconds of processor time, the minimum;
     `boxes`, how many it found in all; `peak_memory`, bytes. For IMPORTS there are only `all` and `cpu`.
     """
     worker = [sys.executable, "-m", "runtime.benchmark.worker"]
     commands = {}
-    for name, detector in contestants.items():
+    for name, detector in backends.items():
         kind = _kind(name)
         commands[name] = [*worker, kind, *_arguments(detector, images, threads)]
         if kind == "cv2.dnn":
@@ -46,7 +46,7 @@ def time_processes(
         elif detector.rect:
             commands[f"{name}, square"] = [*commands[name], "--no-rect"]
     if cpp:
-        mine = contestants["cv2.dnn"]
+        mine = backends["cv2.dnn"]
         commands["C++"] = [str(cpp.resolve()), *_arguments(mine, images, threads), "--no-save"]
     commands[IMPORTS] = [sys.executable, "-c", "import cv2, numpy"]
     return {
@@ -60,12 +60,12 @@ def time_processes(
 
 
 def time_forward(
-    contestants: Mapping[str, Detector], image: Path, threads: int, rounds: int
+    backends: Mapping[str, Detector], image: Path, threads: int, rounds: int
 ) -> dict[str, dict[str, list[float]]]:
-    """Run every contestant REPEATS times in a process of its own, in random order, `rounds` times an image.
+    """Run every backend REPEATS times in a process of its own, in random order, `rounds` times an image.
 
     A network is faster in some processes than in others, by where its memory happens to lie; and in a single
-    process contestants meet each other's caches and threads. Returns by contestant the least seconds that a
+    process backends meet each other's caches and threads. Returns by backend the least seconds that a
     forward pass took in each of its processes, the best one first: `forward`, on the clock, and
     `forward_cpu`, of the processor.
     """
@@ -73,7 +73,7 @@ def time_forward(
     more = ["--rounds", str(rounds)]
     commands = {
         name: [*worker, _kind(name), *_arguments(detector, [image], threads), *more]
-        for name, detector in contestants.items()
+        for name, detector in backends.items()
     }
     return {
         name: {key: sorted(run[key] for run in runs) for key in ("forward", "forward_cpu")}
@@ -82,7 +82,7 @@ def time_forward(
 
 
 def _kind(name: str) -> str:
-    """What the worker calls a contestant: another model file is one for OpenCV."""
+    """What the worker calls a backend: another model file is one for OpenCV."""
     return "cv2.dnn" if name.endswith(".onnx") else name
 
 
@@ -107,7 +107,7 @@ def _arguments(detector: Detector, images: Sequence[Path], threads: int) -> list
 
 def _run(command: Sequence[str]) -> dict[str, Any]:
     """Run a worker or the C++ program. Returns its times and what a worker says of itself."""
-    root = str(Path(__file__).resolve().parent.parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     # What this command has set for itself is not for the others: each starts as from a shell.
     environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
     start, before = perf_counter(), os.times()

@@ -13,11 +13,11 @@ import numpy as np
 
 from ..command.options import new_parser, positive
 from ..command.run import run
-from ..detector import Detector
-from ..metadata import read_info
-from ..model_file import read_model
-from ..network import Network
-from ..visible import visible
+from ..escape import escape
+from ..model.file import read_model
+from ..predictors.detector import Detector
+from ..stages.network import Network
+from ..tasks.read_info import read_info
 
 SEED = 0
 
@@ -56,7 +56,7 @@ def measure(options: argparse.Namespace) -> int:
                 min(times) for times in zip(*(_round(model) for _ in range(options.rounds)), strict=True)
             ]
             size = model.stat().st_size / 1e6
-            print(f"{visible(model.name, 23):24}{size:7.1f}" + "{:8.1f}{:9.1f}{:8.1f}{:10.1f}".format(*least))
+            print(f"{escape(model.name, 23):24}{size:7.1f}" + "{:8.1f}{:9.1f}{:8.1f}{:10.1f}".format(*least))
     return 0
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..detector import STAGES
 from ..outputs.atomic import new_file
+from ..predictors.detector import STAGES
 from .processes import IMPORTS
 
 MEASURED = ("read", *STAGES, "masks", "draw")
@@ -46,7 +46,7 @@ def print_stages(times: Times, labels: Mapping[str, str]) -> None:
 
 
 def _measured(times: Times) -> list[str]:
-    """The stages that at least one contestant has."""
+    """The stages that at least one backend has."""
     return [stage for stage in MEASURED if any(stage in stages for stages in times.values())]
 
 
@@ -94,7 +94,7 @@ def print_processes(processes: Mapping[str, Mapping[str, Any]], images: int) -> 
 
 
 def draw_chart(times: Times, labels: Mapping[str, str], title: str, path: Path) -> None:
-    """Draw a bar for each contestant, its stages one after the other, by their medians, with their sum."""
+    """Draw a bar for each backend, its stages one after the other, by their medians, with their sum."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 1.5 + 0.6 * len(times)), dpi=120, layout="constrained")

@@ -30,11 +30,11 @@ import cv2
 import numpy as np
 
 from ..command.options import positive
-from ..detector import DEFAULT_MODEL, Detector
+from ..escape import escape
 from ..inputs.image_file import decode_image
-from ..visible import visible
+from ..predictors.detector import DEFAULT_MODEL, Detector
 
-PICTURE = Path(__file__).resolve().parent.parent.parent / "samples" / "cluttered.jpg"
+PICTURE = Path(__file__).resolve().parents[2] / "samples" / "cluttered.jpg"
 WARM_UP = 10
 CLIENTS = 4
 OUTPUTS = ("boxes", "scores", "class_ids", "names")
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1)
     options = parser.parse_args(argv)
     picture = options.picture.read_bytes()
-    print(f"{visible(options.weights.name)}, {len(picture)} bytes of JPEG, OpenCV {cv2.__version__}")
+    print(f"{escape(options.weights.name)}, {len(picture)} bytes of JPEG, OpenCV {cv2.__version__}")
     print(f"ready after {measure_start(options.weights, options.workers, options.rounds):.2f} s")
     print(
         "\n| processor time, one request at a time | ms a picture | above Detector |\n| --- | ---: | ---: |"
@@ -131,14 +131,14 @@ def measure_throughput(
     with serving(weights, worker_count) as (_, http_port, grpc_port):
         model = weights.stem
         plain = [lambda detector=each: detector(decode_image(picture)) for each in detectors]
-        contestants: dict[str, Sequence[Callable[[], object]]] = {
+        backends: dict[str, Sequence[Callable[[], object]]] = {
             "loop": plain,
             "HTTP": [http_client(http_port, picture, model) for _ in range(CLIENTS)],
             "gRPC": [grpc_client(grpc_port, picture, model) for _ in range(CLIENTS)],
         }
-        rates: dict[str, list[float]] = {name: [] for name in contestants}
+        rates: dict[str, list[float]] = {name: [] for name in backends}
         for round_ in range(rounds + 1):
-            for name, workers in contestants.items():
+            for name, workers in backends.items():
                 rate = requests / _seconds(workers, requests)
                 if round_:  # the first one warms up
                     rates[name].append(rate)

@@ -19,8 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..detector import Detector
 from ..inputs.image_file import read_image
+from ..predictors.detector import Detector
 
 WIDTH, HEIGHT, FPS = 1920, 1080, 30
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""A contestant in a process of its own, for what only a fresh process can show: start, memory, whole runs.
+"""A backend in a process of its own, for what only a fresh process can show: start, memory, whole runs.
 
 Prints "first" as soon as it has the boxes of the first image, and at the end a line of JSON. With --rounds it
 looks at each image so many times more, and tells the least that a forward pass took. Run by
@@ -19,9 +19,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..detector import Detector, Load
 from ..inputs.image_file import read_image
-from ..network import Network
+from ..predictors.detector import Detector, Load
+from ..stages.network import Network
 
 Forward = Callable[[np.ndarray], list[np.ndarray]]
 
@@ -29,7 +29,7 @@ Forward = Callable[[np.ndarray], list[np.ndarray]]
 def main() -> None:
     """Detect in each image, once."""
     parser = argparse.ArgumentParser(prog="python -m runtime.benchmark.worker")
-    parser.add_argument("contestant")
+    parser.add_argument("backend")
     parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("--weights")
     parser.add_argument("--imgsz", type=int, nargs="+")
@@ -41,10 +41,10 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
     load: Load = Network
-    if options.contestant != "cv2.dnn":
-        from .contestants import find
+    if options.backend != "cv2.dnn":
+        from .backends import find
 
-        load = find(options.contestant).load
+        load = find(options.backend).load
     passes: list[tuple[float, float]] = []
     detector = Detector(
         options.weights,

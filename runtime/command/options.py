@@ -9,19 +9,19 @@ from functools import partial
 from typing import Any
 
 from .. import __version__
-from ..classifier import Classifier
-from ..detector import Detector
-from ..devices import DEVICES
-from ..form import form
+from ..predictors.classifier import Classifier
+from ..predictors.detector import Detector
+from ..program import program
+from ..stages.devices import DEVICES
 from .terminal import warn
 
 
 def new_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """Make the parser of `python -m runtime.NAME`, with --version, and examples after the options."""
     parser = argparse.ArgumentParser(
-        prog=form(name),
+        prog=program(name),
         description=description,
-        epilog=examples.replace(f"python -m runtime.{name}", form(name)),
+        epilog=examples.replace(f"python -m runtime.{name}", program(name)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"yolov5-dnn {__version__}")
@@ -34,7 +34,7 @@ def add_model_options(group: argparse._ArgumentGroup) -> None:
     add(
         "--weights",
         metavar="FILE",
-        help=f"model file made by `{form('convert')}` (default: one that finds printed codes)",
+        help=f"model file made by `{program('convert')}` (default: one that finds printed codes)",
     )
     add_network_options(group)
     add(

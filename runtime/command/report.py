@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
-from ..detections import class_counts
+from ..escape import escape
 from ..inputs.sources import Source
 from ..outputs.results import Found, Result
-from ..visible import visible
+from ..results.detections import class_counts
 
 STATUS_SECONDS = 0.2  # between two updates of the status line on a terminal
 LOG_SECONDS = 10.0  # and where stderr goes to a file
@@ -66,7 +66,7 @@ class Report:
         text = (self._places[source] if source else "") + text
         self.failed += fatal
         self._clear()
-        print(f"{'error' if fatal else 'warning'}: {visible(text, MAX_LINE)}", file=sys.stderr, flush=True)
+        print(f"{'error' if fatal else 'warning'}: {escape(text, MAX_LINE)}", file=sys.stderr, flush=True)
 
     def summary(
         self, saved_in: str | None, interrupted: bool = False, left_out: Mapping[str, int] | None = None
@@ -89,10 +89,10 @@ class Report:
 
     def _say(self, text: str) -> None:
         self._clear()
-        print(visible(text, MAX_LINE), flush=True)
+        print(escape(text, MAX_LINE), flush=True)
 
     def _status(self, text: str) -> None:
-        text = visible(text, MAX_LINE)
+        text = escape(text, MAX_LINE)
         if sys.stderr.isatty():
             import shutil  # with its own imports it would delay every start
 

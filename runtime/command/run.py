@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 
 from ..errors import DetectorError
-from ..visible import visible
+from ..escape import escape
 from .terminal import print_any_name, show_warning, silence_opencv
 
 MAX_PATH = 1000  # letters of a path in a message
@@ -44,7 +44,7 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        name = "the output" if error.filename is None else visible(str(error.filename), MAX_PATH)
+        name = "the output" if error.filename is None else escape(str(error.filename), MAX_PATH)
         print(f"error: cannot write {name}: {error.strerror or type(error).__name__}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 
-from ..visible import visible
+from ..escape import escape
 
 
 def print_any_name() -> None:
@@ -33,4 +33,4 @@ def show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
 
 def warn(text: str) -> None:
     """Say, in one line, something that should be known although it stops nothing."""
-    print(f"warning: {visible(text, 1000)}", file=sys.stderr, flush=True)
+    print(f"warning: {escape(text, 1000)}", file=sys.stderr, flush=True)

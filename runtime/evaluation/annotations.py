@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from ..inputs.image_file import IMAGE_SUFFIXES, read_image
 from ..inputs.image_header import read_header
-from ..rle import decode
+from ..results.rle import decode
 from .data import Dataset, load_json
 
 

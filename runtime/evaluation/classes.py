@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..classification import Classification
 from ..errors import InputError
 from ..inputs.image_file import IMAGE_SUFFIXES
+from ..results.classification import Classification
 
 
 class ClassAccuracy(NamedTuple):

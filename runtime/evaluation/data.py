@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..detections import Detections
 from ..errors import InputError
+from ..results.detections import Detections
 
 MAX_JSON_BYTES = 1 << 30
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..escape import escape
 from ..outputs.atomic import new_file
-from ..visible import visible
 from .figures import ClassFigures
 
 MANY, NAMED = 20, 10  # of more categories than MANY, NAMED are named
@@ -76,7 +76,7 @@ def draw_confusion_matrix(matrix: np.ndarray, names: Sequence[str], path: Path) 
 
 def _label(name: str) -> str:
     """Write a name of somebody else's so that matplotlib draws it as it is, no part as a formula."""
-    return visible(name, MOST).replace("$", r"\$")
+    return escape(name, MOST).replace("$", r"\$")
 
 
 def _without_white(name: str) -> Any:

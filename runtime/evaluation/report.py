@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from ..visible import visible
+from ..escape import escape
 from .classes import ClassAccuracy
 from .compare import MAX_SCORE_DIFFERENCE, MIN_IOU, compare, explain
 from .data import Dataset, Results
@@ -36,7 +36,7 @@ def report(dataset: Dataset, results: Results, folder: Path) -> None:
     names = list(dataset.categories.values())
     draw_precision_recall(classes, folder / "precision-recall.png")
     draw_confusion_matrix(confusion_matrix(dataset, results), names, folder / "confusion-matrix.png")
-    print(f"\npictures in {visible(str(folder), 1000)}")
+    print(f"\npictures in {escape(str(folder), 1000)}")
 
 
 def _have(results: Results, column: str) -> bool:
@@ -47,7 +47,7 @@ def _have(results: Results, column: str) -> bool:
 
 def _print_figures(figures: Sequence[float], classes: list[ClassFigures]) -> list[ClassFigures]:
     """Print a line for each class, then COCO's twelve figures. Gives the classes back."""
-    shown = [visible(each.name, 60) for each in classes]
+    shown = [escape(each.name, 60) for each in classes]
     width = max([len(name) for name in shown] + [9])
     print(f"\n{'class':{width}}  boxes     AP   AP50")
     for each, name in zip(classes, shown, strict=True):
@@ -61,7 +61,7 @@ def _print_figures(figures: Sequence[float], classes: list[ClassFigures]) -> lis
 
 def report_classes(classes: Sequence[ClassAccuracy]) -> None:
     """Print how many pictures each class has, and how many of them are right, then all together."""
-    width = max(len(visible(each.name, 60)) for each in classes)
+    width = max(len(escape(each.name, 60)) for each in classes)
     print(f"{'class':{width}}  pictures   top 1   top 5")
     total = ClassAccuracy(
         "all", *(sum(column) for column in zip(*(each[1:] for each in classes), strict=True))
@@ -69,7 +69,7 @@ def report_classes(classes: Sequence[ClassAccuracy]) -> None:
     for each in (*classes, total):
         if each.pictures:
             top1, top5 = each.top1 / each.pictures, each.top5 / each.pictures
-            print(f"{visible(each.name, 60):{width}}  {each.pictures:8d}  {top1:.4f}  {top5:.4f}")
+            print(f"{escape(each.name, 60):{width}}  {each.pictures:8d}  {top1:.4f}  {top5:.4f}")
 
 
 def report_agreement(results: Results, others: Results, dataset: Dataset) -> bool:
@@ -90,9 +90,9 @@ def report_agreement(results: Results, others: Results, dataset: Dataset) -> boo
     differing = [each for each in differences if each.missing or each.extra]
     differing.sort(key=lambda each: -len(each.missing) - len(each.extra))
     for each in differing[:SHOWN]:
-        print(f"{visible(str(dataset.files[each.image_id]), 1000)}: {each.matched} agree")
+        print(f"{escape(str(dataset.files[each.image_id]), 1000)}: {each.matched} agree")
         for line in explain(each, dataset):
-            print(f"  {visible(line, 1000)}")
+            print(f"  {escape(line, 1000)}")
     if len(differing) > SHOWN:
         print(f"and {len(differing) - SHOWN} more images")
     return matched >= ENOUGH * max(here, there)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..rle import decode
+from ..results.rle import decode
 from .data import Boxes, Dataset, Results, load_json
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..detections import Detections
 from ..errors import InputError
 from ..inputs.frames import is_opencv_name
 from ..inputs.sources import Kind, Source, cut
+from ..results.detections import Detections
 from .atomic import AtomicFile, own_folder
 from .image_file import can_write, write_image
 from .results import Protected, Result

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..classification import Classification
-from ..detections import Detections
 from ..errors import InputError
 from ..inputs.frames import Frame
 from ..inputs.sources import Source
+from ..results.classification import Classification
+from ..results.detections import Detections
 
 Found = Detections | Classification
 

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..escape import escape
 from ..inputs.sources import Source
-from ..visible import visible
 from .atomic import AtomicFile, own_folder, write_atomic
 from .results import Protected, Result
 
@@ -107,11 +107,11 @@ class CsvFile(_TextFile):
 def cell(value: Any) -> Any:
     """Make a text fit for a cell: an apostrophe stands before what a spreadsheet would take for a formula.
 
-    Control characters and the like are written as `runtime.visible` does it. What isn't text stays as it is.
+    Control characters and the like are written as `runtime.escape` does it. What isn't text stays as it is.
     """
     if not isinstance(value, str):
         return value
-    text = visible(value, None)
+    text = escape(value, None)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "|", "%")) else text
 
 

@@ -17,7 +17,7 @@ from .errors import shown
 
 SECONDS = 120  # for reading, loading and one picture, on a slow machine
 MEMORY_BYTES = 8 << 30  # address space, most of which a process reserves and never touches
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def admit(path: Path, options: dict[str, Any]) -> None:
@@ -51,8 +51,8 @@ def _try(path: str, options: dict[str, Any]) -> int:
     """Read the file, load it and run it once; returns the exit code."""
     _limit()
     from ..errors import DetectorError
-    from ..visible import visible
-    from .version import Reader
+    from ..escape import escape
+    from .served_model import Reader
 
     try:
         Reader(Path(path), **options).model.warmup()
@@ -61,7 +61,7 @@ def _try(path: str, options: dict[str, Any]) -> int:
         return 2
     except MemoryError:
         print(
-            f"{visible(path)} needs more memory than the {MEMORY_BYTES >> 30} GB that a model may have",
+            f"{escape(path)} needs more memory than the {MEMORY_BYTES >> 30} GB that a model may have",
             file=sys.stderr,
         )
         return 2

@@ -15,15 +15,16 @@ from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
 from .. import __version__
-from . import described, v1, v2
-from .answer import Arrays
-from .call import Call
-from .door import Budget, error_body, read_body, unless_gone, unpack
+from . import openapi as described
+from . import v1, v2
+from .access_log import Call
 from .errors import RequestError
 from .metrics import triton_statistics
-from .question import Question
+from .middleware import Budget, error_body, read_body, unless_gone, unpack
+from .request import Question
+from .response import Arrays
+from .served_model import Version
 from .service import Service
-from .version import Version
 
 PAGE = Path(__file__).parent / "page"
 # The page that runs the detector in the browser itself: in a checkout, once `npm ci` was run there.
@@ -35,7 +36,7 @@ POLICY = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:
 
 
 def make_app(service: Service) -> FastAPI:
-    """Make the application for a service; the Door belongs around it."""
+    """Make the application for a service; the Middleware belongs around it."""
     app = FastAPI(
         title="yolov5-dnn",
         version=__version__,

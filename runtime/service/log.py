@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from .call import write_line
+from .access_log import write_line
 
 
 class _Lines(logging.Handler):

@@ -7,12 +7,12 @@ from typing import Any
 from tritonclient.grpc import service_pb2 as pb
 
 from . import v2
-from .answer import Arrays, together
 from .errors import bad
 from .outputs import datatype
-from .question import Question, read_settings
+from .request import Question, read_settings
+from .response import Arrays, together
+from .served_model import Version
 from .tensors import only_input, read_binary, read_shape, read_values, to_binary
-from .version import Version
 
 
 def read_request(version: Version, request: Any) -> Question:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..detector import DEFAULT_MODEL
 from ..errors import DetectorError, InputError
+from ..predictors.detector import DEFAULT_MODEL
 from .errors import RequestError, shown
-from .version import Stamp, Version, digest, stamp
+from .served_model import Stamp, Version, digest, stamp
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,199}", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)

@@ -15,8 +15,8 @@ from tritonclient.grpc import service_pb2_grpc
 
 from .. import __version__
 from . import v2
+from .access_log import Call, write_line
 from .app import EXTENSIONS
-from .call import Call, write_line
 from .errors import RequestError, bad
 from .messages import read_request, write_answer
 from .metrics import triton_statistics

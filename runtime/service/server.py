@@ -18,10 +18,10 @@ import uvicorn
 from tritonclient.grpc import service_pb2_grpc
 
 from ..errors import InputError, ModelError
+from .access_log import write_line
 from .app import make_app
-from .call import write_line
 from .connection import Connection
-from .door import Door
+from .middleware import Middleware
 from .rpc import Rpc
 from .service import Service
 
@@ -151,7 +151,7 @@ def _listen(address: Address) -> socket.socket:
 def _http_config(service: Service, address: Address) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # the log has a line for each request
     return uvicorn.Config(
-        Door(make_app(service), service, address.token, address.local),
+        Middleware(make_app(service), service, address.token, address.local),
         http=Connection,
         ws="none",
         lifespan="off",

@@ -10,15 +10,15 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any, TypeVar
 
+from .access_log import Call, write_line
 from .admission import admit
-from .answer import Arrays, answer
-from .call import Call, write_line
 from .errors import RequestError
 from .metrics import Metrics
 from .pool import Pool
-from .question import Question
 from .repository import Repository
-from .version import Version
+from .request import Question
+from .response import Arrays, answer
+from .served_model import Version
 
 T = TypeVar("T")
 

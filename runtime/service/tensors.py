@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .errors import bad, shown
-from .question import check_count
+from .request import check_count
 
 # Triton fixes the type of an input by its name, so there, pixels have another name; here, either takes both.
 INPUTS = ("image", "pixels")

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
+from ..escape import escape
 from ..outputs.atomic import write_atomic
-from ..visible import visible
 from . import v2
 from .admission import admit
 from .repository import MODEL_FILE, search
-from .version import Version
+from .served_model import Version
 
 MODEL_PY = Path(__file__).with_name("triton_model.py")
 
@@ -47,7 +47,7 @@ def export(options: argparse.Namespace) -> int:
             write_atomic(folder / str(number) / MODEL_FILE, path.read_bytes())
             write_atomic(folder / str(number) / "model.py", MODEL_PY.read_bytes())
         write_atomic(folder / "config.pbtxt", config(version).encode())
-        print(f"{visible(str(folder))}: version {', '.join(map(str, sorted(paths)))}")
+        print(f"{escape(str(folder))}: version {', '.join(map(str, sorted(paths)))}")
     return 0
 
 

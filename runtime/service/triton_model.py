@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as triton
 
-from runtime.service.answer import answer, together
 from runtime.service.errors import RequestError
-from runtime.service.question import Question, check_count, read_settings
-from runtime.service.version import Version
+from runtime.service.request import Question, check_count, read_settings
+from runtime.service.response import answer, together
+from runtime.service.served_model import Version
 
 MAX_PIXELS = 50_000_000
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from .answer import Arrays, together
 from .errors import bad, shown
 from .outputs import datatype, plain
-from .question import Question, check_count, read_settings
+from .request import Question, check_count, read_settings
+from .response import Arrays, together
+from .served_model import Version
 from .tensors import INPUTS, read_base64, read_pixels
 from .v2 import MAX_OUTPUTS, output_shapes, parameters_of, read_json
-from .version import Version
 
 # Beyond TensorFlow Serving's own: which outputs are wanted, and the thresholds.
 _KEYS = {"instances", "inputs", "signature_name", "fetch", "parameters"}

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answer import Arrays, together
 from .errors import bad, shown
 from .outputs import IMAGE_IDS, OUTPUTS, datatype, plain
-from .question import Question, read_settings
+from .request import Question, read_settings
+from .response import Arrays, together
+from .served_model import Version
 from .tensors import only_input, read_binary, read_shape, read_values, to_binary
-from .version import Version
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 MAX_OUTPUTS = 32

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ..visible import brief
+from ..escape import escape_value
 from .anchor_free import AnchorFree
 from .classify import Classify
 from .decoded import Decoded
@@ -33,5 +33,5 @@ def find_task(name: Any, keys: Collection[str]) -> type[Task]:
     named = [task for task in TASKS if task.name == name]
     if not named:
         known = " or ".join(dict.fromkeys(repr(task.name) for task in TASKS))
-        raise ValueError(f"the task is {brief(name)}, and only {known} is supported")
+        raise ValueError(f"the task is {escape_value(name)}, and only {known} is supported")
     return next((task for task in named if set(task.needs) <= set(keys)), named[0])

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..anchor_free import decode_anchor_free
-from ..candidates import Candidates
+from ..stages.anchor_free import decode_anchor_free
+from ..stages.candidates import Candidates
 from .metadata import class_names, output_strides, whole
 from .task import BoxTask
 

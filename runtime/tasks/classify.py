@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..classification import Classification, softmax
-from ..crop import CROPS, to_classifier_blob
 from ..errors import NOT_FINITE, ModelError
-from ..visible import brief
+from ..escape import escape_value
+from ..results.classification import Classification, softmax
+from ..stages.crop import CROPS, to_classifier_blob
 from .metadata import class_names, items, real_numbers
 from .task import Task
 
@@ -28,7 +28,7 @@ class Classify(Task):
         self.names = class_names(values["names"])
         self.crop = values["crop"]
         if self.crop not in CROPS:
-            raise ValueError(f"crop must be {' or '.join(CROPS)}, not {brief(self.crop)}")
+            raise ValueError(f"crop must be {' or '.join(CROPS)}, not {escape_value(self.crop)}")
         self.mean, self.std = (_colours(values[key], key) for key in ("mean", "std"))
         if (self.std <= 0).any():
             raise ValueError("std must be above 0")

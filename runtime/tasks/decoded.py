@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..candidates import Candidates
 from ..errors import ModelError
-from ..exports import LAYOUTS
+from ..model.foreign import LAYOUTS
+from ..stages.candidates import Candidates
 from .metadata import class_names
 from .task import BoxTask
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..candidates import Candidates
-from ..decode import Layout, decode
+from ..stages.candidates import Candidates
+from ..stages.decode import Layout, decode
 from .metadata import class_names, output_anchors, output_strides
 from .task import BoxTask
 

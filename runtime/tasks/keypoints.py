@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..candidates import Candidates
-from ..decode import Layout, Picked, decode
-from ..detections import Detections
-from ..letterbox import Placement, unletterbox
+from ..results.detections import Detections
+from ..stages.candidates import Candidates
+from ..stages.decode import Layout, Picked, decode
+from ..stages.letterbox import Placement, unletterbox
 from .detect import Detect
 from .metadata import whole
 

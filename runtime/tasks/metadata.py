@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..letterbox import MAX_SIDE
-from ..visible import brief
+from ..escape import escape_value
+from ..stages.letterbox import MAX_SIDE
 
 
 def whole(value: Any, name: str, most: int = MAX_SIDE) -> int:
     """Take a whole number from 1 to `most`. Raises ValueError, or TypeError or OverflowError from `int`."""
     if isinstance(value, bool | str) or int(value) != value or not 0 < value <= most:
-        raise ValueError(f"{name} must be whole numbers from 1 to {most}, not {brief(value)}")
+        raise ValueError(f"{name} must be whole numbers from 1 to {most}, not {escape_value(value)}")
     return int(value)
 
 

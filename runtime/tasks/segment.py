@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..candidates import Candidates
-from ..decode import Layout, Picked, decode, sigmoid
-from ..detections import Detections
 from ..errors import NOT_FINITE, ModelError
-from ..letterbox import Placement
-from ..masks import Masks, make_bitmaps
+from ..results.detections import Detections
+from ..stages.candidates import Candidates
+from ..stages.decode import Layout, Picked, decode, sigmoid
+from ..stages.letterbox import Placement
+from ..stages.masks import Masks, make_bitmaps
 from .detect import Detect
 from .metadata import whole
 

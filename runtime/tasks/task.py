@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..candidates import Candidates
-from ..detections import Detections
-from ..letterbox import Letterboxer, Placement, unletterbox
+from ..results.detections import Detections
+from ..stages.candidates import Candidates
+from ..stages.letterbox import Letterboxer, Placement, unletterbox
 
 Prepare = Callable[[np.ndarray], tuple[np.ndarray, Placement]]
 """From an image, uint8 (h, w, 3) BGR, to the network's input and where the image lies on it."""

@@ -20,8 +20,8 @@ const shape = info.imgsz; // onnxruntime takes no other
 // A picture of no meaning, the same for all.
 const input = Float32Array.from({ length: 3 * shape[0] * shape[1] }, (_, i) => ((i * 2654435761) % 256) / 255);
 
-/** A contestant by name: from nothing to its outputs, a list of Float32Array. */
-const contestants = {};
+/** A backend by name: from nothing to its outputs, a list of Float32Array. */
+const backends = {};
 
 for (const [name, file] of [
   ["OpenCV.js, npm package", "node_modules/@opencvjs/web/lib/opencv_js.js"],
@@ -31,7 +31,7 @@ for (const [name, file] of [
   const wasm = new URL(file.replace(/js$/, "wasm"), import.meta.url);
   const options = fs.existsSync(wasm) ? { wasmBinary: fs.readFileSync(wasm) } : {};
   const network = new Network(await load_opencv(new URL(file, import.meta.url), options), buffer, info, path);
-  contestants[name] = async () => {
+  backends[name] = async () => {
     network.blob(...shape).set(input);
     return network.forward().map(({ data }) => data);
   };
@@ -41,22 +41,22 @@ const ort = await import("onnxruntime-web/wasm").catch(() => null);
 if (ort) {
   ort.env.wasm.numThreads = 1;
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], intraOpNumThreads: 1 });
-  contestants["onnxruntime-web, SIMD"] = async () => {
+  backends["onnxruntime-web, SIMD"] = async () => {
     const outputs = await session.run({ images: new ort.Tensor("float32", input, [1, 3, ...shape]) });
     return info.head.outputs.map((name) => outputs[name].data);
   };
 }
 
-const reference = (await Object.values(contestants)[0]()).map((data) => data.slice());
+const reference = (await Object.values(backends)[0]()).map((data) => data.slice());
 const largest = Math.max(...reference.map((data) => data.reduce((most, each) => Math.max(most, Math.abs(each)), 0)));
 const rows = {};
-for (const [name, run] of Object.entries(contestants)) {
+for (const [name, run] of Object.entries(backends)) {
   const outputs = await run();
   const apart = Math.max(...reference.map((data, i) => data.reduce((most, each, k) => Math.max(most, Math.abs(each - outputs[i][k])), 0)));
   rows[name] = { times: [], apart };
 }
 for (let round = 0; round < ROUNDS; round++) {
-  for (const [name, run] of Object.entries(contestants)) {
+  for (const [name, run] of Object.entries(backends)) {
     const start = process.cpuUsage();
     await run();
     const { user, system } = process.cpuUsage(start);

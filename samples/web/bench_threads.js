@@ -26,7 +26,7 @@ const { cores, rows } = await page.evaluate(measure, {
 await browser.close();
 await server.close();
 
-/** Runs within the page: [build, threads, milliseconds of each round, boxes] for each contestant. */
+/** Runs within the page: [build, threads, milliseconds of each round, boxes] for each backend. */
 async function measure({ builds, rounds, name, model, picture }) {
   const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   const image = await createImageBitmap(new Blob([bytes(picture)]));

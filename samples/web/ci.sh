@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the tests of this folder need on a bare Debian machine: Node, npm, Chromium, and the packages of
-# package-lock.json. The tests themselves run with the others: pytest tests/test_web.py
+# package-lock.json. The tests themselves run with the others: pytest tests/web/test_web.py
 set -euo pipefail
 cd "$(dirname "$0")"
 

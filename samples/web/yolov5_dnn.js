@@ -18,14 +18,14 @@
 //     classifier
 
 export { DetectorError, InputError, ModelError } from "./yolov5_dnn/errors.js";
-export { check_input, read_info, read_model } from "./yolov5_dnn/model_file.js";
-export { letterbox, letterbox_shape, to_blob, unletterbox } from "./yolov5_dnn/letterbox.js";
-export { Candidates } from "./yolov5_dnn/candidates.js";
-export { decode, decode_boxes, logit, sigmoid } from "./yolov5_dnn/decode.js";
-export { decode_anchor_free } from "./yolov5_dnn/anchor_free.js";
-export { nms } from "./yolov5_dnn/nms.js";
-export { class_colour, css, draw, draw_classes, line_width, text_colour, text_size } from "./yolov5_dnn/draw.js";
-export { Network } from "./yolov5_dnn/network.js";
-export { Classifier } from "./yolov5_dnn/classifier.js";
-export { Detector, STAGES, to_dict } from "./yolov5_dnn/detector.js";
-export { visible } from "./yolov5_dnn/visible.js";
+export { check_input, read_info, read_model } from "./yolov5_dnn/model/file.js";
+export { letterbox, letterbox_shape, to_blob, unletterbox } from "./yolov5_dnn/stages/letterbox.js";
+export { Candidates } from "./yolov5_dnn/stages/candidates.js";
+export { decode, decode_boxes, logit, sigmoid } from "./yolov5_dnn/stages/decode.js";
+export { decode_anchor_free } from "./yolov5_dnn/stages/anchor_free.js";
+export { nms } from "./yolov5_dnn/stages/nms.js";
+export { class_colour, css, draw, draw_classes, line_width, text_colour, text_size } from "./yolov5_dnn/drawing/draw.js";
+export { Network } from "./yolov5_dnn/stages/network.js";
+export { Classifier } from "./yolov5_dnn/predictors/classifier.js";
+export { Detector, STAGES, to_dict } from "./yolov5_dnn/predictors/detector.js";
+export { escape } from "./yolov5_dnn/escape.js";

@@ -36,10 +36,10 @@ with atheris.instrument_imports(include=["convert", "runtime"], enable_loader_ov
     from convert.sizes import ConvertError, check_budget, size_multiple
     from runtime.errors import ModelError
     from runtime.inputs.image_header import read_header
-    from runtime.metadata import read_info
-    from runtime.model_file import _walk_model
-    from runtime.model_tensors import GraphError
-    from runtime.protobuf import WireError
+    from runtime.model.file import _walk_model
+    from runtime.model.protobuf import WireError
+    from runtime.model.tensors import GraphError
+    from runtime.tasks.read_info import read_info
 
 _STORAGE = torch.zeros(4096)
 _GOOD = {

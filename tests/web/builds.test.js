@@ -7,7 +7,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 
 import { drop, frames, ISOLATED, launch, next_picture, open, save, serve } from "./browser.js";
-import { read_bytes, WEB } from "./house.js";
+import { read_bytes, WEB } from "./helpers.js";
 
 const PIXELS = 0.5, SCORE = 1e-3;
 

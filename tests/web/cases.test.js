@@ -7,8 +7,8 @@ import {
   check_input, class_colour, decode, letterbox, line_width, ModelError, nms, read_info, read_model, text_colour, text_size, to_blob,
   unletterbox,
 } from "../../samples/web/yolov5_dnn.js";
-import { to_classifier_blob } from "../../samples/web/yolov5_dnn/classification.js";
-import { cases, close, load_opencv, picture, sha256, to_head } from "./house.js";
+import { to_classifier_blob } from "../../samples/web/yolov5_dnn/results/classification.js";
+import { cases, close, load_opencv, picture, sha256, to_head } from "./helpers.js";
 
 const cv = await load_opencv();
 

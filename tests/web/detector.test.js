@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Detector, InputError, ModelError, STAGES } from "../../samples/web/yolov5_dnn.js";
-import { load_opencv, picture, read_bytes } from "./house.js";
+import { load_opencv, picture, read_bytes } from "./helpers.js";
 
 const cv = await load_opencv();
 const bytes = read_bytes("weights/codes.onnx");

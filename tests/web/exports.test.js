@@ -1,4 +1,4 @@
-// Model files of other exporters: the same words as Python's. tests/test_web.py writes the folder that EXPORTS names:
+// Model files of other exporters: the same words as Python's. tests/web/test_web.py writes the folder that EXPORTS names:
 // model files and exports.json, which says what Python makes of them, and of texts of names.
 
 import assert from "node:assert/strict";
@@ -7,8 +7,8 @@ import path from "node:path";
 import { test } from "node:test";
 
 import { Detector, ModelError } from "../../samples/web/yolov5_dnn.js";
-import { own_metadata, read_names } from "../../samples/web/yolov5_dnn/exports.js";
-import { load_opencv } from "./house.js";
+import { own_metadata, read_names } from "../../samples/web/yolov5_dnn/model/foreign.js";
+import { load_opencv } from "./helpers.js";
 
 const folder = process.env.EXPORTS;
 const { files, names, layouts } = JSON.parse(fs.readFileSync(path.join(folder, "exports.json"), "utf8"));

@@ -7,7 +7,7 @@ import path from "node:path";
 import { test } from "node:test";
 
 import { check_input, ModelError, read_info, read_model } from "../../samples/web/yolov5_dnn.js";
-import { cases, read_bytes } from "./house.js";
+import { cases, read_bytes } from "./helpers.js";
 
 /** Read all of a file, and ask for another input size. */
 function read(bytes) {

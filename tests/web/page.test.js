@@ -5,7 +5,7 @@ import fs from "node:fs";
 import { after, before, test } from "node:test";
 
 import { drop, frames, launch, listed, next_picture, open, save, serve } from "./browser.js";
-import { cases, picture, read_bytes, ROOT } from "./house.js";
+import { cases, picture, read_bytes, ROOT } from "./helpers.js";
 
 const read_json = (path) => JSON.parse(fs.readFileSync(new URL(path, ROOT), "utf8"));
 const LABELS = read_json("samples/labels.json");

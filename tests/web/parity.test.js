@@ -1,4 +1,4 @@
-// The same detections as Python's, from the same pixels. tests/test_web.py writes the folder that PARITY names:
+// The same detections as Python's, from the same pixels. tests/web/test_web.py writes the folder that PARITY names:
 // models, pictures as R G B A bytes, and what Python found in them.
 
 import assert from "node:assert/strict";
@@ -7,7 +7,7 @@ import path from "node:path";
 import { test } from "node:test";
 
 import { Classifier, Detector, letterbox, to_blob, to_dict } from "../../samples/web/yolov5_dnn.js";
-import { load_opencv, sha256 } from "./house.js";
+import { load_opencv, sha256 } from "./helpers.js";
 
 const PIXELS = 0.5, SCORE = 1e-3, KEYPOINT = 0.1, PROBABILITY = 1e-4;
 const MASK = 0.995, MASKS = 0.999; // of the pixels of one mask, and of all, that are the same

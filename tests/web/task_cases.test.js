@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Candidates, decode_anchor_free } from "../../samples/web/yolov5_dnn.js";
-import { place_labels } from "../../samples/web/yolov5_dnn/labels.js";
-import { make_bitmaps, to_image } from "../../samples/web/yolov5_dnn/masks.js";
-import { encode } from "../../samples/web/yolov5_dnn/rle.js";
+import { place_labels } from "../../samples/web/yolov5_dnn/drawing/labels.js";
+import { make_bitmaps, to_image } from "../../samples/web/yolov5_dnn/stages/masks.js";
+import { encode } from "../../samples/web/yolov5_dnn/results/rle.js";
 import { find_task } from "../../samples/web/yolov5_dnn/tasks/tasks.js";
-import { cases, close, load_opencv, to_head } from "./house.js";
+import { cases, close, load_opencv, to_head } from "./helpers.js";
 
 const cv = await load_opencv();
 

@@ -11,11 +11,11 @@ import torch
 
 from convert.layers import DetectionModel
 from runtime import Detector
-from runtime.decode import Layout, decode
 from runtime.evaluation.data import Boxes, Dataset, Results
 from runtime.evaluation.figures import coco_figures, iou
-from runtime.letterbox import letterbox, to_blob, unletterbox
-from runtime.nms import nms
+from runtime.stages.decode import Layout, decode
+from runtime.stages.letterbox import letterbox, to_blob, unletterbox
+from runtime.stages.nms import nms
 
 from . import NAMES, clean
 from .dataset import HELD_OUT_SEED, Scenes

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from runtime.letterbox import letterbox
+from runtime.stages.letterbox import letterbox
 
 from . import backgrounds, camera, printing
 from .codes import CLEAN_FREQUENCY, Code, Image, Rng, random_code

@@ -14,11 +14,11 @@ from tqdm import tqdm
 from runtime.evaluation.figures import iou
 from samples.read_codes import views
 
-from . import NAMES, clean, contestants, writer
+from . import NAMES, clean, readers, writer
 from .accuracy import Detect, average_precision, file_detector
-from .contestants import Found, cut_out, texts_in, touch
 from .dataset import HELD_OUT_SEED, Scenes, generate
 from .network import DEFAULT_INPUT, IMGSZ
+from .readers import Found, cut_out, texts_in, touch
 
 CONF = 0.25
 FOLDER_CLASSES = {
@@ -82,8 +82,8 @@ def is_found(image: np.ndarray, truth: Found, boxes: np.ndarray) -> bool:
 
 def outcome(image: np.ndarray, class_id: int, detect: Detect) -> Outcome:
     """What the model and the others make of a photograph of one code."""
-    truths = [found for found in contestants.zxing(image) if found.class_id == class_id]
-    others = [found for found in contestants.opencv(image, {class_id}) if found.text]
+    truths = [found for found in readers.zxing(image) if found.class_id == class_id]
+    others = [found for found in readers.opencv(image, {class_id}) if found.text]
     boxes, _, class_ids = detect(image, CONF)
     boxes = boxes[class_ids == class_id]
     zoom = DEFAULT_INPUT / max(image.shape[:2])
@@ -97,7 +97,7 @@ def outcome(image: np.ndarray, class_id: int, detect: Detect) -> Outcome:
             found.class_id == class_id
             for box in boxes
             for view in views(image, box)
-            for found in contestants.zxing(view)
+            for found in readers.zxing(view)
         ),
     )
 
@@ -142,7 +142,7 @@ def print_false(detect: Detect, paths: list[Path], name: str) -> None:
     wrong = np.zeros(3, int)
     for path in tqdm(paths, name, leave=False):
         image = load(path)
-        wrong += (len(detect(image, CONF)[1]), len(contestants.zxing(image)), len(contestants.opencv(image)))
+        wrong += (len(detect(image, CONF)[1]), len(readers.zxing(image)), len(readers.opencv(image)))
     rates = wrong / max(len(paths), 1)
     print(
         f"\n{len(paths)} pictures of {name}, which hold no code: false detections of the model {wrong[0]}",
@@ -161,7 +161,7 @@ def print_scenes(detect: Detect, scenes: Scenes, count: int) -> None:
         image, labels = scenes[index]
         image = np.ascontiguousarray(image)
         boxes, _, class_ids = detect(image, CONF)
-        others = contestants.zxing(image), contestants.opencv(image)
+        others = readers.zxing(image), readers.opencv(image)
         for class_id, *box in labels.tolist():
             met = [bool(meet(np.array([[class_id, *box]]), boxes, class_ids).any())]
             met += [
@@ -237,7 +237,7 @@ def main() -> None:
         description=main.__doc__,
         epilog="A photograph that zxing-cpp reads is found if a detection of the right class (confidence "
         f"{CONF}) overlaps the place where it was read, and, cut out with a margin of "
-        f"{contestants.MARGIN * 100:.0f} %%, reads the same. What is read in the views that "
+        f"{readers.MARGIN * 100:.0f} %%, reads the same. What is read in the views that "
         "samples/read_codes.py takes of a box counts as read from a box, whether or not the whole reads.",
     )
     parser.add_argument("--model", type=Path, help="model file (default: the embedded one)")

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import zxingcpp
 
-from . import NAMES, backgrounds, camera, contestants, printing
+from . import NAMES, backgrounds, camera, printing, readers
 from .clean import symbol
 from .codes import MAKERS, Code, Image, Rng
 from .scene import Bend, distract, overlap, paste, quadrilateral
@@ -82,8 +82,8 @@ PICTURES = (
 
 def reads(image: Image, name: str, box: np.ndarray) -> bool:
     """Whether something of a class is read in a box of a picture."""
-    class_id, part = NAMES.index(name), contestants.cut_out(image, tuple(box.tolist()))
-    return any(True for _ in contestants.texts_in(part, class_id))
+    class_id, part = NAMES.index(name), readers.cut_out(image, tuple(box.tolist()))
+    return any(True for _ in readers.texts_in(part, class_id))
 
 
 def readable_code(name: str, rng: Rng) -> Code:

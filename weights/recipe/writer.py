@@ -20,7 +20,7 @@ from runtime.evaluation.figures import iou
 from . import NAMES
 from .accuracy import Detect, file_detector
 from .codes import ARUCO_DICTIONARIES, Image
-from .contestants import Found, cut_out, opencv, texts_in, zxing
+from .readers import Found, cut_out, opencv, texts_in, zxing
 
 CONF = 0.25
 SCALES, QUIET_ZONES = range(2, 13), range(5)

@@ -30,7 +30,7 @@ int main(int count, char** words) try {
         const std::vector<yolov5_dnn::Guess> guesses = classifier.classify(image).top(5);
         std::cout << *path << std::fixed << std::setprecision(2);
         for (const yolov5_dnn::Guess& guess : guesses)
-            std::cout << "  " << yolov5_dnn::visible(names[static_cast<std::size_t>(guess.class_id)]) << ' '
+            std::cout << "  " << yolov5_dnn::escape(names[static_cast<std::size_t>(guess.class_id)]) << ' '
                       << guess.probability;
         std::cout << '\n';
         if (folder.empty()) continue;

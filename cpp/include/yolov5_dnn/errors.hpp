@@ -9,7 +9,7 @@
 
 #include <opencv2/core.hpp>
 
-#include "visible.hpp"
+#include "escape.hpp"
 
 namespace yolov5_dnn {
 
@@ -17,7 +17,7 @@ namespace yolov5_dnn {
 // quotes, such as names, comes out as `visible` shows it.
 class DetectorError : public std::runtime_error {
 public:
-    explicit DetectorError(const std::string& text) : std::runtime_error(visible(text, 1500)) {}
+    explicit DetectorError(const std::string& text) : std::runtime_error(escape(text, 1500)) {}
 };
 
 // The model file is missing, damaged, without metadata, or at odds with what its network gives.
@@ -48,7 +48,7 @@ class Invalid : public std::runtime_error {
 inline std::string reason(const std::exception& error) {
     const auto* const from_opencv = dynamic_cast<const cv::Exception*>(&error);
     const std::string text = from_opencv && !from_opencv->err.empty() ? from_opencv->err : error.what();
-    return visible(text.substr(0, text.find('\n')));
+    return escape(text.substr(0, text.find('\n')));
 }
 
 }  // namespace detail

@@ -3,7 +3,7 @@
 
 const MASK_OPACITY = 0.4;
 
-// Hues step by the golden ratio, three shades take turns: see runtime/draw.py.
+// Hues step by the golden ratio, three shades take turns: see runtime/drawing/draw.py.
 function classColour(id) {
   const hue = (0.57 + 0.618034 * id) % 1;
   const [saturation, value] = [[0.85, 1], [0.6, 1], [0.9, 0.75]][id % 3];

@@ -1,13 +1,13 @@
 // Plain values: what is as large as can be, how they are rounded, and how they are shown.
 
-import { visible } from "./visible.js";
+import { escape } from "./escape.js";
 
 export const MAX_SIDE = 8192; // of the network's input, in pixels: a wrong size should not fill the memory
 
 /** A value for a message. */
 export function shown(value) {
   if (typeof value === "number" || typeof value === "bigint") return String(value);
-  return visible(JSON.stringify(value) ?? String(value));
+  return escape(JSON.stringify(value) ?? String(value));
 }
 
 /** Round to the nearest whole number, halves to the even one: what Python's and OpenCV's rounding does. */

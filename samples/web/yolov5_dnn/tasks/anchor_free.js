@@ -1,6 +1,6 @@
 // Plain detection without anchors, as today's `ultralytics` package trains YOLOv5 ("yolov5u"), and YOLOv8.
 
-import { decode_anchor_free } from "../anchor_free.js";
+import { decode_anchor_free } from "../stages/anchor_free.js";
 import { Detect } from "./detect.js";
 import { class_names, output_strides, whole } from "./metadata.js";
 

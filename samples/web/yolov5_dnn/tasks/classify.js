@@ -1,6 +1,6 @@
 // Classification: one answer for the whole image.
 
-import { softmax, to_classifier_blob } from "../classification.js";
+import { softmax, to_classifier_blob } from "../results/classification.js";
 import { ModelError } from "../errors.js";
 import { class_names, items } from "./metadata.js";
 

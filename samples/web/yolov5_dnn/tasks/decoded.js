@@ -1,8 +1,8 @@
 // Plain detection of networks that decode their boxes themselves, as other exporters write them.
 
-import { as_candidates } from "../decode.js";
+import { as_candidates } from "../stages/decode.js";
 import { ModelError } from "../errors.js";
-import { LAYOUTS } from "../exports.js";
+import { LAYOUTS } from "../model/foreign.js";
 import { Detect } from "./detect.js";
 import { class_names } from "./metadata.js";
 

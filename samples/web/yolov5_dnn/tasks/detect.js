@@ -1,6 +1,6 @@
 // Plain detection: boxes by anchors.
 
-import { decode } from "../decode.js";
+import { decode } from "../stages/decode.js";
 import { class_names, output_anchors, output_strides } from "./metadata.js";
 
 /** Heads of na · (5 + classes) channels: x y w h objectness, classes, anchor by anchor. */

@@ -1,7 +1,7 @@
 // Boxes with keypoints: the faces and their five landmarks of yolov5-face.
 
-import { decode } from "../decode.js";
-import { unletterbox } from "../letterbox.js";
+import { decode } from "../stages/decode.js";
+import { unletterbox } from "../stages/letterbox.js";
 import { Detect } from "./detect.js";
 import { whole } from "./metadata.js";
 

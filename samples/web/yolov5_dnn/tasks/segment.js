@@ -1,7 +1,7 @@
 // Segmentation: a box, and which pixels in it belong to the object.
 
-import { decode, sigmoid } from "../decode.js";
-import { make_bitmaps, to_image } from "../masks.js";
+import { decode, sigmoid } from "../stages/decode.js";
+import { make_bitmaps, to_image } from "../stages/masks.js";
 import { Detect } from "./detect.js";
 import { whole } from "./metadata.js";
 

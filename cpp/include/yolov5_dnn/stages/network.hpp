@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network as OpenCV runs it. What differs between OpenCV's versions is dealt with here.
+
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <opencv2/core.hpp>
+#include <opencv2/dnn.hpp>
+
+#if defined(__GLIBC__) && CV_VERSION_MAJOR >= 5
+#include <malloc.h>
+#endif
+
+#include "devices.hpp"
+#include "../errors.hpp"
+#include "../model/buffer.hpp"
+#include "../model/file.hpp"
+#include "../tasks/model_info.hpp"
+#include "../tasks/tasks.hpp"
+#include "../unicode.hpp"
+
+namespace yolov5_dnn {
+
+namespace detail {
+
+#if defined(__GLIBC__) && CV_VERSION_MAJOR >= 5
+// Tells glibc to keep large buffers that are freed for the next ones that are asked for.
+//
+// OpenCV 5's new engine asks for its intermediate maps anew in each forward pass. By default glibc takes buffers of that
+// size from the system and gives them back, and each of their pages is zeroed again when it is touched. The process takes
+// no more memory for it. Other systems' C libraries have no such switch, and need none here.
+//
+// glibc before 2.35 takes no threshold above 32 MB. Without one, the other limit is left alone, too: setting either
+// stops glibc from raising both by itself.
+inline void keep_freed_memory() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        if (mallopt(M_MMAP_THRESHOLD, 1 << 30) || mallopt(M_MMAP_THRESHOLD, 32 << 20))
+            mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+    });
+}
+#endif
+
+#if CV_VERSION_MAJOR >= 5
+// A file of these bytes, which is there as long as this is.
+class TemporaryFile {
+public:
+    // Throws ModelError.
+    explicit TemporaryFile(const std::vector<unsigned char>& bytes) {
+        std::random_device random;
+        const std::uint64_t number = std::uint64_t{random()} << 32 | random();
+        path_ = std::filesystem::temp_directory_path() / ("yolov5_dnn-" + std::to_string(number) + ".onnx");
+        // "x": a file that is there already, somebody else's, is none of ours
+        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path_.string().c_str(), "wbx"),
+                                                                   std::fclose);
+        if (!file) throw ModelError(utf8(path_) + " cannot be written");
+        const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
+        if (written && std::fflush(file.get()) == 0) return;
+        remove();
+        throw ModelError(utf8(path_) + " cannot be written");
+    }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+    ~TemporaryFile() { remove(); }
+
+    std::string path() const { return path_.string(); }
+
+private:
+    void remove() {
+        std::error_code ignored;
+        std::filesystem::remove(path_, ignored);
+    }
+
+    std::filesystem::path path_;
+};
+
+// Loads into onnxruntime, as an engine of OpenCV 5, which takes as many threads as there are cores. It reads files only,
+// and not the model file itself, which could have changed since it was checked.
+inline cv::dnn::Net load_onnxruntime(const ModelFile& model, bool dynamic) {
+    const TemporaryFile file(for_onnxruntime(model.buffer, dynamic));
+    cv::dnn::Net net = cv::dnn::readNetFromONNX(file.path(), cv::dnn::ENGINE_ORT);
+    net.finalizeNet();  // reads the file, which otherwise waits for the first forward pass
+    return net;
+}
+#endif
+
+inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool dynamic, const std::string& name) {
+    try {
+#if CV_VERSION_MAJOR >= 5
+        // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
+        // the one that takes a vector forgets the engine.
+        if (device.name == "onnxruntime") return load_onnxruntime(model, dynamic);
+        const bool is_cpu = device.name == "cpu";
+#if defined(__GLIBC__)
+        if (is_cpu) keep_freed_memory();
+#endif
+        cv::dnn::Net net =
+            cv::dnn::readNetFromONNX(reinterpret_cast<const char*>(model.buffer.data()), model.buffer.size(),
+                                     is_cpu ? cv::dnn::ENGINE_AUTO : cv::dnn::ENGINE_CLASSIC);
+        if (is_cpu) return net;
+#else
+        static_cast<void>(dynamic);  // only onnxruntime needs to be told
+        cv::dnn::Net net = cv::dnn::readNetFromONNX(model.buffer);
+#endif
+        net.setPreferableBackend(device.backend);
+        net.setPreferableTarget(device.target);
+        return net;
+    } catch (const std::exception& error) {
+        throw ModelError("OpenCV " CV_VERSION " cannot load " + name + ": " + reason(error));
+    }
+}
+
+// The names that a network's outputs should have, in order, if it has them: OpenCV 4 lists outputs as their nodes come.
+inline std::vector<cv::String> in_order(const std::vector<Output>& outputs, const std::vector<cv::String>& found) {
+    std::vector<cv::String> named;
+    for (const Output& output : outputs) named.push_back(output.name);
+    return named.size() == found.size() && std::is_permutation(named.begin(), named.end(), found.begin()) ? named
+                                                                                                          : found;
+}
+
+inline std::string text_of(const Shape& shape) {
+    std::string text;
+    for (const int side : shape)
+        text += (text.empty() ? "" : ", ") + (side < 0 ? std::string("any") : std::to_string(side));
+    return "(" + text + ")";
+}
+
+}  // namespace detail
+
+// A loaded network: call it on a blob to get its raw outputs.
+class Network {
+public:
+    // `info` comes from `read_info`; `path` is for messages only.
+    // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
+    Network(const ModelFile& model, const ModelInfo& info, const Device& device, const std::string& path)
+        : info_(info), path_(path), net_(detail::load_net(model, device, info.dynamic, path)),
+          names_(detail::in_order(info.head->outputs(info, info.imgsz), net_.getUnconnectedOutLayersNames())) {
+        const std::size_t expected = info.head->outputs(info, info.imgsz).size();
+        if (names_.size() != expected)
+            throw ModelError(path + " has " + std::to_string(names_.size()) + " outputs, but its metadata describe " +
+                             std::to_string(expected));
+    }
+
+    // Runs forward on what `to_blob` made. The outputs are the network's own, and the next call overwrites them.
+    // Throws ModelError if OpenCV fails, or an output has another shape than the ModelInfo asks for.
+    const std::vector<cv::Mat>& operator()(const cv::Mat& blob) {
+        const cv::Size size(blob.size[3] * info_.fold, blob.size[2] * info_.fold);
+        try {
+            net_.setInput(blob);
+            net_.forward(outputs_, names_);
+        } catch (const std::exception& error) {
+            throw ModelError("OpenCV cannot run " + path_ + " at " + std::to_string(size.height) + " × " +
+                             std::to_string(size.width) + ": " + detail::reason(error));
+        }
+        check_outputs(size);
+        return outputs_;
+    }
+
+private:
+    void check_outputs(cv::Size size) {
+        if (size != size_) {
+            expected_ = info_.head->outputs(info_, size);
+            size_ = size;
+        }
+        const auto fits = [](int wanted, int side) { return wanted == side || wanted < 0; };
+        for (std::size_t i = 0; i < expected_.size(); ++i) {
+            const cv::Mat& output = outputs_.at(i);
+            const Shape& shape = expected_[i].shape;
+            if (std::equal(shape.begin(), shape.end(), output.size.p, output.size.p + output.dims, fits)) continue;
+            throw ModelError(path_ + " gives an output of shape " +
+                             detail::text_of(Shape(output.size.p, output.size.p + output.dims)) + " where " +
+                             std::to_string(info_.names.size()) + " classes and the other metadata make " +
+                             detail::text_of(shape));
+        }
+    }
+
+    ModelInfo info_;
+    std::string path_;  // as UTF-8
+    cv::dnn::Net net_;
+    std::vector<cv::String> names_;
+    std::vector<cv::Mat> outputs_;
+
+    cv::Size size_;                 // of the last input,
+    std::vector<Output> expected_;  // and what its outputs must be
+};
+
+}  // namespace yolov5_dnn

@@ -1,0 +1,1 @@
+"""Boxes, masks, keypoints and their labels on an image."""

@@ -1,0 +1,160 @@
+"""Reading the model file: the network's bytes for OpenCV, and its metadata.
+
+The file is ONNX, that is a protobuf message. The fields that matter are walked by hand (`protobuf`); the
+`onnx` package isn't needed on the device. What the walk promises stands in `model_graph`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ModelError
+from ..escape import escape
+from ..program import how_to_convert
+from ..stages.letterbox import MAX_SIDE
+from ..tasks.model_info import ModelInfo
+from .buffer import as_in_the_file
+from .foreign import ExportError, own_metadata
+from .graph import HIDDEN, Graph, check_function, read_graph
+from .protobuf import BYTES, MAX_NAME, Fields, Kind, Reader, Span, WireError
+from .shape_inference.infer import check_size
+from .tensors import GraphError
+
+MAX_BYTES = 2**31 - 1  # protobuf's own limit
+
+CHECKPOINT_SUFFIXES = (".pt", ".pth")
+OTHERS = {  # of the formats that export.py writes beside ONNX
+    ".engine": "a TensorRT engine",
+    ".tflite": "a TensorFlow Lite model",
+    ".torchscript": "a TorchScript program",
+    ".mlmodel": "a Core ML model",
+    ".mlpackage": "a Core ML model",
+    ".pb": "a TensorFlow graph",
+}
+
+MAX_METADATA = 100
+MAX_TEXT = 1 << 20  # bytes of one text of metadata
+
+_MODEL = Fields(
+    {
+        2: Kind("producer_name", "span"),
+        3: Kind("producer_version", "span"),
+        7: Kind("graph", "span"),
+        14: Kind("metadata_props", "span", many=True),
+        20: Kind("training_info", "span", many=True),
+        25: Kind("functions", "span", many=True),
+    }
+)
+_ENTRY = Fields({1: Kind("key", "span"), 2: Kind("value", "span")})
+
+
+def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
+    """Read an ONNX file.
+
+    Returns its bytes, uint8 (n,), in the form for `cv2.dnn.readNetFromONNX`, and its metadata_props; among
+    them, as `producer`, the program that wrote it. The bytes differ from the file's in one respect:
+    `Swish` nodes lose their domain, so that OpenCV takes them for its own layer of that name.
+
+    Raises ModelError if there is no such file or it isn't an ONNX model.
+    """
+    path = Path(path)
+    if not path.exists():
+        if path.suffix in CHECKPOINT_SUFFIXES:
+            raise ModelError(f"there is no file {path}")
+        beside = next(filter(Path.is_file, map(path.with_suffix, CHECKPOINT_SUFFIXES)), None)
+        raise ModelError(f"there is no model file {path}; {how_to_convert(beside, path)}")
+    if path.suffix.lower() in OTHERS:
+        raise ModelError(f"{path} is {OTHERS[path.suffix.lower()]}, not an ONNX model; {how_to_convert()}")
+    if not path.is_file():
+        raise ModelError(f"{path} is not a file")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ModelError(f"{path} has {size} bytes, more than an ONNX file can have")
+    try:
+        buffer = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    if buffer[:4].tobytes() == b"PK\x03\x04" or buffer[:2].tobytes() == b"\x80\x02":
+        raise ModelError(f"{path} is a PyTorch checkpoint, not an ONNX model; {how_to_convert(path)}")
+    try:
+        metadata = _walk_model(buffer.data)
+    except WireError as error:
+        if path.suffix in CHECKPOINT_SUFFIXES:
+            raise ModelError(f"{path} is not an ONNX model; {how_to_convert(path)}") from error
+        raise ModelError(f"{path} is not an ONNX model, or a damaged one: {error}") from error
+    except GraphError as error:
+        raise ModelError(f"{path} is refused: {error}") from error
+    except ExportError as error:
+        raise ModelError(f"{path} {error}; {how_to_convert()}") from error
+    return buffer, metadata
+
+
+def check_input(buffer: np.ndarray, info: ModelInfo, imgsz: tuple[int, int], path: str | Path) -> None:
+    """Check that a network may run at `imgsz`, (h, w), in place of the size that its file states.
+
+    buffer: from `read_model`, which has checked the file's own size. Raises ModelError if the values would
+    take too much memory or time, or do not fit one another.
+    """
+    if imgsz[0] <= info.imgsz[0] and imgsz[1] <= info.imgsz[1]:
+        return
+    reader = Reader(as_in_the_file(buffer).data)
+    parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
+    shape = (1, 3 * info.fold**2, imgsz[0] // info.fold, imgsz[1] // info.fold)
+    try:
+        check_size(read_graph(reader, parts["graph"]), shape)
+    except GraphError as error:
+        raise ModelError(f"{path} is refused: {error}") from error
+
+
+def _walk_model(buffer: memoryview) -> dict[str, str]:
+    """Collect a ModelProto's metadata, check its graph, and free its Swish nodes from their domain.
+
+    SiLU is written as a function `Swish` of the model's own domain. OpenCV looks for a layer called
+    `domain.Swish`, finds none, and would refuse the file, although it has a layer `Swish`, faster than a
+    Sigmoid and a Mul. Under another field number of the same length the domain is skipped as unknown.
+    """
+    reader = Reader(buffer)
+    parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
+    if parts["graph"] is None:
+        raise WireError("it holds no graph")
+    if parts["training_info"]:
+        raise GraphError("it has a part for training")
+    if len(parts["metadata_props"]) > MAX_METADATA:
+        raise GraphError(f"it has more than {MAX_METADATA} texts of metadata")
+    metadata: dict[str, str] = {}
+    for place in parts["metadata_props"]:
+        entry = reader.message(place, _ENTRY)
+        if entry["key"] is not None and entry["value"] is not None:
+            key = reader.text(entry["key"], MAX_NAME)
+            if key in metadata:
+                raise GraphError(f"it has the metadata '{escape(key, 80)}' twice")
+            metadata[key] = reader.text(entry["value"], MAX_TEXT)
+    producer = [
+        reader.text(parts[key], MAX_NAME) for key in ("producer_name", "producer_version") if parts[key]
+    ]
+    metadata.setdefault("producer", " ".join(filter(None, producer)))
+
+    for place in parts["functions"]:
+        check_function(reader, place)
+    graph = read_graph(reader, parts["graph"])
+    for shape in sorted(_input_shapes(graph, metadata)):
+        outputs = check_size(graph, shape)
+    for place in graph.domains:
+        buffer[place.tag] = HIDDEN << 3 | BYTES
+    return own_metadata(metadata, (shape[2], shape[3]), None in graph.input_dims[2:], outputs)
+
+
+def _input_shapes(graph: Graph, metadata: dict[str, str]) -> set[tuple[int, ...]]:
+    """The shape of the input that the graph states, and the one that the metadata states, if it is usable."""
+    batch, channels, height, width = graph.input_dims
+    stated = (batch or 1, channels or 3, height or 640, width or 640)
+    try:
+        fold = int(json.loads(metadata.get("fold", "1")))
+        height, width = (int(side) // fold for side in json.loads(metadata["imgsz"]))
+    except (KeyError, ValueError, TypeError, OverflowError, ZeroDivisionError, RecursionError):
+        return {stated}
+    usable = 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE  # of other ones read_info says what is wrong
+    return {stated, (1, stated[1], height, width)} if usable else {stated}

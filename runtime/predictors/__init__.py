@@ -1,0 +1,1 @@
+"""What is called on images: a model file with its stages in their order."""

@@ -1,0 +1,119 @@
+"""The classifier: crop → network → softmax, on one image after the other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+from typing import overload
+
+import numpy as np
+
+from ..errors import InputError
+from ..model.file import check_input, read_model
+from ..results.classification import Classification
+from ..stages.crop import CROPS
+from ..stages.letterbox import GREY, to_bgr
+from ..stages.network import Network
+from ..tasks import Classify
+from ..tasks.model_info import ModelInfo, input_size, wrong_user
+from ..tasks.read_info import read_info
+from .detector import Load
+
+STAGES = ("crop", "forward", "softmax")  # crop with the conversion to floats
+
+
+class Classifier:
+    """A YOLOv5 classifier, ready to be called on images.
+
+    >>> classifier = Classifier("yolov5n-cls.onnx")
+    >>> classifier(cv2.imread("apple.jpg")).top(3)
+
+    path: a model file made by `python -m convert`.
+    device: one of `runtime.stages.devices.DEVICES`.
+    imgsz: the side of the square that the image's middle is scaled to; by default the model's own. Only a
+        model of free input size takes another, rounded up to a multiple of its size_multiple.
+    crop: how images are cut, one of `stages.crop.CROPS`; by default as the model file says, which is as
+        YOLOv5 v7.0 cuts them, also for networks that v6.2 trained: a checkpoint does not tell the two apart.
+    top: how many classes a result shows, writes and draws.
+    load: what loads the network, see Detector.
+
+    A classifier may be called from several threads: a lock lets one call through at a time.
+
+    Attributes: `path`, the model file; `info`, the ModelInfo; `names`, of the classes; `device`, its name;
+    `imgsz`, the side in use; `crop`; `top`.
+
+    Raises ModelError for the file, DeviceError for the device, InputError for any other argument.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        device: str = "cpu",
+        imgsz: int | Sequence[int] | None = None,
+        crop: str | None = None,
+        top: int = 5,
+        load: Load = Network,
+    ) -> None:
+        """Read a model file and load its network; the class says what each argument is and what is raised."""
+        self.path = Path(path)
+        buffer, metadata = read_model(self.path)
+        self.info: ModelInfo = read_info(metadata, self.path)
+        if not isinstance(self.info.head, Classify):
+            raise wrong_user(self.path, "no classifier", self.info)
+        self._task = self.info.head
+        if crop not in (None, *CROPS):
+            raise InputError(f"crop must be {' or '.join(CROPS)}, not {crop!r}")
+        self.crop = crop or self._task.crop
+        self.names = self.info.names
+        height, width = input_size(imgsz, self.info, free=self.info.dynamic)
+        if height != width:
+            raise InputError(f"a classifier's input is square, not {height} × {width}")
+        check_input(buffer, self.info, (height, width), self.path)
+        self.imgsz = height
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+            raise InputError(f"top must be a whole number of at least 1, not {top!r}")
+        self.top = top
+        self.device = device
+        self._network = load(buffer, replace(self.info, imgsz=(height, width)), device, self.path)
+        self._lock = threading.Lock()
+
+    def warmup(self) -> None:
+        """Run once on a grey image: the first pass prepares the network."""
+        self(np.full((self.imgsz, self.imgsz, 3), GREY, np.uint8))
+
+    @overload
+    def __call__(self, image: np.ndarray) -> Classification: ...
+
+    @overload
+    def __call__(self, image: Sequence[np.ndarray]) -> list[Classification]: ...
+
+    def __call__(self, image: np.ndarray | Sequence[np.ndarray]) -> Classification | list[Classification]:
+        """Classify one image, or each of a list.
+
+        image: BGR, uint8 (h, w, 3); also (h, w), (h, w, 1), (h, w, 4) BGRA, and uint16.
+        Returns a Classification, or a list of them. Raises InputError for anything that is not an image,
+        ModelError if the network doesn't fit its metadata or its output is not a number.
+        """
+        single = not isinstance(image, list | tuple)
+        images = [to_bgr(image)] if single else [to_bgr(each) for each in image]
+        with self._lock:
+            results = [self._classify(each) for each in images]
+        return results[0] if single else results
+
+    def _classify(self, image: np.ndarray) -> Classification:
+        clock = [perf_counter()]
+        blob = self._task.prepare(image, self.imgsz, self.crop)
+        clock.append(perf_counter())
+        outputs = self._network(blob)
+        clock.append(perf_counter())
+        found = self._task.classification(outputs)
+        clock.append(perf_counter())
+        milliseconds = ((end - start) * 1000 for start, end in pairwise(clock))
+        found.shown = self.top
+        found.timings = dict(zip(STAGES, milliseconds, strict=True))
+        return found

@@ -1,0 +1,1 @@
+"""What a predictor gives: boxes of an image, or the classes of one."""

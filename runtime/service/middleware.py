@@ -1,0 +1,211 @@
+"""Who may come in over HTTP, with how much and for how long; and the log's line when they leave."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import zlib
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from .access_log import Call, write_line
+from .errors import RequestError, shown
+from .service import Limits, Service
+
+T = TypeVar("T")
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+BODY_SECONDS = 30.0  # from the headers to a body's last byte
+BODIES = 16  # so many bodies of the largest size may be in the memory at once
+LOCAL = {"localhost", "127.0.0.1", "[::1]"}
+# For everybody, token or not: whether the server lives, and the pages, which hold nothing.
+OPEN = ("/v2/health/", "/page/", "/docs/", "/web/")
+OPEN_EXACTLY = {"/", "/docs", "/openapi.json", "/favicon.ico"}
+
+
+class Budget:
+    """The memory that request bodies may take, all together. For one thread, the event loop's."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.most = BODIES * limits.body_bytes
+        self.taken = 0
+
+    @contextmanager
+    def body(self) -> Iterator[Callable[[int], None]]:
+        """Give a function that takes bytes from the budget until this is left; it raises RequestError 503."""
+        mine = 0
+
+        def take(size: int) -> None:
+            nonlocal mine
+            if self.taken + size > self.most:
+                raise RequestError(503, "too many large requests at once", retry_after=1)
+            self.taken += size
+            mine += size
+
+        try:
+            yield take
+        finally:
+            self.taken -= mine
+
+
+async def read_body(
+    receive: Receive, headers: dict[str, str], limit: int, take: Callable[[int], None]
+) -> bytes:
+    """Read a request's body.
+
+    Raises RequestError: 413 if it has more than `limit` bytes, announced or not; 408 if it takes too long;
+    what `take` raises; and 499 if the client goes.
+    """
+    announced = headers.get("content-length", "0")
+    if not announced.isdecimal() or len(announced) > 18:
+        raise RequestError(400, "Content-Length is not a number")
+    if int(announced) > limit:
+        raise RequestError(413, f"the request has {announced} bytes, more than the {limit} that are taken")
+
+    async def read() -> bytes:
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RequestError(499, "the client went before its request was complete")
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size += len(part)
+            if size > limit:
+                raise RequestError(413, f"the request has more than the {limit} bytes that are taken")
+            take(len(part))
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    try:
+        return await asyncio.wait_for(read(), BODY_SECONDS)
+    except asyncio.TimeoutError:
+        raise RequestError(408, f"the request did not arrive within {BODY_SECONDS:.0f} s") from None
+
+
+def unpack(body: bytes, encoding: str, limit: int) -> bytes:
+    """Undo a body's Content-Encoding. Raises RequestError: 415, 400, or 413 for more than `limit` bytes."""
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "deflate"):
+        raise RequestError(
+            415, f"the content encoding {shown(encoding)} is not known here; gzip and deflate are"
+        )
+    unpacker = zlib.decompressobj(47)  # either header
+    try:
+        data = unpacker.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise RequestError(400, f"the body is not {encoding}") from error
+    if len(data) > limit:
+        raise RequestError(413, f"the body unpacks to more than the {limit} bytes that are taken")
+    if not unpacker.eof:
+        raise RequestError(400, f"the body is only a part of {encoding} data")
+    return data
+
+
+async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
+    """Wait for work, and cancel it when the client closes its connection; then raises RequestError 499."""
+    mine, waiting = asyncio.current_task(), True
+
+    def leave(gone: asyncio.Future[Message]) -> None:
+        if waiting and mine and not gone.cancelled():
+            mine.cancel()
+
+    gone = asyncio.ensure_future(receive())  # after the body, the next thing that comes is the end
+    gone.add_done_callback(leave)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if gone.done():
+            raise RequestError(499, "the client has gone") from None
+        raise
+    finally:
+        waiting = False
+        gone.cancel()
+
+
+class Middleware:
+    """An ASGI application around another.
+
+    token: what clients must bring as "Authorization: Bearer …"; empty: nothing. local: whether the server
+    listens on this machine only; then it answers to this machine's own names only, because otherwise any web
+    page could reach it under a name of its own (DNS rebinding).
+    """
+
+    def __init__(self, app: Any, service: Service, token: str, local: bool) -> None:
+        self.app = app
+        self.service = service
+        self.token = token.encode()
+        self.local = local
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request, or let the application do it; then write the log's line."""
+        if scope["type"] != "http":
+            return
+        client = scope.get("client")
+        call = Call("http", scope["method"], scope["path"], f"{client[0]}:{client[1]}" if client else "")
+        scope["call"] = call
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                call.status = call.status if call.status == 499 else message["status"]
+                message["headers"] = [*message.get("headers", []), (b"x-content-type-options", b"nosniff")]
+                if self.service.draining:
+                    message["headers"].append((b"connection", b"close"))
+            else:
+                call.bytes_out += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            self._check(scope)
+        except RequestError as refusal:
+            call.error = refusal.text
+            await reply(sending, refusal)
+        else:
+            await self.app(scope, receive, sending)
+        finally:
+            if not call.milliseconds:
+                call.end()
+            if not (call.path.startswith("/v2/health/") and call.status < 400):
+                write_line(call.line())
+
+    def _check(self, scope: dict[str, Any]) -> None:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        host = headers.get(b"host", "")
+        if self.local and _name(host) not in LOCAL:
+            raise RequestError(421, f"this server listens on this machine only and is not {shown(host)}")
+        origin = headers.get(b"origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            raise RequestError(403, "pages of other servers may not use this one")
+        path = scope["path"]
+        if self.token and path not in OPEN_EXACTLY and not path.startswith(OPEN):
+            given = headers.get(b"authorization", "").encode("latin-1")
+            if not hmac.compare_digest(given, b"Bearer " + self.token):
+                raise RequestError(401, "a bearer token is needed, and this is not it")
+
+
+def _name(host: str) -> str:
+    """Take the port off a Host header."""
+    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+
+
+def error_body(refusal: RequestError) -> tuple[bytes, dict[str, str]]:
+    """Give body and headers of the answer that says why there is none."""
+    headers = {"content-type": "application/json"}
+    if refusal.retry_after is not None:
+        headers["retry-after"] = str(refusal.retry_after)
+    if refusal.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return json.dumps({"error": refusal.text}).encode(), headers
+
+
+async def reply(send: Send, refusal: RequestError) -> None:
+    """Send the answer that says why there is none."""
+    body, headers = error_body(refusal)
+    headers["content-length"] = str(len(body))
+    listed = [(key.encode(), value.encode("latin-1")) for key, value in headers.items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": listed})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,231 @@
+// Reading the model file: the network's bytes for OpenCV, and what the file says about itself.
+//
+// The file is ONNX, that is a protobuf message. The fields that matter are walked by hand (`protobuf`). What the walk
+// promises stands in `model_graph`.
+// Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
+
+import { InputError, ModelError } from "../errors.js";
+import { ExportError, own_metadata } from "./foreign.js";
+import { check_function, HIDDEN, read_graph } from "./graph.js";
+import { check_size } from "./shape_inference/infer.js";
+import { GraphError } from "./tensors.js";
+import { BYTES, kinds, MAX_NAME, Reader, WireError } from "./protobuf.js";
+import { items, whole } from "../tasks/metadata.js";
+import { find_task } from "../tasks/tasks.js";
+import { MAX_SIDE, shown } from "../values.js";
+import { escape } from "../escape.js";
+
+export const MAX_BYTES = 2 ** 31 - 1; // protobuf's own limit
+const MAX_METADATA = 100;
+const MAX_TEXT = 2 ** 20; // bytes of one text of metadata
+
+const MODEL = kinds({
+  producer_name: [2, "span"],
+  producer_version: [3, "span"],
+  graph: [7, "span"],
+  metadata_props: [14, "span", "many"],
+  training_info: [20, "span", "many"],
+  functions: [25, "span", "many"],
+});
+const ENTRY = kinds({ key: [1, "span"], value: [2, "span"] });
+
+const CONVERT = "convert its checkpoint with: python -m convert CHECKPOINT.pt";
+
+/**
+ * Read an ONNX file.
+ *
+ * @param {Uint8Array} bytes of the file
+ * @param {string} path what to call it in messages
+ * @returns {{buffer: Uint8Array, metadata: Map<string, string>, graph: object}} the bytes in the form for OpenCV, the
+ *   metadata_props (among them, as `producer`, the program that wrote the file), and the graph, for `check_input`.
+ *   The bytes are a copy that differs from the file in one respect: `Swish` nodes lose their domain, so that OpenCV
+ *   takes them for its own layer of that name.
+ *
+ * Throws ModelError if it isn't an ONNX model, or one that could harm.
+ */
+export function read_model(bytes, path = "the model") {
+  if (bytes.length > MAX_BYTES) throw new ModelError(`${path} has ${bytes.length} bytes, more than an ONNX file can have`);
+  const begins_with = (...values) => values.every((value, i) => bytes[i] === value);
+  if (begins_with(0x50, 0x4b, 3, 4) || begins_with(0x80, 2)) {
+    throw new ModelError(`${path} is a PyTorch checkpoint, not an ONNX model; ${CONVERT}`);
+  }
+  const buffer = bytes.slice();
+  return { buffer, ...refusing(path, () => walk_model(buffer)) };
+}
+
+/**
+ * Check that a network may run at `imgsz`, [h, w], in place of the size that its file states.
+ *
+ * @param {object} graph from `read_model`, which has checked the file's own size
+ *
+ * Throws ModelError if the values would take too much memory or time, or do not fit one another.
+ */
+export function check_input(graph, info, imgsz, path = "the model") {
+  if (imgsz[0] <= info.imgsz[0] && imgsz[1] <= info.imgsz[1]) return;
+  const shape = [1, 3 * info.fold ** 2, ...imgsz.map((side) => Math.floor(side / info.fold))];
+  refusing(path, () => check_size(graph, shape));
+}
+
+/** Make a ModelError of what is thrown of a file's bytes. */
+function refusing(path, work) {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof WireError) throw new ModelError(`${path} is not an ONNX model, or a damaged one: ${error.message}`);
+    if (error instanceof GraphError) throw new ModelError(`${path} is refused: ${error.message}`);
+    if (error instanceof ExportError) throw new ModelError(`${path} ${error.message}; ${CONVERT}`);
+    throw error;
+  }
+}
+
+/**
+ * Collect a ModelProto's metadata, check its graph, and free its Swish nodes from their domain: {metadata, graph}.
+ *
+ * SiLU is written as a function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`,
+ * finds none, and would refuse the file, although it has a layer `Swish`. Under another field number of the same
+ * length the domain is skipped as unknown.
+ */
+function walk_model(buffer) {
+  const reader = new Reader(buffer);
+  const parts = reader.message({ start: 0, end: buffer.length }, MODEL);
+  if (!parts.graph) throw new WireError("it holds no graph");
+  if (parts.training_info.length) throw new GraphError("it has a part for training");
+  if (parts.metadata_props.length > MAX_METADATA) throw new GraphError(`it has more than ${MAX_METADATA} texts of metadata`);
+  const metadata = new Map();
+  for (const place of parts.metadata_props) {
+    const entry = reader.message(place, ENTRY);
+    if (!entry.key || !entry.value) continue;
+    const key = reader.text(entry.key, MAX_NAME);
+    if (metadata.has(key)) throw new GraphError(`it has the metadata '${escape(key, 80)}' twice`);
+    metadata.set(key, reader.text(entry.value, MAX_TEXT));
+  }
+  const producer = [parts.producer_name, parts.producer_version].map((place) => (place ? reader.text(place, MAX_NAME) : ""));
+  if (!metadata.has("producer")) metadata.set("producer", producer.filter(Boolean).join(" "));
+  for (const place of parts.functions) check_function(reader, place);
+  const graph = read_graph(reader, parts.graph);
+  let shape, outputs; // of the last one, the largest
+  for (shape of input_shapes(graph, metadata)) outputs = check_size(graph, shape);
+  for (const domain of graph.domains) buffer[domain.tag] = (HIDDEN << 3) | BYTES;
+  const free = graph.input_dims.slice(2).includes(null);
+  return { metadata: own_metadata(metadata, shape.slice(2), free, outputs), graph };
+}
+
+/** The shape of the input that the graph states, and the one that the metadata states, if it is usable and another. */
+function input_shapes(graph, metadata) {
+  const [batch, channels, height, width] = graph.input_dims;
+  const stated = [batch ?? 1, channels ?? 3, height ?? 640, width ?? 640];
+  try {
+    const fold = JSON.parse(metadata.get("fold") ?? "1");
+    const sides = JSON.parse(metadata.get("imgsz")).map((side) => Math.floor(side / fold));
+    // Of other ones `read_info` says what is wrong.
+    if (sides.length !== 2 || !sides.every((side) => side > 0 && side <= MAX_SIDE)) return [stated];
+    const other = [1, stated[1], ...sides];
+    const at = other.findIndex((side, i) => side !== stated[i]);
+    if (at < 0) return [stated];
+    return other[at] > stated[at] ? [stated, other] : [other, stated];
+  } catch {
+    return [stated];
+  }
+}
+
+/**
+ * Make what a model file says about its network (ModelInfo) from its metadata, checking every value.
+ *
+ * `names`, `anchors` (by output, in pixels) and `strides` replace the file's. With all three given, the file
+ * needs no metadata: its network then counts as one of fixed size, 640 × 640 unless the file says other.
+ *
+ * @returns {object} frozen (ModelInfo):
+ *   head: the task, an object of a class in tasks/, which knows what the outputs mean, and the rest of the metadata;
+ *   task: its name; names: of the classes, by class id;
+ *   strides, anchors: of each head map, in pixels, [width, height] pairs; empty where a task has none;
+ *   imgsz: [height, width] the network was converted for; dynamic: whether it takes other sizes;
+ *   size_multiple: what they must be divisible by;
+ *   fold: 1 if the network takes the three colours, 2 if squares of 2 × 2 pixels as `to_blob` folds them;
+ *   source: file name and SHA-256 of the checkpoint, if known; producer: the program that wrote the file.
+ *
+ * Throws ModelError, which names the value that is missing or wrong.
+ */
+export function read_info(metadata, path = "the model", { names, anchors, strides } = {}) {
+  const given = Object.entries({ names, anchors, strides }).filter(([, value]) => value !== undefined && value !== null);
+  const values = { ...COMMON, ...Object.fromEntries(given) };
+  try {
+    const name = metadata.has("task") ? from_json(metadata, "task", path) : "detect";
+    const keys = new Set([...metadata.keys(), ...given.map(([key]) => key)]);
+    const Task = find_task(name, keys);
+    const missing = Task.needs.filter((key) => !keys.has(key));
+    if (missing.length) {
+      const also = missing.every((key) => ["names", "anchors", "strides"].includes(key));
+      throw new ModelError(
+        `${path} lacks the metadata ${missing.join(", ")}; ${CONVERT}` +
+          (also ? ", or give Detector the arguments names, anchors and strides" : ""),
+      );
+    }
+    for (const key of [...Task.needs, ...Task.optional, ...Object.keys(COMMON)]) {
+      if (metadata.has(key) && !given.some(([other]) => other === key)) values[key] = from_json(metadata, key, path);
+    }
+    return Object.freeze(check_info(Task, values, metadata.get("producer") ?? ""));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ModelError(`${path} has unusable metadata: ${error.message}`);
+  }
+}
+
+// What every file may say, and what counts where it does not. Without size_multiple it is the largest stride.
+const COMMON = { imgsz: [640, 640], size_multiple: null, dynamic: false, fold: 1, source: null };
+
+function from_json(metadata, key, path) {
+  try {
+    return JSON.parse(metadata.get(key));
+  } catch {
+    throw new ModelError(`${path} has damaged metadata: ${key} is not JSON`);
+  }
+}
+
+/** Check what every file has. Throws RangeError for what is not right. */
+function check_info(Task, values, producer) {
+  const head = new Task(values);
+  const { dynamic, source } = values;
+  const coarsest = Math.max(1, ...head.strides);
+  const size_multiple = values.size_multiple === null ? coarsest : whole(values.size_multiple, "size_multiple");
+  if (size_multiple % coarsest) {
+    throw new RangeError(`size_multiple ${size_multiple} is not divisible by the stride ${coarsest}`);
+  }
+  if (items(values.imgsz, "imgsz").length !== 2) throw new RangeError("imgsz must be a height and a width");
+  const [height, width] = values.imgsz.map((side) => whole(side, "imgsz"));
+  if (height % size_multiple || width % size_multiple) {
+    throw new RangeError(`imgsz ${height} × ${width} is not divisible by ${size_multiple}, as the network needs it`);
+  }
+  if (typeof dynamic !== "boolean") throw new RangeError("dynamic must be true or false");
+  const fold = whole(values.fold, "fold");
+  const finest = head.strides.length ? Math.min(...head.strides) : size_multiple;
+  if (finest % fold) throw new RangeError(`fold ${fold} does not divide the stride ${finest}`);
+  if (source !== null && (typeof source !== "object" || Array.isArray(source))) {
+    throw new RangeError("source must be an object");
+  }
+  const { names, strides, anchors } = head;
+  return {
+    head, task: Task.task, names, strides, anchors, imgsz: [height, width], size_multiple, dynamic, fold, source, producer,
+  };
+}
+
+/**
+ * Choose the input's size [h, w]: the model's own, or `imgsz`, a side or [h, w], rounded up to what fits.
+ *
+ * `free`: whether the model takes another size than its own. Throws InputError for a size that it can't have.
+ */
+export function input_size(imgsz, info, free) {
+  if (imgsz === null || imgsz === undefined) return info.imgsz;
+  const sides = Array.isArray(imgsz) ? [...imgsz] : [imgsz];
+  if (sides.length === 1) sides.push(sides[0]);
+  if (sides.length !== 2 || !sides.every((side) => Number.isInteger(side) && side > 0 && side <= MAX_SIDE)) {
+    throw new InputError(`imgsz must be one or two whole numbers from 1 to ${MAX_SIDE}, not ${shown(imgsz)}`);
+  }
+  const [height, width] = sides.map((side) => Math.ceil(side / info.size_multiple) * info.size_multiple);
+  if (!free && (height !== info.imgsz[0] || width !== info.imgsz[1])) {
+    throw new InputError(
+      `this model takes ${info.imgsz[0]} × ${info.imgsz[1]} only, not ${height} × ${width}; convert its ` +
+        `checkpoint with --imgsz ${height} ${width}, or with --focus conv for a free size`,
+    );
+  }
+  return [height, width];
+}

@@ -1,0 +1,65 @@
+// The classifier: crop → network → softmax.
+
+import { top } from "../results/classification.js";
+import { InputError, ModelError } from "../errors.js";
+import { check_image } from "../stages/letterbox.js";
+import { check_input, input_size, read_info, read_model } from "../model/file.js";
+import { Network } from "../stages/network.js";
+
+/**
+ * A YOLOv5 classifier, ready to be called on images.
+ *
+ *     const classifier = await Classifier.load(cv, bytes);
+ *     const [best] = classifier.classify(image_data);
+ */
+export class Classifier {
+  #cv;
+  #network;
+
+  /**
+   * Load a model file.
+   *
+   * @param {object} cv OpenCV.js 5
+   * @param {Uint8Array} bytes of the .onnx file, made by `python -m convert`
+   * @param {{imgsz?: number, path?: string}} options imgsz: the side of the square that the image's middle is scaled
+   *   to; only a model of free input size takes another than its own. path: what to call the model in messages
+   *
+   * Throws ModelError for the file, InputError for any other argument.
+   */
+  static async load(cv, bytes, options = {}) {
+    return new Classifier(cv, bytes, options);
+  }
+
+  constructor(cv, bytes, { imgsz = null, path = "the model" }) {
+    const { buffer, metadata, graph } = read_model(bytes, path);
+    this.info = read_info(metadata, path);
+    const { head } = this.info;
+    if (!head.probabilities) throw new ModelError(`${path} is no classifier; it is for ${head.constructor.user}`);
+    const [height, width] = input_size(imgsz, this.info, this.info.dynamic);
+    if (height !== width) throw new InputError(`a classifier's input is square, not ${height} × ${width}`);
+    check_input(graph, this.info, [height, width], path);
+    this.imgsz = height;
+    this.#cv = cv;
+    this.#network = new Network(cv, buffer, this.info, path);
+  }
+
+  /**
+   * Classify one image, {data: R G B A bytes, width, height}.
+   *
+   * @param {number} k how many classes to give
+   * @returns {{class_id: number, name: string, probability: number}[]} the k most probable, best first
+   *
+   * Throws InputError for what is not an image, ModelError if the network doesn't fit its metadata.
+   */
+  classify(image, k = 5) {
+    check_image(image);
+    const { head, names } = this.info;
+    head.prepare(this.#cv, image, this.imgsz, () => this.#network.blob(this.imgsz, this.imgsz));
+    return top(head.probabilities(this.#network.forward()), names, k);
+  }
+
+  /** Give all memory back to OpenCV. The classifier is of no use afterwards. */
+  dispose() {
+    this.#network.dispose();
+  }
+}

@@ -1,0 +1,182 @@
+// The detector: letterbox → network → decode → NMS, on one image after the other.
+
+import { InputError, ModelError } from "../errors.js";
+import { check_image, letterbox, to_blob, unletterbox } from "../stages/letterbox.js";
+import { check_input, input_size, read_info, read_model } from "../model/file.js";
+import { Network } from "../stages/network.js";
+import { nms } from "../stages/nms.js";
+import { encode } from "../results/rle.js";
+import { shown } from "../values.js";
+
+/** The stages of a call, in order: letterbox (with the conversion to float), forward, decode and nms. */
+export const STAGES = ["letterbox", "forward", "decode", "nms"];
+
+/**
+ * A YOLOv5 network, ready to be called on images.
+ *
+ *     const detector = await Detector.load(cv, bytes);
+ *     for (const { name, score, box } of detector.detect(image_data)) …
+ *
+ * Its fields conf_thres, iou_thres, max_det, agnostic_nms and multi_label may be changed between calls, the
+ * others with `choose_classes` and `choose_size`.
+ */
+export class Detector {
+  #cv;
+  #graph;
+  #network;
+  #multiple;
+  #path;
+  #class_ids = null;
+
+  /**
+   * Load a model file.
+   *
+   * @param {object} cv OpenCV.js 5, as `await (await import("…/opencv_js.js")).default()` gives it
+   * @param {Uint8Array} bytes of the .onnx file, made by `python -m convert`
+   * @param {object} options
+   *   conf_thres: boxes must score above it, 0 to 1; by default what is usual for the task: 0.25, or 0.6 for faces
+   *   iou_thres: boxes of one class that overlap more lose the worse one, 0 to 1; by default 0.45, 0.5 for faces,
+   *     0.7 for networks without anchors
+   *   max_det: the most boxes an image may have
+   *   classes: names or numbers of the only classes to look for
+   *   agnostic_nms: let boxes of different classes suppress each other, too
+   *   multi_label: give a box every class that scores high enough, not just the best
+   *   imgsz: the size to letterbox to, a number or [height, width], rounded up to multiples of what the network
+   *     needs; by default the model's own. Only a model of free input size takes another.
+   *   rect: letterbox to the smallest rectangle that holds the image, where the model allows it
+   *   names, anchors, strides: replace the model file's; all three serve a file without metadata
+   *   path: what to call the model in messages
+   *
+   * Throws ModelError for the file, InputError for any other argument.
+   */
+  static async load(cv, bytes, options = {}) {
+    return new Detector(cv, bytes, options);
+  }
+
+  /** As `load`, at once. */
+  constructor(cv, bytes, options) {
+    const {
+      conf_thres, iou_thres, max_det = 1000, classes = null, agnostic_nms = false,
+      multi_label = false, imgsz = null, rect = true, names, anchors, strides, path = "the model",
+    } = options;
+    const { buffer, metadata, graph } = read_model(bytes, path);
+    this.#graph = graph;
+    this.#path = path;
+    this.info = read_info(metadata, path, { names, anchors, strides });
+    const { head } = this.info;
+    if (!head.decode) throw new ModelError(`${path} does not detect; it is for ${head.constructor.user}`);
+    this.conf_thres = share(conf_thres ?? head.conf_thres, "conf_thres");
+    this.iou_thres = share(iou_thres ?? head.iou_thres, "iou_thres");
+    if (!Number.isInteger(max_det) || max_det < 1) {
+      throw new InputError(`max_det must be a whole number of at least 1, not ${shown(max_det)}`);
+    }
+    this.max_det = max_det;
+    this.agnostic_nms = agnostic_nms;
+    this.multi_label = multi_label;
+    /** Whether the network takes other sizes than its own. */
+    this.free_size = this.info.dynamic || !metadata.has("imgsz");
+    this.choose_classes(classes);
+    this.choose_size(imgsz);
+    this.#multiple = rect && this.info.dynamic ? this.info.size_multiple : null;
+    this.#cv = cv;
+    this.#network = new Network(cv, buffer, this.info, path);
+  }
+
+  /** Look only for these classes, given by name or number; null looks for all. Throws InputError. */
+  choose_classes(classes) {
+    const { names } = this.info;
+    if (classes === null) return void (this.#class_ids = null);
+    this.#class_ids = new Set();
+    for (const each of Array.isArray(classes) ? classes : [classes]) {
+      const named = names.flatMap((name, i) => (name === each ? [i] : []));
+      const number = /^\d+$/.test(String(each)) && Number(each) < names.length ? [Number(each)] : [];
+      const ids = named.length ? named : number;
+      if (!ids.length) {
+        throw new InputError(
+          `there is no class ${shown(each)}; the model has 0 to ${names.length - 1}: ` +
+            shown(names.slice(0, 100).join(", ")),
+        );
+      }
+      ids.forEach((id) => this.#class_ids.add(id));
+    }
+  }
+
+  /**
+   * Letterbox to this size, a number or [height, width]; null: to the model's own. Throws InputError for a size that
+   * it can't have, ModelError for one that would take too much memory or time.
+   */
+  choose_size(imgsz) {
+    const size = input_size(imgsz, this.info, this.free_size);
+    check_input(this.#graph, this.info, size, this.#path);
+    this.imgsz = size;
+  }
+
+  /**
+   * Detect in one image.
+   *
+   * @param {{data: Uint8ClampedArray, width: number, height: number}} image as ImageData is: R G B A; alpha is
+   *   left out of account
+   * @param {object} timings is given the milliseconds spent in each of STAGES
+   * @returns {{class_id: number, name: string, score: number, box: [number, number, number, number]}[]} best
+   *   first; box is x1, y1, x2, y2 in the image's pixels, within the image. Where the model gives them, each has also
+   *   a `mask`, {left, top, width, height, data, size}: bytes of 0 and 1 for a part of the image, whose [h, w] is
+   *   `size`; and `keypoints`, [x, y] pairs in the image's pixels.
+   *
+   * Throws InputError for what is not an image, ModelError if the network doesn't fit its metadata. After a
+   * ModelError that has a `cause`, OpenCV.js itself has ended and must be loaded anew.
+   */
+  detect(image, timings = {}) {
+    check_image(image);
+    const { info } = this;
+    const image_hw = [image.height, image.width];
+    const clock = [performance.now()];
+
+    const { canvas, placement } = letterbox(this.#cv, image, this.imgsz, this.#multiple);
+    to_blob(canvas, info.fold, this.#network.blob(canvas.height, canvas.width));
+    clock.push(performance.now());
+
+    const outputs = this.#network.forward();
+    clock.push(performance.now());
+
+    let candidates = info.head.decode(outputs, this.conf_thres, this.multi_label);
+    if (this.#class_ids) {
+      const wanted = Array.from(candidates.class_ids.keys()).filter((i) => this.#class_ids.has(candidates.class_ids[i]));
+      candidates = candidates.select(wanted);
+    }
+    clock.push(performance.now());
+
+    const chosen = candidates.select(nms(candidates, this.iou_thres, this.max_det, this.agnostic_nms));
+    const boxes = unletterbox(chosen.xyxy, placement, image_hw);
+    const more = info.head.more(this.#cv, chosen, outputs, placement, image_hw);
+    clock.push(performance.now());
+
+    STAGES.forEach((stage, i) => (timings[stage] = clock[i + 1] - clock[i]));
+    return Array.from(chosen.scores, (score, i) => ({
+      class_id: chosen.class_ids[i],
+      name: info.names[chosen.class_ids[i]],
+      score,
+      box: Array.from(boxes.subarray(4 * i, 4 * i + 4)),
+      ...more[i],
+    }));
+  }
+
+  /** Give all memory back to OpenCV. The detector is of no use afterwards. */
+  dispose() {
+    this.#network.dispose();
+  }
+}
+
+function share(value, name) {
+  if (typeof value !== "number" || !(value >= 0 && value <= 1)) {
+    throw new InputError(`${name} must be a number from 0 to 1, not ${shown(value)}`);
+  }
+  return value;
+}
+
+/**
+ * Give detections as plain values for JSON, with the fields of the JSON output of `python -m runtime.detect`: masks
+ * become COCO's RLE, {size: [h, w], counts: text}.
+ */
+export function to_dict(detections) {
+  return detections.map(({ mask, ...rest }) => (mask ? { ...rest, mask: encode(mask) } : rest));
+}

@@ -1,0 +1,131 @@
+"""Imports go one way. Read from the sources: imports inside functions count as well."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("runtime", "convert", "weights")
+
+# The core of the runtime and the rooms around it, each of which may import only what stands before it.
+ORDER = [
+    "runtime.escape",
+    "runtime.program",
+    "runtime.errors",
+    "runtime.stages",
+    "runtime.results.rle",
+    "runtime.drawing",
+    "runtime.results",
+    "runtime.tasks",
+    "runtime.stages.network",
+    "runtime.model",
+    "runtime.predictors",
+    "runtime",  # what `import runtime` gives
+    "runtime.inputs",
+    "runtime.outputs",
+    "runtime.command",
+    "runtime.evaluation",
+    "runtime.benchmark",
+    "runtime.service",
+]
+EXTRAS = ("runtime.service",)  # rooms that need an extra; commands enter them only when they run
+
+
+def modules() -> dict[str, Path]:
+    """Find every module of the packages, by its dotted name."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name: str, path: Path, everywhere: bool = True) -> set[str]:
+    """Name the modules that one imports; without `everywhere` only when it is itself imported."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    names = set()
+    for node in ast.walk(tree) if everywhere else tree.body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            target = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:  # `from . import x` may name a module, or something in the package
+                inner = f"{target}.{alias.name}"
+                names.add(inner if inner in MODULES else target)
+    return names
+
+
+GRAPH = {name: imports(name, path) & MODULES.keys() for name, path in MODULES.items()}
+
+
+def room(name: str) -> str:
+    """Give the entry of ORDER that a module belongs to, or its own name if it belongs to none."""
+    fitting = [each for each in ORDER if name == each or (each != "runtime" and name.startswith(each + "."))]
+    return max(fitting, key=len, default=name)
+
+
+def test_the_graph_is_what_it_should_be() -> None:
+    """The reader of imports sees what is there: absolute, relative and late ones."""
+    assert "runtime.stages.decode" in GRAPH["runtime.tasks.detect"]
+    assert "runtime.drawing.draw" in GRAPH["runtime.results.detections"], "inside a function"
+    assert "runtime.outputs.atomic" in GRAPH["convert.conversion"]
+    assert "runtime.predictors.detector" in GRAPH["runtime"]
+
+
+def test_there_are_no_circles() -> None:
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, f"a circle: {' → '.join([*path[path.index(name) :], name])}"
+        if name not in done:
+            for other in sorted(GRAPH[name]):
+                visit(other, (*path, name))
+            done.add(name)
+
+    for name in GRAPH:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) in ORDER])
+def test_no_arrow_goes_up(name: str) -> None:
+    mine = room(name)
+    for other in GRAPH[name]:
+        theirs = room(other)
+        assert theirs in ORDER, f"{name} imports the command {other}"
+        assert ORDER.index(theirs) <= ORDER.index(mine), f"{name} imports {other}, which stands above it"
+
+
+def test_every_module_of_the_runtime_has_its_place() -> None:
+    """A module that is in no room is a command: it has a `main`, and nothing imports it."""
+    for name, path in MODULES.items():
+        if name.partition(".")[0] == "runtime" and room(name) not in ORDER:
+            assert "def main(" in path.read_text(encoding="utf-8") or name.endswith("__main__"), name
+            assert not [other for other, targets in GRAPH.items() if name in targets], name
+
+
+def test_packages_only_look_one_way() -> None:
+    """The runtime knows neither the converter nor the recipe, and the converter does not know the recipe."""
+    may = {"runtime": {"runtime"}, "convert": {"convert", "runtime"}, "weights": set(PACKAGES)}
+    for name, targets in GRAPH.items():
+        used = {target.partition(".")[0] for target in targets}
+        assert used <= may[name.partition(".")[0]], f"{name} imports {used}"
+
+
+def test_the_runtime_starts_with_opencv_and_numpy_alone() -> None:
+    allowed = sys.stdlib_module_names | {"cv2", "numpy", "runtime"}
+    for name, path in MODULES.items():
+        if name.partition(".")[0] == "runtime" and room(name) not in EXTRAS:
+            targets = imports(name, path, everywhere=False)
+            assert not [target for target in targets if room(target) in EXTRAS], name
+            found = {each.partition(".")[0] for each in targets}
+            assert found <= allowed, f"{name} imports {found - allowed}"
