@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from runtime.engines.network import Network
 from runtime.errors import DetectorError
 from runtime.model.file import read_model
 from runtime.stages.letterbox import to_blob
-from runtime.stages.network import Network
 from runtime.tasks.read_info import read_info
 
 from .errors import CheckError

@@ -16,8 +16,8 @@ import cv2
 
 from .command.options import positive
 from .command.run import run
+from .engines.devices import DEVICES
 from .errors import InputError
-from .stages.devices import DEVICES
 
 EXAMPLES = """
 examples:

@@ -91,8 +91,8 @@ inline void look_at_all(const std::vector<Source>& sources, const Arguments& arg
     const std::size_t images = has_video ? std::numeric_limits<std::size_t>::max() : files.size();
     bool go_on = true;
     {
-        const Detectors team(first, worker_count(images, arguments.weights, arguments.detector.device), arguments.weights,
-                        arguments.detector);
+        const Detectors team(first, worker_count(images, arguments.weights, arguments.detector.device),
+                             arguments.weights, arguments.detector);
         std::vector<std::function<Outcome(Event)>> workers;
         for (yolov5_dnn::Detector* const detector : team.members())
             workers.emplace_back([detector](Event event) { return look_at(*detector, std::move(event)); });

@@ -38,7 +38,7 @@ inline std::size_t worker_count(std::size_t images, const std::filesystem::path&
 class Detectors {
 public:
     Detectors(yolov5_dnn::Detector& first, std::size_t size, const std::filesystem::path& weights,
-         const yolov5_dnn::Options& options)
+              const yolov5_dnn::Options& options)
         : threads_(cv::getNumThreads()), members_{&first} {
 #ifdef __GLIBC__
         if (size > 1) mallopt(M_ARENA_MAX, 1);  // else it keeps freed memory for each thread: 20 MB more for yolov5n

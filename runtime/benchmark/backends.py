@@ -18,9 +18,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..engines.network import Network
 from ..errors import DetectorError
 from ..predictors.detector import Detector, Load
-from ..stages.network import Network
 from ..tasks.model_info import ModelInfo
 
 Forward = Callable[[np.ndarray], list[np.ndarray]]

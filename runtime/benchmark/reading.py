@@ -13,10 +13,10 @@ import numpy as np
 
 from ..command.options import new_parser, positive
 from ..command.run import run
+from ..engines.network import Network
 from ..escape import escape
 from ..model.file import read_model
 from ..predictors.detector import Detector
-from ..stages.network import Network
 from ..tasks.read_info import read_info
 
 SEED = 0

@@ -19,9 +19,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..engines.network import Network
 from ..inputs.image_file import read_image
 from ..predictors.detector import Detector, Load
-from ..stages.network import Network
 
 Forward = Callable[[np.ndarray], list[np.ndarray]]
 

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 from .. import __version__
+from ..engines.devices import DEVICES
 from ..predictors.classifier import Classifier
 from ..predictors.detector import Detector
 from ..program import program
-from ..stages.devices import DEVICES
 from .terminal import warn
 
 

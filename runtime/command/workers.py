@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import cv2
 
+from ..engines.network import mallopt
 from ..predictors.classifier import Classifier
 from ..predictors.detector import Detector
-from ..stages.network import mallopt
 
 IMAGES_EACH = 6  # with fewer, loading further networks takes what they save
 MAX_BYTES = 256_000_000  # of a model file for each; a network takes about twice its file, and more

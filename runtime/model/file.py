@@ -15,7 +15,6 @@ from ..errors import ModelError
 from ..escape import escape
 from ..program import how_to_convert
 from ..stages.letterbox import MAX_SIDE
-from ..tasks.model_info import ModelInfo
 from .buffer import as_in_the_file
 from .foreign import ExportError, own_metadata
 from .graph import HIDDEN, Graph, check_function, read_graph
@@ -92,17 +91,19 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     return buffer, metadata
 
 
-def check_input(buffer: np.ndarray, info: ModelInfo, imgsz: tuple[int, int], path: str | Path) -> None:
-    """Check that a network may run at `imgsz`, (h, w), in place of the size that its file states.
+def check_input(
+    buffer: np.ndarray, stated: tuple[int, int], fold: int, imgsz: tuple[int, int], path: str | Path
+) -> None:
+    """Check that a network may run at `imgsz`, (h, w), in place of `stated`, the size that its file states.
 
     buffer: from `read_model`, which has checked the file's own size. Raises ModelError if the values would
     take too much memory or time, or do not fit one another.
     """
-    if imgsz[0] <= info.imgsz[0] and imgsz[1] <= info.imgsz[1]:
+    if imgsz[0] <= stated[0] and imgsz[1] <= stated[1]:
         return
     reader = Reader(as_in_the_file(buffer).data)
     parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
-    shape = (1, 3 * info.fold**2, imgsz[0] // info.fold, imgsz[1] // info.fold)
+    shape = (1, 3 * fold**2, imgsz[0] // fold, imgsz[1] // fold)
     try:
         check_size(read_graph(reader, parts["graph"]), shape)
     except GraphError as error:

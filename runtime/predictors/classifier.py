@@ -12,12 +12,12 @@ from typing import overload
 
 import numpy as np
 
+from ..engines.network import Network
 from ..errors import InputError
 from ..model.file import check_input, read_model
 from ..results.classification import Classification
 from ..stages.crop import CROPS
 from ..stages.letterbox import GREY, to_bgr
-from ..stages.network import Network
 from ..tasks import Classify
 from ..tasks.model_info import ModelInfo, input_size, wrong_user
 from ..tasks.read_info import read_info
@@ -33,7 +33,7 @@ class Classifier:
     >>> classifier(cv2.imread("apple.jpg")).top(3)
 
     path: a model file made by `python -m convert`.
-    device: one of `runtime.stages.devices.DEVICES`.
+    device: one of `runtime.engines.devices.DEVICES`.
     imgsz: the side of the square that the image's middle is scaled to; by default the model's own. Only a
         model of free input size takes another, rounded up to a multiple of its size_multiple.
     crop: how images are cut, one of `stages.crop.CROPS`; by default as the model file says, which is as
@@ -73,7 +73,7 @@ class Classifier:
         height, width = input_size(imgsz, self.info, free=self.info.dynamic)
         if height != width:
             raise InputError(f"a classifier's input is square, not {height} × {width}")
-        check_input(buffer, self.info, (height, width), self.path)
+        check_input(buffer, self.info.imgsz, self.info.fold, (height, width), self.path)
         self.imgsz = height
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise InputError(f"top must be a whole number of at least 1, not {top!r}")

@@ -13,16 +13,16 @@ from typing import Any, overload
 
 import numpy as np
 
+from ..engines.network import Network
 from ..errors import NOT_FINITE, InputError, ModelError
 from ..model.file import check_input, read_model
 from ..results.detections import Detections
 from ..stages.letterbox import GREY, to_bgr
-from ..stages.network import Network
 from ..stages.nms import nms
-from ..stages.tiles import MIN_TILE, merge_windows, tile_windows
 from ..tasks import BoxTask
 from ..tasks.model_info import ModelInfo, input_size, wrong_user
 from ..tasks.read_info import read_info
+from .tiles import MIN_TILE, merge_windows, tile_windows
 
 STAGES = ("letterbox", "forward", "decode", "nms")  # letterbox with the conversion to floats
 DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "weights" / "codes.onnx"
@@ -37,7 +37,7 @@ class Detector:
     >>> detections = detector(cv2.imread("bus.jpg"))
 
     path: a model file made by `python -m convert`; without one, the model that comes with the package.
-    device: one of `runtime.stages.devices.DEVICES`.
+    device: one of `runtime.engines.devices.DEVICES`.
     imgsz: the size to letterbox to, a number or (height, width), rounded up to multiples of the model's
         size_multiple; by default the model's own. Only a model of free input size takes another.
     conf_thres: boxes must score above it, 0 to 1; by default what is usual for the model's task: 0.25, or
@@ -113,7 +113,7 @@ class Detector:
 
         has_metadata = "imgsz" in metadata
         self.imgsz = input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
-        check_input(buffer, self.info, self.imgsz, self.path)
+        check_input(buffer, self.info.imgsz, self.info.fold, self.imgsz, self.path)
         self.rect = rect and self.info.dynamic
         multiple = self.info.size_multiple if self.rect else None
         self._prepare = self._task.prepare(self.imgsz, multiple, self.info.fold)

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engines.network import Network
 from ..model.file import read_model
 from ..predictors import classifier, detector
 from ..predictors.classifier import Classifier
 from ..predictors.detector import Detector
 from ..stages.letterbox import GREY
-from ..stages.network import Network
 from ..tasks import BoxTask
 from ..tasks.model_info import ModelInfo
 from ..tasks.read_info import read_info

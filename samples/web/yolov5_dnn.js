@@ -25,7 +25,7 @@ export { decode, decode_boxes, logit, sigmoid } from "./yolov5_dnn/stages/decode
 export { decode_anchor_free } from "./yolov5_dnn/stages/anchor_free.js";
 export { nms } from "./yolov5_dnn/stages/nms.js";
 export { class_colour, css, draw, draw_classes, line_width, text_colour, text_size } from "./yolov5_dnn/drawing/draw.js";
-export { Network } from "./yolov5_dnn/stages/network.js";
+export { Network } from "./yolov5_dnn/engines/network.js";
 export { Classifier } from "./yolov5_dnn/predictors/classifier.js";
 export { Detector, STAGES, to_dict } from "./yolov5_dnn/predictors/detector.js";
 export { escape } from "./yolov5_dnn/escape.js";

@@ -6,7 +6,7 @@
 # A line is `try CODE WORDS COMMAND…`: the command must end with that code and say those words, on stdout or
 # stderr. `files NAMES…` says which files are there below runs/ and out/ now, and takes them away.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../.." && pwd)
 python=${1:-python}
 work=$(mktemp -d)
 export PYTHONPATH=$root:$root/tests/support no_proxy=127.0.0.1 PYTHONDONTWRITEBYTECODE=1

@@ -30,9 +30,9 @@ from convert.layers import AutoShape, BaseModel, Concat, Conv, Detect, Detection
 from convert.rewrite import fold_batchnorm, replace_layers  # noqa: E402
 from convert.sizes import size_multiple  # noqa: E402
 from runtime import Detector  # noqa: E402
+from runtime.engines.network import Network  # noqa: E402
 from runtime.model.file import read_model  # noqa: E402
 from runtime.stages.letterbox import to_blob  # noqa: E402
-from runtime.stages.network import Network  # noqa: E402
 from runtime.tasks.read_info import read_info  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,8 +15,8 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxsim")
 
 from convert import convert  # noqa: E402
+from runtime.engines.network import Network  # noqa: E402
 from runtime.model.file import read_model  # noqa: E402
-from runtime.stages.network import Network  # noqa: E402
 from runtime.tasks.read_info import read_info  # noqa: E402
 
 RELEASES = {

@@ -23,7 +23,8 @@ def test_golden_list(case, tmp_path):
     def read() -> None:
         buffer, metadata = read_model(path)
         if "imgsz" in case:
-            check_input(buffer, read_info(metadata, path), tuple(case["imgsz"]), path)
+            info = read_info(metadata, path)
+            check_input(buffer, info.imgsz, info.fold, tuple(case["imgsz"]), path)
 
     if case["refused"] is None:
         read()

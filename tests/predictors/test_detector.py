@@ -12,8 +12,8 @@ pytest.importorskip("onnx")
 import onnx_models
 
 from runtime import Detector, DeviceError, InputError, ModelError
-from runtime.stages.devices import DEVICES, available_devices
-from runtime.stages.network import Network
+from runtime.engines.devices import DEVICES, available_devices
+from runtime.engines.network import Network
 
 
 @pytest.fixture(scope="module")

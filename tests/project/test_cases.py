@@ -17,6 +17,7 @@ from runtime.drawing.draw import class_colour, line_width, text_colour, text_siz
 from runtime.drawing.labels import place_labels
 from runtime.errors import ModelError
 from runtime.model.file import read_model
+from runtime.predictors.tiles import Window, merge_windows, tile_windows
 from runtime.results.detections import Detections
 from runtime.results.rle import encode
 from runtime.stages.anchor_free import decode_anchor_free
@@ -26,7 +27,6 @@ from runtime.stages.decode import Layout, decode
 from runtime.stages.letterbox import Placement, letterbox, to_bgr, to_blob, unletterbox
 from runtime.stages.masks import Masks, make_bitmaps
 from runtime.stages.nms import nms
-from runtime.stages.tiles import Window, merge_windows, tile_windows
 from runtime.tasks import BoxTask, find_task
 from runtime.tasks.read_info import read_info
 

@@ -20,9 +20,9 @@ ORDER = [
     "runtime.results.rle",
     "runtime.drawing",
     "runtime.results",
-    "runtime.tasks",
-    "runtime.stages.network",
     "runtime.model",
+    "runtime.tasks",
+    "runtime.engines",
     "runtime.predictors",
     "runtime",  # what `import runtime` gives
     "runtime.inputs",

@@ -15,13 +15,13 @@
 
 #include "../results/classification.hpp"
 #include "../stages/crop.hpp"
-#include "../stages/devices.hpp"
+#include "../engines/devices.hpp"
 #include "../errors.hpp"
 #include "../stages/letterbox.hpp"
 #include "../tasks/read_info.hpp"
 #include "../model/file.hpp"
 #include "../tasks/model_info.hpp"
-#include "../stages/network.hpp"
+#include "../engines/network.hpp"
 #include "../unicode.hpp"
 
 namespace yolov5_dnn {

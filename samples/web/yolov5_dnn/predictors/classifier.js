@@ -4,7 +4,7 @@ import { top } from "../results/classification.js";
 import { InputError, ModelError } from "../errors.js";
 import { check_image } from "../stages/letterbox.js";
 import { check_input, input_size, read_info, read_model } from "../model/file.js";
-import { Network } from "../stages/network.js";
+import { Network } from "../engines/network.js";
 
 /**
  * A YOLOv5 classifier, ready to be called on images.

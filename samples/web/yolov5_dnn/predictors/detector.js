@@ -3,7 +3,7 @@
 import { InputError, ModelError } from "../errors.js";
 import { check_image, letterbox, to_blob, unletterbox } from "../stages/letterbox.js";
 import { check_input, input_size, read_info, read_model } from "../model/file.js";
-import { Network } from "../stages/network.js";
+import { Network } from "../engines/network.js";
 import { nms } from "../stages/nms.js";
 import { encode } from "../results/rle.js";
 import { shown } from "../values.js";

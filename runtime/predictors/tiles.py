@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..results.detections import Detections
-from .letterbox import Placement
-from .masks import Masks
-from .nms import nms
+from ..stages.letterbox import Placement
+from ..stages.masks import Masks
+from ..stages.nms import nms
 
 MIN_TILE = 32  # pixels
 OVERLAP = 0.25  # of a tile's side that its neighbour shows, too, at least

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from runtime import Detector, DeviceError
+from runtime.engines.devices import available_devices
 from runtime.inputs.image_file import read_image
-from runtime.stages.devices import available_devices
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 

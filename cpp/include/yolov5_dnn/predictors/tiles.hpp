@@ -16,12 +16,12 @@
 
 #include <opencv2/core.hpp>
 
-#include "candidates.hpp"
+#include "../stages/candidates.hpp"
 #include "../results/detections.hpp"
 #include "../errors.hpp"
-#include "letterbox.hpp"
-#include "masks.hpp"
-#include "nms.hpp"
+#include "../stages/letterbox.hpp"
+#include "../stages/masks.hpp"
+#include "../stages/nms.hpp"
 
 namespace yolov5_dnn {
 

@@ -15,7 +15,7 @@ pytest.importorskip("onnx")
 import onnx_models
 
 from runtime import Detections, Detector, InputError
-from runtime.stages.tiles import OVERLAP, Window, merge_windows, tile_windows
+from runtime.predictors.tiles import OVERLAP, Window, merge_windows, tile_windows
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(32, 900))

@@ -20,7 +20,7 @@ from .devices import Device, find_device
 class Network:
     """A loaded network: call it on a blob to get its outputs.
 
-    buffer: the model file's bytes, from `read_model`; device: one of `stages.devices.DEVICES`; path: for
+    buffer: the model file's bytes, from `read_model`; device: one of `engines.devices.DEVICES`; path: for
     messages only.
 
     Raises DeviceError if there is no such device, ModelError if OpenCV cannot load the network or its outputs
