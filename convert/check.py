@@ -35,9 +35,9 @@ def check_model(path: Path, network: BaseModel, sizes: list[tuple[int, int]]) ->
     """
     found = []
     try:
-        buffer, metadata = read_model(path)
-        info = read_info(metadata, path)
-        opencv = Network(buffer, info, "cpu", path)
+        file = read_model(path)
+        info = read_info(file.metadata, path)
+        opencv = Network(file.buffer, info, "cpu", path)
         for size in sizes:
             image = picture(*size)
             blob, folded = (network.head.normalise(to_blob(image, fold)) for fold in (1, info.fold))

@@ -150,10 +150,10 @@ class Looker:
 
 def open_model(path: Path, thresholds: dict[str, Any]) -> Any:
     """Load a model file as what it is for. Raises DetectorError."""
-    _, metadata = read_model(path)
-    if isinstance(read_info(metadata, path).head, BoxTask):
-        return Detector(path, **thresholds)
-    return Classifier(path)
+    file = read_model(path)
+    if isinstance(read_info(file.metadata, path).head, BoxTask):
+        return Detector(file, **thresholds)
+    return Classifier(file)
 
 
 def look(model: Any, path: str) -> dict[str, Any]:

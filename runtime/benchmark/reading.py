@@ -61,12 +61,12 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def _round(model: Path) -> list[float]:
-    buffer, metadata = read_model(model)
-    info = read_info(metadata, model)
+    file = read_model(model)
+    info = read_info(file.metadata, model)
     steps: list[Callable[[], object]] = [
         lambda: np.fromfile(model, np.uint8),
         lambda: read_model(model),
-        lambda: Network(buffer, info, "cpu", model),
+        lambda: Network(file.buffer, info, "cpu", model),
         lambda: Detector(model),
     ]
     milliseconds = []

@@ -1,12 +1,13 @@
 """Reading the model file: the network's bytes for OpenCV, and its metadata.
 
 The file is ONNX, that is a protobuf message. The fields that matter are walked by hand (`protobuf`); the
-`onnx` package isn't needed on the device. What the walk promises stands in `model_graph`.
+`onnx` package isn't needed on the device. What the walk promises stands in `graph`.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from ..errors import ModelError
 from ..escape import escape
 from ..program import how_to_convert
 from ..stages.letterbox import MAX_SIDE
-from .buffer import as_in_the_file
 from .foreign import ExportError, own_metadata
 from .graph import HIDDEN, Graph, check_function, read_graph
 from .protobuf import BYTES, MAX_NAME, Fields, Kind, Reader, Span, WireError
+from .shape_inference.context import Shape
 from .shape_inference.infer import check_size
 from .tensors import GraphError
 
@@ -50,12 +51,42 @@ _MODEL = Fields(
 _ENTRY = Fields({1: Kind("key", "span"), 2: Kind("value", "span")})
 
 
-def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
-    """Read an ONNX file.
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """A model file that was read and checked, once; `Detector` and `Classifier` take it in place of a path.
 
-    Returns its bytes, uint8 (n,), in the form for `cv2.dnn.readNetFromONNX`, and its metadata_props; among
-    them, as `producer`, the program that wrote it. The bytes differ from the file's in one respect:
-    `Swish` nodes lose their domain, so that OpenCV takes them for its own layer of that name.
+    >>> file = read_model("yolov5n.onnx")
+    >>> detectors = [Detector(file) for _ in range(4)]
+
+    path: where it was read; it is not read again.
+    buffer: its bytes, uint8 (n,), in the form for `cv2.dnn.readNetFromONNX`. They differ from the file's in
+        one respect: `Swish` nodes lose their domain, so that OpenCV takes them for its own layer of that
+        name. Several threads may read it; nobody writes to it.
+    metadata: the texts of its metadata_props; among them, as `producer`, the program that wrote it.
+    """
+
+    path: Path
+    buffer: np.ndarray
+    metadata: dict[str, str]
+    _graph: Graph
+    _outputs: dict[Shape, list[Shape]]  # by the input's shape, of those that were checked
+
+    def check_input(self, shape: Shape) -> list[Shape]:
+        """Check that the network may run on an input of this shape, (N, C, H, W).
+
+        Returns the shapes of the outputs. Raises ModelError if the values in between would take too much
+        memory or time, or do not fit one another.
+        """
+        if shape not in self._outputs:
+            try:
+                self._outputs[shape] = check_size(self._graph, shape)
+            except GraphError as error:
+                raise ModelError(f"{self.path} is refused: {error}") from error
+        return self._outputs[shape]
+
+
+def read_model(path: str | Path) -> ModelFile:
+    """Read an ONNX file and check all that `graph` promises of it.
 
     Raises ModelError if there is no such file or it isn't an ONNX model.
     """
@@ -79,7 +110,7 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     if buffer[:4].tobytes() == b"PK\x03\x04" or buffer[:2].tobytes() == b"\x80\x02":
         raise ModelError(f"{path} is a PyTorch checkpoint, not an ONNX model; {how_to_convert(path)}")
     try:
-        metadata = _walk_model(buffer.data)
+        metadata, graph, outputs = _walk_model(buffer.data)
     except WireError as error:
         if path.suffix in CHECKPOINT_SUFFIXES:
             raise ModelError(f"{path} is not an ONNX model; {how_to_convert(path)}") from error
@@ -88,29 +119,10 @@ def read_model(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
         raise ModelError(f"{path} is refused: {error}") from error
     except ExportError as error:
         raise ModelError(f"{path} {error}; {how_to_convert()}") from error
-    return buffer, metadata
+    return ModelFile(path, buffer, metadata, graph, outputs)
 
 
-def check_input(
-    buffer: np.ndarray, stated: tuple[int, int], fold: int, imgsz: tuple[int, int], path: str | Path
-) -> None:
-    """Check that a network may run at `imgsz`, (h, w), in place of `stated`, the size that its file states.
-
-    buffer: from `read_model`, which has checked the file's own size. Raises ModelError if the values would
-    take too much memory or time, or do not fit one another.
-    """
-    if imgsz[0] <= stated[0] and imgsz[1] <= stated[1]:
-        return
-    reader = Reader(as_in_the_file(buffer).data)
-    parts = reader.message(Span(0, 0, len(buffer)), _MODEL)
-    shape = (1, 3 * fold**2, imgsz[0] // fold, imgsz[1] // fold)
-    try:
-        check_size(read_graph(reader, parts["graph"]), shape)
-    except GraphError as error:
-        raise ModelError(f"{path} is refused: {error}") from error
-
-
-def _walk_model(buffer: memoryview) -> dict[str, str]:
+def _walk_model(buffer: memoryview) -> tuple[dict[str, str], Graph, dict[Shape, list[Shape]]]:
     """Collect a ModelProto's metadata, check its graph, and free its Swish nodes from their domain.
 
     SiLU is written as a function `Swish` of the model's own domain. OpenCV looks for a layer called
@@ -141,14 +153,15 @@ def _walk_model(buffer: memoryview) -> dict[str, str]:
     for place in parts["functions"]:
         check_function(reader, place)
     graph = read_graph(reader, parts["graph"])
-    for shape in sorted(_input_shapes(graph, metadata)):
-        outputs = check_size(graph, shape)
+    outputs = {shape: check_size(graph, shape) for shape in sorted(_input_shapes(graph, metadata))}
+    shape, found = next(reversed(outputs.items()))
     for place in graph.domains:
         buffer[place.tag] = HIDDEN << 3 | BYTES
-    return own_metadata(metadata, (shape[2], shape[3]), None in graph.input_dims[2:], outputs)
+    told = own_metadata(metadata, (shape[2], shape[3]), None in graph.input_dims[2:], found)
+    return told, graph, outputs
 
 
-def _input_shapes(graph: Graph, metadata: dict[str, str]) -> set[tuple[int, ...]]:
+def _input_shapes(graph: Graph, metadata: dict[str, str]) -> set[Shape]:
     """The shape of the input that the graph states, and the one that the metadata states, if it is usable."""
     batch, channels, height, width = graph.input_dims
     stated = (batch or 1, channels or 3, height or 640, width or 640)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engines.network import Network
 from ..errors import InputError
-from ..model.file import check_input, read_model
+from ..model.file import ModelFile, read_model
 from ..results.classification import Classification
 from ..stages.crop import CROPS
 from ..stages.letterbox import GREY, to_bgr
@@ -32,7 +32,7 @@ class Classifier:
     >>> classifier = Classifier("yolov5n-cls.onnx")
     >>> classifier(cv2.imread("apple.jpg")).top(3)
 
-    path: a model file made by `python -m convert`.
+    path: a model file made by `python -m convert`, or a ModelFile from `read_model`, which is not read again.
     device: one of `runtime.engines.devices.DEVICES`.
     imgsz: the side of the square that the image's middle is scaled to; by default the model's own. Only a
         model of free input size takes another, rounded up to a multiple of its size_multiple.
@@ -51,7 +51,7 @@ class Classifier:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | ModelFile,
         *,
         device: str = "cpu",
         imgsz: int | Sequence[int] | None = None,
@@ -60,9 +60,9 @@ class Classifier:
         load: Load = Network,
     ) -> None:
         """Read a model file and load its network; the class says what each argument is and what is raised."""
-        self.path = Path(path)
-        buffer, metadata = read_model(self.path)
-        self.info: ModelInfo = read_info(metadata, self.path)
+        file = path if isinstance(path, ModelFile) else read_model(path)
+        self.path = file.path
+        self.info: ModelInfo = read_info(file.metadata, self.path)
         if not isinstance(self.info.head, Classify):
             raise wrong_user(self.path, "no classifier", self.info)
         self._task = self.info.head
@@ -73,13 +73,13 @@ class Classifier:
         height, width = input_size(imgsz, self.info, free=self.info.dynamic)
         if height != width:
             raise InputError(f"a classifier's input is square, not {height} × {width}")
-        check_input(buffer, self.info.imgsz, self.info.fold, (height, width), self.path)
+        file.check_input(self.info.input_shape((height, width)))
         self.imgsz = height
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise InputError(f"top must be a whole number of at least 1, not {top!r}")
         self.top = top
         self.device = device
-        self._network = load(buffer, replace(self.info, imgsz=(height, width)), device, self.path)
+        self._network = load(file.buffer, replace(self.info, imgsz=(height, width)), device, self.path)
         self._lock = threading.Lock()
 
     def warmup(self) -> None:

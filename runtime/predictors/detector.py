@@ -15,7 +15,7 @@ import numpy as np
 
 from ..engines.network import Network
 from ..errors import NOT_FINITE, InputError, ModelError
-from ..model.file import check_input, read_model
+from ..model.file import ModelFile, read_model
 from ..results.detections import Detections
 from ..stages.letterbox import GREY, to_bgr
 from ..stages.nms import nms
@@ -36,7 +36,8 @@ class Detector:
     >>> detector = Detector("yolov5n.onnx")
     >>> detections = detector(cv2.imread("bus.jpg"))
 
-    path: a model file made by `python -m convert`; without one, the model that comes with the package.
+    path: a model file made by `python -m convert`, or a ModelFile from `read_model`, which is not read again;
+        without one, the model that comes with the package.
     device: one of `runtime.engines.devices.DEVICES`.
     imgsz: the size to letterbox to, a number or (height, width), rounded up to multiples of the model's
         size_multiple; by default the model's own. Only a model of free input size takes another.
@@ -73,7 +74,7 @@ class Detector:
 
     def __init__(
         self,
-        path: str | Path | None = None,
+        path: str | Path | ModelFile | None = None,
         *,
         device: str = "cpu",
         imgsz: int | Sequence[int] | None = None,
@@ -91,9 +92,9 @@ class Detector:
         load: Load = Network,
     ) -> None:
         """Read a model file and load its network; the class says what each argument is and what is raised."""
-        self.path = DEFAULT_MODEL if path is None else Path(path)
-        buffer, metadata = read_model(self.path)
-        self.info: ModelInfo = read_info(metadata, self.path, names, anchors, strides)
+        file = path if isinstance(path, ModelFile) else read_model(DEFAULT_MODEL if path is None else path)
+        self.path = file.path
+        self.info: ModelInfo = read_info(file.metadata, self.path, names, anchors, strides)
         if not isinstance(self.info.head, BoxTask):
             raise wrong_user(self.path, "no model to detect with", self.info)
         self._task = self.info.head
@@ -111,15 +112,15 @@ class Detector:
         self.multi_label = multi_label
         self.boxes_only = False
 
-        has_metadata = "imgsz" in metadata
+        has_metadata = "imgsz" in file.metadata
         self.imgsz = input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
-        check_input(buffer, self.info.imgsz, self.info.fold, self.imgsz, self.path)
+        file.check_input(self.info.input_shape(self.imgsz))
         self.rect = rect and self.info.dynamic
         multiple = self.info.size_multiple if self.rect else None
         self._prepare = self._task.prepare(self.imgsz, multiple, self.info.fold)
         self.device = device
         used = replace(self.info, imgsz=self.imgsz, dynamic=self.rect)
-        self.network = load(buffer, used, device, self.path)
+        self.network = load(file.buffer, used, device, self.path)
         self._lock = threading.Lock()
 
     def warmup(self) -> None:

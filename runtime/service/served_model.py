@@ -54,19 +54,19 @@ class Reader:
     """
 
     def __init__(self, path: Path, **options: Any) -> None:
-        _, metadata = read_model(path)
-        self.info: ModelInfo = read_info(metadata, path)
+        file = read_model(path)
+        self.info: ModelInfo = read_info(file.metadata, path)
         self.heads: dict[str, np.ndarray] = {}
         self.model: Any
         self._blob: Callable[[np.ndarray], np.ndarray]
         task: Any = self.info.head
         if isinstance(task, BoxTask):
-            self.model = Detector(path, load=self._load, **options)
+            self.model = Detector(file, load=self._load, **options)
             multiple = self.info.size_multiple if self.model.rect else None
             place = task.prepare(self.model.imgsz, multiple, self.info.fold)
             self._blob, self._stages = lambda image: place(image)[0], detector.STAGES[:2]
         else:
-            self.model = Classifier(path, load=self._load, **options)
+            self.model = Classifier(file, load=self._load, **options)
             cut, side, crop = task.prepare, self.model.imgsz, self.model.crop
             self._blob, self._stages = lambda image: cut(image, side, crop), classifier.STAGES[:2]
 

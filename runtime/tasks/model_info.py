@@ -36,6 +36,10 @@ class ModelInfo:
     source: dict[str, str] | None = None
     producer: str = ""
 
+    def input_shape(self, imgsz: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Give the shape (N, C, H, W) of the network's input for an image of `imgsz`, (h, w) in pixels."""
+        return (1, 3 * self.fold**2, imgsz[0] // self.fold, imgsz[1] // self.fold)
+
     @property
     def task(self) -> str:
         """The task's name: "detect"."""

@@ -147,7 +147,8 @@ def test_fast_graph(kind: str, tmp_path: Path) -> None:
     assert ("Swish" in operators) == has_silu
     assert "Sigmoid" not in operators
 
-    buffer, properties = read_model(tmp_path / "a.onnx")
+    file = read_model(tmp_path / "a.onnx")
+    buffer, properties = file.buffer, file.metadata
     info = read_info(properties, tmp_path / "a.onnx")
     assert info.fold == (1 if kind in networks.UNFOLDED or info.task == "classify" else 2)
     network = Network(buffer, info, "cpu", tmp_path / "a.onnx")

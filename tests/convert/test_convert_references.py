@@ -165,7 +165,8 @@ def test_outputs_of_the_fast_graph(name: str, shared: Path, tmp_path: Path) -> N
     """Through the runtime, from a file that was converted for another size."""
     reference = Reference(shared, name)
     convert(reference.checkpoint, tmp_path / "a.onnx", 128, target="fast")
-    buffer, properties = read_model(tmp_path / "a.onnx")
+    file = read_model(tmp_path / "a.onnx")
+    buffer, properties = file.buffer, file.metadata
     info = read_info(properties, tmp_path / "a.onnx")
     network = Network(buffer, info, "cpu", tmp_path / "a.onnx")
     f = info.fold

@@ -90,7 +90,7 @@ def checkpoint(data: bytes) -> None:
 def model(data: bytes) -> None:
     """The walk through a model file, and the check of its metadata."""
     try:
-        read_info(_walk_model(memoryview(bytearray(data))), "fuzz.onnx")
+        read_info(_walk_model(memoryview(bytearray(data)))[0], "fuzz.onnx")
     except (GraphError, WireError, ModelError) as error:
         _is_sentence(str(error))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime import ModelError
-from runtime.model.file import check_input, read_model
+from runtime.model.file import read_model
 from runtime.tasks.read_info import read_info
 
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "hostile_models.json").read_text(encoding="utf-8"))
@@ -21,10 +21,9 @@ def test_golden_list(case, tmp_path):
     path.write_bytes(base64.b64decode(case["file"]))
 
     def read() -> None:
-        buffer, metadata = read_model(path)
+        file = read_model(path)
         if "imgsz" in case:
-            info = read_info(metadata, path)
-            check_input(buffer, info.imgsz, info.fold, tuple(case["imgsz"]), path)
+            file.check_input(read_info(file.metadata, path).input_shape(tuple(case["imgsz"])))
 
     if case["refused"] is None:
         read()

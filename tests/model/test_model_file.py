@@ -13,7 +13,7 @@ import onnx_models  # noqa: E402
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from runtime import ModelError  # noqa: E402
+from runtime import Detector, ModelError  # noqa: E402
 from runtime.model.buffer import as_in_the_file, for_onnxruntime  # noqa: E402
 from runtime.model.file import MAX_BYTES, read_model  # noqa: E402
 from runtime.tasks.read_info import read_info  # noqa: E402
@@ -28,7 +28,9 @@ def model_bytes(tmp_path_factory) -> bytes:
 
 def test_reads_what_was_written(tmp_path):
     path = onnx_models.write(tmp_path / "红 model.onnx")
-    buffer, metadata = read_model(path)
+    file = read_model(path)
+    buffer, metadata = file.buffer, file.metadata
+    assert file.path == path
     assert buffer.dtype == np.uint8
     assert buffer.tobytes() == path.read_bytes()
     assert metadata == {**onnx_models.metadata(), "producer": "by hand 1"}
@@ -46,11 +48,24 @@ def test_reads_what_was_written(tmp_path):
     assert info.producer == "by hand 1"
 
 
+def test_a_file_is_read_once(tmp_path):
+    """Detectors share what was read: the file may be gone, and another input size is checked all the same."""
+    file = read_model(onnx_models.write(tmp_path / "red.onnx"))
+    file.path.unlink()
+    first, second = Detector(file), Detector(file, imgsz=(96, 128))
+    assert (first.path, first.imgsz, second.imgsz) == (file.path, (64, 64), (96, 128))
+    image = np.full((64, 64, 3), (0, 0, 255), np.uint8)
+    assert first(image).xyxy.tolist() == Detector(file)(image).xyxy.tolist()
+    assert file.check_input((1, 3, 96, 128)) == [(1, 7, 12, 16), (1, 7, 6, 8), (1, 7, 3, 4)]
+    with pytest.raises(ModelError, match=r"red\.onnx is refused: its input has 3 channels, not 4"):
+        file.check_input((1, 4, 64, 64))
+
+
 def test_swish_nodes_lose_their_domain_and_nothing_else_changes(tmp_path):
     model = onnx_models.red_network(swish=True)
     model.graph.node.append(onnx.helper.make_node("Relu", ["images"], ["unused"], domain="ai.onnx"))
     path = onnx_models.write(tmp_path / "swish.onnx", model)
-    buffer, _ = read_model(path)
+    buffer = read_model(path).buffer
     patched = onnx.load_from_string(buffer.tobytes())
     assert [node.domain for node in patched.graph.node] == ["", "", "", "", "ai.onnx"]
     assert [node.op_type for node in patched.graph.node] == ["Swish", "Conv", "Conv", "Conv", "Relu"]
@@ -59,9 +74,8 @@ def test_swish_nodes_lose_their_domain_and_nothing_else_changes(tmp_path):
 
 
 def test_onnxruntime_gets_the_sides_as_names(tmp_path):
-    buffer, _ = read_model(
-        onnx_models.write(tmp_path / "fixed.onnx", onnx_models.red_network(imgsz=(640, 64)))
-    )
+    path = onnx_models.write(tmp_path / "fixed.onnx", onnx_models.red_network(imgsz=(640, 64)))
+    buffer = read_model(path).buffer
 
     def shapes(content: np.ndarray) -> list[list[int | str]]:
         graph = onnx.load_from_string(content.tobytes()).graph
@@ -79,9 +93,12 @@ def test_onnxruntime_gets_the_sides_as_names(tmp_path):
 
 def test_arguments_stand_in_for_metadata(tmp_path):
     path = onnx_models.write(tmp_path / "bare.onnx", props={})
-    _, metadata = read_model(path)
     info = read_info(
-        metadata, path, names=["a"], anchors=[[10, 13, 16, 30], np.ones((1, 2))], strides=(8, 16)
+        read_model(path).metadata,
+        path,
+        names=["a"],
+        anchors=[[10, 13, 16, 30], np.ones((1, 2))],
+        strides=(8, 16),
     )
     assert info.names == ("a",)
     assert [a.tolist() for a in info.anchors] == [[[10, 13], [16, 30]], [[1, 1]]]
@@ -210,7 +227,7 @@ def test_a_truncated_file_is_refused(model_bytes, tmp_path, data):
     path = tmp_path / "cut.onnx"
     path.write_bytes(model_bytes[: data.draw(st.integers(0, len(model_bytes) - 40))])
     with pytest.raises(ModelError):
-        read_info(read_model(path)[1], path)
+        read_info(read_model(path).metadata, path)
 
 
 @given(data=st.data())
@@ -225,4 +242,4 @@ def test_no_bytes_do_harm(model_bytes, tmp_path, data):
     path = tmp_path / "damaged.onnx"
     path.write_bytes(damaged)
     with contextlib.suppress(ModelError):
-        read_info(read_model(path)[1], path)
+        read_info(read_model(path).metadata, path)

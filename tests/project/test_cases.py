@@ -270,12 +270,12 @@ def test_model_file(case: Case, tmp_path: Path) -> None:
     path.write_bytes(base64.b64decode(case["file"], validate=True))
     if "error" in case:
         with pytest.raises(ModelError) as refusal:
-            read_info(read_model(path)[1], path)
+            read_info(read_model(path).metadata, path)
         assert case["error"] in str(refusal.value)
         return
-    buffer, metadata = read_model(path)
-    assert sha256(buffer) == case["buffer_sha256"]
-    info = read_info(metadata, path)
+    file = read_model(path)
+    assert sha256(file.buffer) == case["buffer_sha256"]
+    info = read_info(file.metadata, path)
     said = {key: getattr(info, key) for key in case["info"]}
     said["anchors"] = [anchors.tolist() for anchors in info.anchors]
     assert json.loads(json.dumps(said)) == case["info"]
