@@ -13,9 +13,8 @@
 //
 // The modules, in the order the data flows:
 //
-//     errors, visible · protobuf, model_tensors, model_graph, operators, model_shapes · exports, tasks, model_file ·
-//     letterbox · candidates · decode, anchor_free · nms · masks · labels, draw · network · detector · classification,
-//     classifier
+//     errors, escape · stages/: letterbox, candidates, decode, anchor_free, nms, masks · results/ · drawing/ ·
+//     model/: the file · tasks/ · engines/: network · predictors/: detector, classifier
 
 export { DetectorError, InputError, ModelError } from "./yolov5_dnn/errors.js";
 export { check_input, read_info, read_model } from "./yolov5_dnn/model/file.js";

@@ -18,10 +18,10 @@ export function escape(text, most = MOST) {
   const head = text.slice(0, 2 * most + 2); // of megabytes, only these may count
   const letters = Array.from(head);
   const cut = letters.length > most ? letters.slice(0, most - 1).join("") + "…" : head;
-  return cut.replace(HIDDEN, (letter) => TWO_LETTERS[letter] ?? escape(letter.codePointAt(0)));
+  return cut.replace(HIDDEN, (letter) => TWO_LETTERS[letter] ?? escape_code(letter.codePointAt(0)));
 }
 
-function escape(code) {
+function escape_code(code) {
   const [start, digits] = code < 0x100 ? ["\\x", 2] : code < 0x10000 ? ["\\u", 4] : ["\\U", 8];
   return start + code.toString(16).padStart(digits, "0");
 }
