@@ -23,7 +23,6 @@ _ROOMS = {
 
 def __getattr__(name: str) -> Any:
     # PyTorch takes seconds to import; `python -m convert --help` and a wrong path should not wait for it.
-    # Nor need the process that only watches over the converting one (limits.py) wait for OpenCV.
     if name in _ROOMS:
         return getattr(import_module(_ROOMS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

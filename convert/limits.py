@@ -19,13 +19,18 @@ SECONDS = 1800  # that a conversion may take; the largest YOLOv5 takes about two
 LEAST_MEMORY = 4 << 30  # bytes that it may have in any case; else it may have three quarters of the machine's
 GRACE = 3.0  # seconds that the child gets to end by itself when Ctrl-C has reached both
 
-_CHILD = "import sys; from convert.limits import child; sys.exit(child(sys.argv[1:]))"
+_CHILD = "from convert.limits import child; sys.exit(child(sys.argv[1:]))"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in a child process; returns its exit code, or 2 if it came to a bad end."""
     argv = sys.argv[1:] if argv is None else argv
-    process = subprocess.Popen([sys.executable, "-c", _CHILD, *argv])
+    try:
+        from runtime.program import child_code
+    except ImportError as error:  # there is no OpenCV that can be loaded
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    process = subprocess.Popen(child_code(_CHILD, *argv))
     try:
         code = process.wait(SECONDS)
     except subprocess.TimeoutExpired:

@@ -9,6 +9,7 @@ twins, file for file.
 """
 
 import os
+import sys
 
 from .program import is_command
 
@@ -16,6 +17,18 @@ from .program import is_command
 # while OpenCV wants the cores. Other programs decide for themselves.
 if is_command():
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+try:
+    import cv2  # noqa: F401 - its failure is told here, once for all
+except ImportError as error:
+    reason = (
+        f"OpenCV cannot be loaded ({error}): install opencv-python-headless, which needs no libGL, "
+        f"in place of any other opencv-python"
+    )
+    if is_command():
+        print(f"error: {reason}", file=sys.stderr)
+        sys.exit(2)
+    raise ImportError(reason) from error
 
 from .errors import DetectorError, DeviceError, InputError, ModelError
 from .predictors.classifier import Classifier

@@ -29,7 +29,25 @@ def is_command() -> bool:
 
 def _is_script() -> bool:
     called = PurePath(sys.argv[0]).name.removesuffix(".exe") if sys.argv else ""
-    return called in ("yolov5-dnn", "yolov5-detect", "yolov5-convert")
+    return called == "yolov5-dnn"
+
+
+def child_command(module: str, *arguments: str, called: str | None = None) -> list[str]:
+    """Give the command line that runs a module in a process of its own; see child_code."""
+    return child_code(
+        f"import runpy; runpy.run_module({module!r}, run_name='__main__')", *arguments, called=called
+    )
+
+
+def child_code(code: str, *arguments: str, called: str | None = None) -> list[str]:
+    """Give the command line that runs Python code in a process that finds modules where this one does.
+
+    `python -m` and `python -c` would look into the working folder first, and import whatever convert.py or
+    cv2.py lies there. Messages of the child name the commands as those of this process do, or as those of a
+    program that was `called` so.
+    """
+    start = f"import sys; sys.path[:] = {sys.path!r}; sys.argv[0] = {called or sys.argv[0]!r}; "
+    return [sys.executable, "-c", start + code, *arguments]
 
 
 def how_to_convert(checkpoint: PurePath | None = None, output: PurePath | None = None) -> str:

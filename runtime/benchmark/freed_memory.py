@@ -9,34 +9,21 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from statistics import median
 
+import cv2
+import numpy as np
+
 from ..command.options import add_model_options, new_parser, positive
 from ..command.run import run
+from ..engines import network
+from ..predictors.detector import Detector
+from ..program import child_command
+from ..stages.letterbox import GREY
 
-_CHILD = """
-import json, resource, sys, time
-import cv2, numpy as np
-from runtime import Detector, network
-from runtime.stages.letterbox import GREY
-weights, threads, keep = json.loads(sys.argv[1])
-if not keep:
-    network.keep_freed_memory = lambda: None
-cv2.setNumThreads(threads)
-detector = Detector(weights)
-image = np.full((*detector.imgsz, 3), GREY, np.uint8)
-for _ in range(5):
-    detector(image)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-forward, cpu = [], []
-for _ in range(30):
-    start = time.process_time()
-    forward.append(detector(image).timings["forward"])
-    cpu.append((time.process_time() - start) * 1000)
-usage = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([min(forward), min(cpu), (usage.ru_minflt - before) / 30, usage.ru_maxrss / 1024]))
-"""
+CHILD = "--child"  # the first argument of a process that is measured
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,7 +40,7 @@ def measure(options: argparse.Namespace) -> int:
     for _ in range(options.processes):
         for keep, results in rows.items():
             arguments = json.dumps([options.weights, options.threads or 1, keep])
-            child = [sys.executable, "-c", _CHILD, arguments]
+            child = child_command("runtime.benchmark.freed_memory", CHILD, arguments)
             results.append(json.loads(subprocess.run(child, check=True, capture_output=True).stdout))
     print(f"{'':14}forward, ms  cpu of a call, ms  page faults a call  peak memory, MB")
     for keep, results in rows.items():
@@ -63,5 +50,29 @@ def measure(options: argparse.Namespace) -> int:
     return 0
 
 
+def child(weights: str | None, threads: int, keep: bool) -> None:
+    """Detect in a grey picture and print what it took, as JSON."""
+    import resource
+
+    if not keep:
+        network.keep_freed_memory = lambda: None
+    cv2.setNumThreads(threads)
+    detector = Detector(weights)
+    image = np.full((*detector.imgsz, 3), GREY, np.uint8)
+    for _ in range(5):
+        detector(image)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    forward, cpu = [], []
+    for _ in range(30):
+        start = time.process_time()
+        forward.append(detector(image).timings["forward"])
+        cpu.append((time.process_time() - start) * 1000)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps([min(forward), min(cpu), (usage.ru_minflt - before) / 30, usage.ru_maxrss / 1024]))
+
+
 if __name__ == "__main__":
-    sys.exit(run(parse, measure))
+    if sys.argv[1:2] == [CHILD]:
+        child(*json.loads(sys.argv[2]))
+    else:
+        sys.exit(run(parse, measure))

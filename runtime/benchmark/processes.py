@@ -9,7 +9,6 @@ import re
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from ..command.workers import IMAGES_EACH
 from ..errors import InputError
 from ..predictors.detector import STAGES, Detector
+from ..program import child_code, child_command
 
 REPEATS = 5
 IMPORTS = 'python -c "import cv2, numpy"'
@@ -35,20 +35,19 @@ def time_processes(
     the first boxes; `all`, seconds for the whole process; `cpu`, its seconds of processor time, the minimum;
     `boxes`, how many it found in all; `peak_memory`, bytes. For IMPORTS there are only `all` and `cpu`.
     """
-    worker = [sys.executable, "-m", "runtime.benchmark.worker"]
     commands = {}
     for name, detector in backends.items():
         kind = _kind(name)
-        commands[name] = [*worker, kind, *_arguments(detector, images, threads)]
+        options = _arguments(detector, images, threads)
+        commands[name] = _python("runtime.benchmark.worker", kind, *options)
         if kind == "cv2.dnn":
-            command = [sys.executable, "-m", "runtime.detect", *_arguments(detector, images, threads)]
-            commands[f"{name}, runtime.detect"] = [*command, "--no-save"]
+            commands[f"{name}, runtime.detect"] = _python("runtime.detect", *options, "--no-save")
         elif detector.rect:
             commands[f"{name}, square"] = [*commands[name], "--no-rect"]
     if cpp:
         mine = backends["cv2.dnn"]
         commands["C++"] = [str(cpp.resolve()), *_arguments(mine, images, threads), "--no-save"]
-    commands[IMPORTS] = [sys.executable, "-c", "import cv2, numpy"]
+    commands[IMPORTS] = child_code("import cv2, numpy")
     return {
         name: {
             key: (min if key == "cpu" else statistics.median)(run[key] for run in runs)
@@ -69,10 +68,9 @@ def time_forward(
     forward pass took in each of its processes, the best one first: `forward`, on the clock, and
     `forward_cpu`, of the processor.
     """
-    worker = [sys.executable, "-m", "runtime.benchmark.worker"]
     more = ["--rounds", str(rounds)]
     commands = {
-        name: [*worker, _kind(name), *_arguments(detector, [image], threads), *more]
+        name: _python("runtime.benchmark.worker", _kind(name), *_arguments(detector, [image], threads), *more)
         for name, detector in backends.items()
     }
     return {
@@ -84,6 +82,11 @@ def time_forward(
 def _kind(name: str) -> str:
     """What the worker calls a backend: another model file is one for OpenCV."""
     return "cv2.dnn" if name.endswith(".onnx") else name
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    """Give the command line of a module that is started as a command is, not as a part of this process."""
+    return child_command(module, *arguments, called="yolov5-dnn")
 
 
 def _run_in_turns(commands: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
@@ -107,7 +110,6 @@ def _arguments(detector: Detector, images: Sequence[Path], threads: int) -> list
 
 def _run(command: Sequence[str]) -> dict[str, Any]:
     """Run a worker or the C++ program. Returns its times and what a worker says of itself."""
-    root = str(Path(__file__).resolve().parents[2])
     # What this command has set for itself is not for the others: each starts as from a shell.
     environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
     start, before = perf_counter(), os.times()
@@ -117,7 +119,6 @@ def _run(command: Sequence[str]) -> dict[str, Any]:
         stderr=subprocess.DEVNULL,
         text=True,
         encoding="utf-8",
-        cwd=root,
         env=environment,
     ) as process:
         assert process.stdout is not None

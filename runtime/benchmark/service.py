@@ -33,6 +33,7 @@ from ..command.options import positive
 from ..escape import escape
 from ..inputs.image_file import decode_image
 from ..predictors.detector import DEFAULT_MODEL, Detector
+from ..program import child_command
 
 PICTURE = Path(__file__).resolve().parents[2] / "samples" / "cluttered.jpg"
 WARM_UP = 10
@@ -214,7 +215,7 @@ def _image(triton: Any, picture: bytes) -> Any:
 @contextmanager
 def serving(weights: Path, workers: int) -> Iterator[tuple[int, int, int]]:
     """Run a server until this is left; gives its process's number and its ports for HTTP and gRPC."""
-    command = [sys.executable, "-m", "runtime.serve", str(weights), "--workers", str(workers), "--poll", "0"]
+    command = child_command("runtime.serve", str(weights), "--workers", str(workers), "--poll", "0")
     process = subprocess.Popen(
         [*command, "--http-port=0", "--grpc-port=0"],
         stdout=subprocess.PIPE,

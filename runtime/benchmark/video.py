@@ -21,6 +21,7 @@ import numpy as np
 
 from ..inputs.image_file import read_image
 from ..predictors.detector import Detector
+from ..program import child_command
 
 WIDTH, HEIGHT, FPS = 1920, 1080, 30
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,7 @@ def main() -> int:
         frames = make_clip(read_image(options.image), clip, options.frames)
         detector = Detector(options.weights)
         detector(frames[0])
-        command = [sys.executable, "-m", "runtime.detect", str(clip), "--output", str(Path(folder) / "out")]
+        command = child_command("runtime.detect", str(clip), "--output", str(Path(folder) / "out"))
         command += ["--weights", str(detector.path.resolve())]
         rows = {"forward alone": 0.0, "runtime.detect --no-save": 0.0, "runtime.detect": 0.0}
         for round_number in range(1, options.rounds + 1):

@@ -1,4 +1,4 @@
-"""The door for model files: what is not seen to run in a process of its own is not let in.
+"""Admission of model files: one that does not run in a process of its own is refused.
 
 A model file is a program for OpenCV, and OpenCV's importer has bugs. So before the server itself reads a
 file, a child process with limits on memory and time reads it, loads it and runs it once. What crashes, hangs
@@ -13,20 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from ..program import child_command
 from .errors import shown
 
 SECONDS = 120  # for reading, loading and one picture, on a slow machine
 MEMORY_BYTES = 8 << 30  # address space, most of which a process reserves and never touches
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def admit(path: Path, options: dict[str, Any]) -> None:
     """Try a model file in a child process. Raises ModelError, which says why it is not let in."""
-    command = [sys.executable, "-m", "runtime.service.admission", str(path), repr(options)]
+    command = child_command("runtime.service.admission", str(path), repr(options))
     try:
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=SECONDS
-        )
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS)
     except subprocess.TimeoutExpired:
         raise ModelError(f"{path} takes more than {SECONDS} s to load") from None
     if done.returncode == 2:
