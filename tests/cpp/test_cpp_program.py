@@ -57,15 +57,15 @@ def files(folder: str) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
 
 
-def test_the_tables_of_words_are_the_same() -> None:
-    text = (ROOT / "cpp" / "detect" / "words.hpp").read_text(encoding="utf-8")
+def test_the_tables_of_aliases_are_the_same() -> None:
+    text = (ROOT / "cpp" / "detect" / "aliases.hpp").read_text(encoding="utf-8")
     pairs = re.findall(r'\{"(--[\w-]+)", "((?:[^"\\]|\\.)*)"\}', text)
     theirs = {word: said.replace('\\"', '"') for word, said in pairs}
     assert {word: theirs.get(word) for word in (*ALIASES, *REFUSED)} == {**ALIASES, **REFUSED}
 
 
 def test_every_option_of_the_python_command_is_there_or_named_as_missing() -> None:
-    source = "".join((ROOT / "cpp" / "detect" / name).read_text() for name in ("options.hpp", "words.hpp"))
+    source = "".join((ROOT / "cpp" / "detect" / name).read_text() for name in ("options.hpp", "aliases.hpp"))
     usage = source[: source.index("struct Arguments")]
     parser_help = subprocess.run(
         [sys.executable, "-c", "import runtime.detect as d; d.parse(['--help'])"],
