@@ -468,7 +468,9 @@ def test_other_tasks_find_the_same(
     assert different <= (0.001 if same_generation else 0.003) * inside
 
 
-@pytest.mark.parametrize("name", ["v*-seg-6c", "v*-seg-nm16", "v?.?-n-cls", "face-n-0.5", "face-s", "yolov5nu"])
+@pytest.mark.parametrize(
+    "name", ["v*-seg-6c", "v*-seg-nm16", "v?.?-n-cls", "face-n-0.5", "face-s", "yolov5nu"]
+)
 def test_outputs_are_those_of_the_release(
     shared: Path, converted: Callable[[str], tuple[Path, dict[str, Any]]], cpp: Stage, name: str
 ) -> None:
