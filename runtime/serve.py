@@ -156,7 +156,7 @@ def serve(options: argparse.Namespace) -> int:
     scheme = "https" if options.tls_cert else "http"
 
     def started(http_port: int, grpc_port: int) -> None:
-        models = ", ".join(f"{version.name} {version.number}" for version in service.repository.ready)
+        models = ", ".join(f"{model.name} {model.number}" for model in service.repository.ready)
         host = f"[{options.host}]" if ":" in options.host else options.host
         print(
             f"{models} at {scheme}://{host}:{http_port}, gRPC at {host}:{grpc_port}; Ctrl-C ends", flush=True

@@ -1,10 +1,14 @@
-"""The service behind `python -m runtime.serve`, along a request's way.
+"""The service behind `yolov5-dnn serve`, in the order of a request's way.
 
-app, v2, v1, rpc     a protocol's words to a Question and an Answer's arrays to its words
-repository, admission, version       which models there are, and which one is asked
-pool                 the worker threads and the queue before them
-question, answer     what is asked of a model and what it says; the same for every protocol
-metrics, log         what is told about it
-door, connection     who may come in, with how much, for how long
-server               all of it, from the first port to the last answer
+connection, middleware       who may send what, how much and for how long
+app, v2, v1; rpc, messages   HTTP with its two protocols; gRPC: what arrives becomes an InferenceRequest
+openapi                      the API documentation of inference requests
+request, response, outputs   what is asked of a model and the arrays of its response, for every protocol
+tensors                      pictures that come in as tensors, arrays that go out as such
+service, pool                the worker threads and the queue before them
+repository, admission        which models there are, which files may be loaded
+served_model                 one version of a model, with a predictor for each worker
+metrics, access_log, log     figures for Prometheus, a line for each request, other libraries' messages
+server                       all of it, from the first port to the last response
+triton, triton_model         `serve export-triton`: the models as a repository for NVIDIA's Triton
 """

@@ -1,4 +1,4 @@
-"""One request, from its arrival to the line that the log has about it."""
+"""The access log: what is recorded about a request, and the line that is written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _writing = threading.Lock()
 
 
 @dataclass
-class Call:
+class AccessRecord:
     """What is known about a request: filled in as it goes its way."""
 
     protocol: str  # http or grpc

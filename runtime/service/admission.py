@@ -14,14 +14,14 @@ from typing import Any
 
 from ..errors import ModelError
 from ..program import child_command
-from .errors import shown
+from .errors import quoted
 
 SECONDS = 120  # for reading, loading and one picture, on a slow machine
 MEMORY_BYTES = 8 << 30  # address space, most of which a process reserves and never touches
 
 
 def admit(path: Path, options: dict[str, Any]) -> None:
-    """Try a model file in a child process. Raises ModelError, which says why it is not let in."""
+    """Try a model file in a child process. Raises ModelError, which says why it is refused."""
     command = child_command("runtime.service.admission", str(path), repr(options))
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS)
@@ -31,7 +31,7 @@ def admit(path: Path, options: dict[str, Any]) -> None:
         raise ModelError((done.stderr.strip().splitlines() or [f"{path} was refused"])[-1])
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [""])[-1]
-        raise ModelError(f"loading {path} ends with code {done.returncode}: {shown(last)}")
+        raise ModelError(f"loading {path} ends with code {done.returncode}: {quoted(last)}")
 
 
 def _limit() -> None:
@@ -50,10 +50,10 @@ def _try(path: str, options: dict[str, Any]) -> int:
     _limit()
     from ..errors import DetectorError
     from ..escape import escape
-    from .served_model import Reader
+    from .served_model import Predictor
 
     try:
-        Reader(Path(path), **options).model.warmup()
+        Predictor(Path(path), **options).model.warmup()
     except DetectorError as error:
         print(error, file=sys.stderr)
         return 2

@@ -15,15 +15,14 @@ from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
 from .. import __version__
-from . import openapi as described
-from . import v1, v2
-from .access_log import Call
+from . import openapi, v1, v2
+from .access_log import AccessRecord
 from .errors import RequestError
 from .metrics import triton_statistics
-from .middleware import Budget, error_body, read_body, unless_gone, unpack
-from .request import Question
+from .middleware import Budget, error_body, read_body, unless_disconnected, unpack
+from .request import InferenceRequest
 from .response import Arrays
-from .served_model import Version
+from .served_model import ServedModel
 from .service import Service
 
 PAGE = Path(__file__).parent / "page"
@@ -40,7 +39,7 @@ def make_app(service: Service) -> FastAPI:
     app = FastAPI(
         title="yolov5-dnn",
         version=__version__,
-        description=described.SUMMARY,
+        description=openapi.SUMMARY,
         docs_url=None,
         redoc_url=None,
     )
@@ -75,8 +74,8 @@ class _Isolated(StaticFiles):
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    request.scope["call"].error = error.text
-    request.scope["call"].status = error.status
+    request.scope["record"].error = error.text
+    request.scope["record"].status = error.status
     body, headers = error_body(error)
     return Response(body, error.status, headers)
 
@@ -140,22 +139,22 @@ def _add_v2(app: FastAPI, service: Service) -> None:
         header_length = request.headers.get(v2.HEADER_LENGTH)
         kept: list[Any] = []
 
-        def read(version: Version, body: bytes) -> Question:
-            question, asked = v2.read_request(version, body, header_length)
-            kept.append(asked)
-            return question
+        def read(model: ServedModel, body: bytes) -> InferenceRequest:
+            inference, response_format = v2.read_request(model, body, header_length)
+            kept.append(response_format)
+            return inference
 
-        def write(version: Version, answers: list[Arrays]) -> Response:
-            body, json_length = v2.write_answer(version, kept[0], answers)
+        def write(model: ServedModel, results: list[Arrays]) -> Response:
+            body, json_length = v2.write_response(model, kept[0], results)
             if json_length is None:
                 return Response(body, media_type="application/json")
             headers = {v2.HEADER_LENGTH: str(json_length), "content-type": "application/octet-stream"}
             return Response(body, headers=headers)
 
-        return await _ask(service, budget, request, name, number, read, write)
+        return await _infer(service, budget, request, name, number, read, write)
 
     for prefix in ("/v2/models/{name}", "/v2/models/{name}/versions/{number}"):
-        _add_work(app, f"{prefix}/infer", infer, "V2", described.INFER)
+        _add_inference(app, f"{prefix}/infer", infer, "V2", openapi.INFER)
 
         @app.get(f"{prefix}/ready", tags=["V2"], summary="Does the model take requests?")
         async def model_ready(name: str, number: str = "") -> Response:
@@ -176,29 +175,29 @@ def _add_v2(app: FastAPI, service: Service) -> None:
             return v2.model_metadata(repository.find(name, number), repository.versions(name))
 
 
-def _add_work(
-    app: FastAPI, path: str, answer: Callable[..., Awaitable[Response]], tag: str, described: dict[str, Any]
+def _add_inference(
+    app: FastAPI, path: str, endpoint: Callable[..., Awaitable[Response]], tag: str, body: dict[str, Any]
 ) -> None:
-    """Add an address where pictures are looked at.
+    """Add an address that takes pictures.
 
-    A plain route answers, since FastAPI's own, which is there for the documentation, takes its time.
+    A plain route answers: FastAPI's own, there for the documentation, is slow.
     """
 
-    async def work(request: Request) -> Response:
-        return await answer(request, **request.path_params)
+    async def respond(request: Request) -> Response:
+        return await endpoint(request, **request.path_params)
 
-    app.add_route(path, work, methods=["POST"], include_in_schema=False)
+    app.add_route(path, respond, methods=["POST"], include_in_schema=False)
     app.add_api_route(
-        path, answer, methods=["POST"], tags=[tag], summary="Look at pictures", response_model=None,
-        openapi_extra=described,
+        path, endpoint, methods=["POST"], tags=[tag], summary="Run the model on pictures",
+        response_model=None, openapi_extra=body,
     )  # fmt: skip
 
 
-def _statistics(service: Service, versions: list[Version]) -> dict[str, Any]:
+def _statistics(service: Service, models: list[ServedModel]) -> dict[str, Any]:
     figures = service.metrics.statistics
     return {
         "model_stats": [
-            triton_statistics(v.name, str(v.number), figures(v.name, str(v.number))) for v in versions
+            triton_statistics(v.name, str(v.number), figures(v.name, str(v.number))) for v in models
         ]
     }
 
@@ -239,23 +238,23 @@ def _add_v1(app: FastAPI, service: Service) -> None:
     async def predict(request: Request, name: str, number: str = "") -> Response:
         kept: list[Any] = []
 
-        def read(version: Version, body: bytes) -> Question:
-            question, by_instance = v1.read_request(version, body)
-            kept.extend((question, by_instance))
-            return question
+        def read(model: ServedModel, body: bytes) -> InferenceRequest:
+            inference, by_instance = v1.read_request(model, body)
+            kept.extend((inference, by_instance))
+            return inference
 
-        def write(version: Version, answers: list[Arrays]) -> Response:
-            question, by_instance = kept
-            return Response(v1.write_answer(question, by_instance, answers), media_type="application/json")
+        def write(model: ServedModel, results: list[Arrays]) -> Response:
+            inference, by_instance = kept
+            return Response(v1.write_response(inference, by_instance, results), media_type="application/json")
 
-        return await _ask(service, budget, request, name, number, read, write)
+        return await _infer(service, budget, request, name, number, read, write)
 
     @app.get("/v1/models", tags=["V1"], summary="Names of the models")
     async def models() -> dict[str, Any]:
-        return {"models": sorted({version.name for version in repository.ready})}
+        return {"models": sorted({model.name for model in repository.ready})}
 
     for prefix in ("/v1/models/{name}", "/v1/models/{name}/versions/{number}"):
-        _add_work(app, f"{prefix}:predict", predict, "V1", described.PREDICT)
+        _add_inference(app, f"{prefix}:predict", predict, "V1", openapi.PREDICT)
 
         @app.get(f"{prefix}/metadata", tags=["V1"], summary="The model's signature")
         async def metadata(name: str, number: str = "") -> dict[str, Any]:
@@ -267,24 +266,24 @@ def _add_v1(app: FastAPI, service: Service) -> None:
             return v1.status([one] if number else repository.versions(name))
 
 
-async def _ask(
+async def _infer(
     service: Service,
     budget: Budget,
     request: Request,
     name: str,
     number: str,
-    read: Callable[[Version, bytes], Question],
-    write: Callable[[Version, list[Arrays]], Response],
+    read: Callable[[ServedModel, bytes], InferenceRequest],
+    write: Callable[[ServedModel, list[Arrays]], Response],
 ) -> Response:
     """Read a request's body, and answer it unless the client goes."""
-    call: Call = request.scope["call"]
+    record: AccessRecord = request.scope["record"]
     service.repository.find(name, number)  # before anything is read
     limit = service.limits.body_bytes
     with budget.body() as take:
         body = await read_body(request.receive, dict(request.headers), limit, take)
-        call.bytes_in = len(body)
+        record.bytes_in = len(body)
         encoding = request.headers.get("content-encoding", "").lower()
-        work = service.ask(
-            call, name, number, lambda version: read(version, unpack(body, encoding, limit)), write
+        work = service.infer(
+            record, name, number, lambda model: read(model, unpack(body, encoding, limit)), write
         )
-        return await unless_gone(request.receive, work)
+        return await unless_disconnected(request.receive, work)

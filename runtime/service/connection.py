@@ -1,4 +1,4 @@
-"""A client's connection, on a leash: uvicorn's, with an end to everything that a client may drag out."""
+"""A client's connection: uvicorn's, with a time limit on everything that the client can drag out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_BYTES = 32 << 10  # of the request line and the headers together
+HEAD_BYTES = 32 << 10  # of the request line and the headers join_batch
 HEAD_SECONDS = 10.0  # from the connection, or a request's first byte, to the last byte of the headers
 PART_SECONDS = 0.5  # between looks whether a connection can be closed, when the server ends
 STALL_SECONDS = 30.0  # in which a client must take the next part of its answer
@@ -54,7 +54,7 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Have all headers: from here on the door keeps the time."""
+        """Have all headers; from here on the middleware limits the time."""
         if self._head:
             self._head.cancel()
             self._head = None

@@ -18,12 +18,12 @@ class RequestError(Exception):
         self.retry_after = retry_after
 
 
-def bad(text: str) -> RequestError:
+def bad_request(text: str) -> RequestError:
     """Make the error for a request that nobody could answer."""
     return RequestError(400, text)
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """Quote a client's or a file's value for a message: on one line, at most 80 letters."""
     text = (
         value

@@ -1,4 +1,4 @@
-"""What libraries have to say, as lines of JSON among the others."""
+"""Messages of libraries, as lines of JSON among the log's own."""
 
 from __future__ import annotations
 

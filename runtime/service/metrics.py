@@ -17,7 +17,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from .access_log import Call
+from .access_log import AccessRecord
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -62,29 +62,29 @@ class Metrics:
         self._statistics: dict[tuple[str, str], Statistics] = defaultdict(Statistics)
         self._lock = threading.Lock()
 
-    def count(self, call: Call) -> None:
+    def count(self, record: AccessRecord) -> None:
         """Count an inference request that is over."""
-        model, version = call.model, call.version  # of models that exist only: clients make up no labels
-        self._requests.labels(model, version, call.protocol, call.status).inc()
-        self._seconds.labels(model, version, call.protocol).observe(call.milliseconds / 1000)
-        for stage, milliseconds in call.stages.items():
+        model, version = record.model, record.version  # of models that exist only: clients make up no labels
+        self._requests.labels(model, version, record.protocol, record.status).inc()
+        self._seconds.labels(model, version, record.protocol).observe(record.milliseconds / 1000)
+        for stage, milliseconds in record.stages.items():
             self._stages.labels(model, version, stage).observe(milliseconds / 1000)
         if not model:
             return
         with self._lock:
             statistics = self._statistics[model, version]
-            nanoseconds = int(call.milliseconds * 1e6)
-            if call.status >= 400:
+            nanoseconds = int(record.milliseconds * 1e6)
+            if record.status >= 400:
                 statistics.failures += 1
                 statistics.failure_ns += nanoseconds
                 return
             statistics.requests += 1
-            statistics.images += call.images
+            statistics.images += record.images
             statistics.success_ns += nanoseconds
             statistics.last_ms = int(time() * 1000)
-            for stage, milliseconds in call.stages.items():
+            for stage, milliseconds in record.stages.items():
                 statistics.stages_ns[stage] += int(milliseconds * 1e6)
-        self._images.labels(model, version).inc(call.images)
+        self._images.labels(model, version).inc(record.images)
 
     def statistics(self, model: str, version: str) -> Statistics:
         """Give the statistics of a version since the server started."""

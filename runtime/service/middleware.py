@@ -1,4 +1,4 @@
-"""Who may come in over HTTP, with how much and for how long; and the log's line when they leave."""
+"""Middleware for HTTP: who may send what, how much and for how long, and the log's line for each request."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from .access_log import Call, write_line
-from .errors import RequestError, shown
+from .access_log import AccessRecord, write_line
+from .errors import RequestError, quoted
 from .service import Limits, Service
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
         return body
     if encoding not in ("gzip", "deflate"):
         raise RequestError(
-            415, f"the content encoding {shown(encoding)} is not known here; gzip and deflate are"
+            415, f"the content encoding {quoted(encoding)} is not known here; gzip and deflate are"
         )
     unpacker = zlib.decompressobj(47)  # either header
     try:
@@ -106,7 +106,7 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
     return data
 
 
-async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
+async def unless_disconnected(receive: Receive, work: Awaitable[T]) -> T:
     """Wait for work, and cancel it when the client closes its connection; then raises RequestError 499."""
     mine, waiting = asyncio.current_task(), True
 
@@ -146,37 +146,38 @@ class Middleware:
         if scope["type"] != "http":
             return
         client = scope.get("client")
-        call = Call("http", scope["method"], scope["path"], f"{client[0]}:{client[1]}" if client else "")
-        scope["call"] = call
+        peer = f"{client[0]}:{client[1]}" if client else ""
+        record = AccessRecord("http", scope["method"], scope["path"], peer)
+        scope["record"] = record
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                call.status = call.status if call.status == 499 else message["status"]
+                record.status = record.status if record.status == 499 else message["status"]
                 message["headers"] = [*message.get("headers", []), (b"x-content-type-options", b"nosniff")]
                 if self.service.draining:
                     message["headers"].append((b"connection", b"close"))
             else:
-                call.bytes_out += len(message.get("body", b""))
+                record.bytes_out += len(message.get("body", b""))
             await send(message)
 
         try:
             self._check(scope)
         except RequestError as refusal:
-            call.error = refusal.text
-            await reply(sending, refusal)
+            record.error = refusal.text
+            await send_error(sending, refusal)
         else:
             await self.app(scope, receive, sending)
         finally:
-            if not call.milliseconds:
-                call.end()
-            if not (call.path.startswith("/v2/health/") and call.status < 400):
-                write_line(call.line())
+            if not record.milliseconds:
+                record.end()
+            if not (record.path.startswith("/v2/health/") and record.status < 400):
+                write_line(record.line())
 
     def _check(self, scope: dict[str, Any]) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get(b"host", "")
         if self.local and _name(host) not in LOCAL:
-            raise RequestError(421, f"this server listens on this machine only and is not {shown(host)}")
+            raise RequestError(421, f"this server listens on this machine only and is not {quoted(host)}")
         origin = headers.get(b"origin")
         if origin is not None and origin.partition("://")[2] != host:
             raise RequestError(403, "pages of other servers may not use this one")
@@ -202,7 +203,7 @@ def error_body(refusal: RequestError) -> tuple[bytes, dict[str, str]]:
     return json.dumps({"error": refusal.text}).encode(), headers
 
 
-async def reply(send: Send, refusal: RequestError) -> None:
+async def send_error(send: Send, refusal: RequestError) -> None:
     """Send the answer that says why there is none."""
     body, headers = error_body(refusal)
     headers["content-length"] = str(len(body))

@@ -19,7 +19,7 @@ JPEG_QUALITY = 90
 MAX_NUMBERS = 2_000_000  # as JSON text
 
 
-class Seen(NamedTuple):
+class Prediction(NamedTuple):
     """One picture and what the model made of it."""
 
     image: np.ndarray  # BGR
@@ -38,7 +38,7 @@ class Output(NamedTuple):
     datatype: str
     shape: tuple[int, ...]
     given: Callable[[Any], bool]
-    make: Callable[[Seen], np.ndarray]
+    make: Callable[[Prediction], np.ndarray]
     by_itself: bool = True
     beyond_boxes: bool = False
 
@@ -48,19 +48,28 @@ def _has(*names: str) -> Callable[[Any], bool]:
 
 
 OUTPUTS = {
-    "boxes": Output("FP32", (4,), _has("xyxy"), lambda seen: seen.result.xyxy),
-    "scores": Output("FP32", (), _has("scores", "top"), lambda seen: _scores(seen.result)),
-    "class_ids": Output("INT32", (), _has("class_ids", "top"), lambda seen: _class_ids(seen.result)),
-    "names": Output("BYTES", (), _has("class_ids", "top"), lambda seen: _names(seen.result)),
-    "masks": Output("BYTES", (), _has("masks"), lambda seen: _masks(seen.result), beyond_boxes=True),
+    "boxes": Output("FP32", (4,), _has("xyxy"), lambda prediction: prediction.result.xyxy),
+    "scores": Output("FP32", (), _has("scores", "top"), lambda prediction: _scores(prediction.result)),
+    "class_ids": Output(
+        "INT32", (), _has("class_ids", "top"), lambda prediction: _class_ids(prediction.result)
+    ),
+    "names": Output("BYTES", (), _has("class_ids", "top"), lambda prediction: _names(prediction.result)),
+    "masks": Output(
+        "BYTES", (), _has("masks"), lambda prediction: _masks(prediction.result), beyond_boxes=True
+    ),
     "keypoints": Output(
-        "FP32", (-1, 2), _has("keypoints"), lambda seen: seen.result.keypoints, beyond_boxes=True
+        "FP32", (-1, 2), _has("keypoints"), lambda prediction: prediction.result.keypoints, beyond_boxes=True
     ),
     "probabilities": Output(
-        "FP32", (-1,), _has("probabilities"), lambda seen: seen.result.probabilities[None]
+        "FP32", (-1,), _has("probabilities"), lambda prediction: prediction.result.probabilities[None]
     ),
     "annotated": Output(
-        "BYTES", (), _has("draw"), lambda seen: _annotated(seen), by_itself=False, beyond_boxes=True
+        "BYTES",
+        (),
+        _has("draw"),
+        lambda prediction: _annotated(prediction),
+        by_itself=False,
+        beyond_boxes=True,
     ),
 }
 # For a batch: which of its pictures a row of the other arrays belongs to.
@@ -98,9 +107,9 @@ def _masks(result: Any) -> np.ndarray:
     return as_bytes(json.dumps(row["mask"]).encode() for row in result.to_dict())
 
 
-def _annotated(seen: Seen) -> np.ndarray:
+def _annotated(prediction: Prediction) -> np.ndarray:
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    encoded, data = cv2.imencode(".jpg", seen.result.draw(seen.image), quality)
+    encoded, data = cv2.imencode(".jpg", prediction.result.draw(prediction.image), quality)
     if not encoded:
         raise RequestError(500, "the annotated picture cannot be encoded as JPEG")
     return as_bytes([data.tobytes()])
@@ -114,7 +123,7 @@ def as_bytes(texts: Iterable[bytes]) -> np.ndarray:
     return array
 
 
-def plain(array: np.ndarray, text: Callable[[bytes], str]) -> list[Any]:
+def to_plain(array: np.ndarray, text: Callable[[bytes], str]) -> list[Any]:
     """Turn an array into nested lists for JSON; `text` is how bytes become text.
 
     Raises RequestError: 413 for more than MAX_NUMBERS, 500 for one that JSON does not know: NaN or infinity.

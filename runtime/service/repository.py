@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from ..errors import DetectorError, InputError
 from ..predictors.detector import DEFAULT_MODEL
-from .errors import RequestError, shown
-from .served_model import Stamp, Version, digest, stamp
+from .errors import RequestError, quoted
+from .served_model import ServedModel, Stamp, digest, stamp
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,199}", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
@@ -62,7 +62,7 @@ def search(models: Path | None) -> Found:
 class Repository:
     """The models of a folder.
 
-    open_version: loads a file, given name, number and path. admit: raises DetectorError for a file that must
+    open_model: loads a file, given name, number and path. admit: raises DetectorError for a file that must
     not be loaded. tell: is told what happens: an event, the model's name, the version, and a reason.
 
     Reading, by `find` and `index`, is for any thread and never waits. Changing, by `scan`, `load` and
@@ -72,43 +72,43 @@ class Repository:
     def __init__(
         self,
         models: Path | None,
-        open_version: Callable[[str, int, Path], Version],
+        open_model: Callable[[str, int, Path], ServedModel],
         admit: Callable[[Path], None],
         tell: Callable[[str, str, int, str], None],
     ) -> None:
         self._models = models
-        self._open = open_version
+        self._open = open_model
         self._admit = admit
         self._tell = tell
         self._changing = threading.Lock()
-        self._ready: dict[str, dict[int, Version]] = {}  # replaced as a whole, never changed
+        self._ready: dict[str, dict[int, ServedModel]] = {}  # replaced as a whole, never changed
         self._refused: dict[tuple[str, int], tuple[Stamp, str]] = {}
         self._unsettled: dict[tuple[str, int], Stamp] = {}
         self._unloaded: set[str] = set()
         self._admitted: set[str] = set()  # SHA-256
 
-    def find(self, name: str, number: str = "") -> Version:
+    def find(self, name: str, number: str = "") -> ServedModel:
         """Give a version, or the newest one. Raises RequestError 404 if it is not in service."""
         versions = self._ready.get(name)
         if not versions:
             raise RequestError(
-                404, f"there is no model {shown(name)}; there are {', '.join(self._ready) or 'none'}"
+                404, f"there is no model {quoted(name)}; there are {', '.join(self._ready) or 'none'}"
             )
         if not number:
             return versions[max(versions)]
         if not number.isdecimal() or len(number) > 18 or int(number) not in versions:
-            raise RequestError(404, f"the model {name} has no version {shown(number)}")
+            raise RequestError(404, f"the model {name} has no version {quoted(number)}")
         return versions[int(number)]
 
-    def versions(self, name: str) -> list[Version]:
+    def versions(self, name: str) -> list[ServedModel]:
         """Give all versions of a model, oldest first. Raises RequestError 404 if there is none."""
         self.find(name)
-        return [version for _, version in sorted(self._ready[name].items())]
+        return [model for _, model in sorted(self._ready[name].items())]
 
     @property
-    def ready(self) -> list[Version]:
+    def ready(self) -> list[ServedModel]:
         """Every version in service."""
-        return [version for _, versions in sorted(self._ready.items()) for version in versions.values()]
+        return [model for _, versions in sorted(self._ready.items()) for model in versions.values()]
 
     def index(self) -> list[Entry]:
         """List what is in service and what was refused, and why."""
@@ -144,7 +144,7 @@ class Repository:
         with self._changing:
             found = search(self._models)
             if name not in found:
-                raise RequestError(404, f"there is no model {shown(name)} in the repository")
+                raise RequestError(404, f"there is no model {quoted(name)} in the repository")
             self._unloaded.discard(name)
             self._align(name, found[name], again=True, settled=True)
             reasons = [
@@ -157,7 +157,7 @@ class Repository:
         """Take a model out of service until it is loaded again. Raises RequestError 404."""
         with self._changing:
             if name not in self._ready and name not in self._unloaded:
-                raise RequestError(404, f"there is no model {shown(name)} to unload")
+                raise RequestError(404, f"there is no model {quoted(name)} to unload")
             self._unloaded.add(name)
             self._put(name, {})
 
@@ -192,18 +192,18 @@ class Repository:
             self._tell("model removed", name, number, "")
         self._put(name, versions)
 
-    def _open_checked(self, name: str, number: int, path: Path) -> Version:
+    def _open_checked(self, name: str, number: int, path: Path) -> ServedModel:
         """Load a file that passes the checks; those of the same bytes are made only once."""
         before, sha = stamp(path), digest(path)
         if sha not in self._admitted:
             self._admit(path)
             self._admitted.add(sha)
-        version = self._open(name, number, path)
+        model = self._open(name, number, path)
         if stamp(path) != before:
             raise InputError(f"{path} changed while it was being loaded")
-        return version
+        return model
 
-    def _put(self, name: str, versions: dict[int, Version]) -> None:
+    def _put(self, name: str, versions: dict[int, ServedModel]) -> None:
         """Replace the versions of a model in one step."""
         others = {key: value for key, value in self._ready.items() if key != name}
         self._ready = {**others, name: dict(versions)} if versions else others

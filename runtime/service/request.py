@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..inputs.image_file import decode_image
 from ..inputs.image_header import read_header
-from .errors import RequestError, bad, shown
+from .errors import RequestError, bad_request, quoted
 
 MAX_IMAGES = 64  # in one request
 MAX_DETECTIONS = 10_000  # for max_det
@@ -26,7 +26,7 @@ _IGNORED = {
 
 
 @dataclass
-class Question:
+class InferenceRequest:
     """Pictures, and what is wanted of them.
 
     pictures: encoded files, or RGB pixels as uint8 (h, w, 3).
@@ -55,18 +55,18 @@ def read_settings(
         if key in _IGNORED:
             continue
         if key not in known:
-            raise bad(f"the model has no parameter {shown(key)}; it has {', '.join(known)}")
+            raise bad_request(f"the model has no parameter {quoted(key)}; it has {', '.join(known)}")
         if key in ("conf_thres", "iou_thres"):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise bad(f"{key} must be a number from 0 to 1")
+                raise bad_request(f"{key} must be a number from 0 to 1")
             settings[key] = float(value)
         elif key in ("max_det", "top"):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_DETECTIONS:
-                raise bad(f"{key} must be a whole number from 1 to {MAX_DETECTIONS}")
+                raise bad_request(f"{key} must be a whole number from 1 to {MAX_DETECTIONS}")
             settings[key] = value
         elif key == "agnostic_nms":
             if not isinstance(value, bool):
-                raise bad("agnostic_nms must be true or false")
+                raise bad_request("agnostic_nms must be true or false")
             settings[key] = value
         elif key == "classes":
             settings[key] = _read_classes(value, names)
@@ -85,7 +85,7 @@ def _read_classes(value: Any, names: Sequence[str]) -> list[int]:
         elif not isinstance(each, bool | float) and str(each).isdecimal() and int(str(each)[:9]) < len(names):
             ids.add(int(each))
         else:
-            raise bad(f"there is no class {shown(each)}; the model has 0 to {len(names) - 1}")
+            raise bad_request(f"there is no class {quoted(each)}; the model has 0 to {len(names) - 1}")
     return sorted(ids)
 
 
@@ -101,17 +101,17 @@ def read_picture(picture: bytes | np.ndarray, max_pixels: int) -> np.ndarray:
         return cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     header = read_header(picture)
     if header is None:
-        raise bad("the image is not a JPEG, PNG, WebP, BMP, GIF or TIFF file, or a damaged one")
+        raise bad_request("the image is not a JPEG, PNG, WebP, BMP, GIF or TIFF file, or a damaged one")
     if header.width * header.height > max_pixels:
         text = f"the picture has {header.width} x {header.height} pixels, more than {max_pixels}"
         raise RequestError(413, text)
     try:
         return decode_image(picture, max_pixels)
     except InputError as error:
-        raise bad(f"the image cannot be decoded: {error}") from error
+        raise bad_request(f"the image cannot be decoded: {error}") from error
 
 
 def check_count(count: int) -> None:
     """Raise RequestError 400 unless that many pictures may come in one request."""
     if not 1 <= count <= MAX_IMAGES:
-        raise bad(f"a request has 1 to {MAX_IMAGES} images, not {count}")
+        raise bad_request(f"a request has 1 to {MAX_IMAGES} images, not {count}")

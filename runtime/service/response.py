@@ -1,4 +1,4 @@
-"""Answering a question: the pictures through the detector, and the wanted arrays out of what it finds."""
+"""Answering a request: the pictures go through the model, and the wanted arrays are made of the results."""
 
 from __future__ import annotations
 
@@ -9,83 +9,85 @@ from typing import Any
 import numpy as np
 
 from ..errors import DetectorError, InputError
-from .errors import RequestError, bad, shown
-from .outputs import IMAGE_IDS, OUTPUTS, Seen
-from .request import Question, read_picture
-from .served_model import Version
+from .errors import RequestError, bad_request, quoted
+from .outputs import IMAGE_IDS, OUTPUTS, Prediction
+from .request import InferenceRequest, read_picture
+from .served_model import ServedModel
 
-MAX_ANSWER_BYTES = 128 << 20
+MAX_RESPONSE_BYTES = 128 << 20
 Arrays = dict[str, np.ndarray]  # by output name; BYTES are arrays of objects, each a `bytes`
 
 
-def answer(
-    version: Version, worker: int, question: Question, deadline: float, max_pixels: int
+def infer(
+    model: ServedModel, worker: int, request: InferenceRequest, deadline: float, max_pixels: int
 ) -> tuple[list[Arrays], dict[str, float]]:
-    """Answer a question with the detector of a worker, picture by picture.
+    """Run a worker's predictor on the pictures of a request, one after the other.
 
     deadline: a time of `monotonic`, after which no further picture is begun.
     Returns the arrays of each picture, and the milliseconds of each stage.
 
-    Raises RequestError: 400 and 413 for the question, 413 for the answer, 504 past the
+    Raises RequestError: 400 and 413 for the request, 413 for the response, 504 past the
     deadline, 500 if the network fails.
     """
-    makers = _makers(version, question.outputs)
+    makers = _makers(model, request.outputs)
     raw = not any(name in OUTPUTS for name in makers)  # heads alone are not decoded
     boxes_only = not any(OUTPUTS[name].beyond_boxes for name in makers if name in OUTPUTS)
-    reader = version.readers[worker]
-    for key, value in {**version.settings, **question.settings}.items():
-        setattr(reader.model, key, value)
-    answers: list[Arrays] = []
+    predictor = model.predictors[worker]
+    for key, value in {**model.settings, **request.settings}.items():
+        setattr(predictor.model, key, value)
+    results: list[Arrays] = []
     size = 0
     stages: dict[str, float] = {}
-    for picture in question.pictures:
+    for picture in request.pictures:
         if monotonic() >= deadline:
             raise RequestError(504, "the deadline passed before the pictures were done")
         clock = [perf_counter()]
         image = read_picture(picture, max_pixels)
         clock.append(perf_counter())
         try:
-            result: Any = None if raw else reader(image, boxes_only)
-            timings = reader.forward(image) if raw else result.timings
+            result: Any = None if raw else predictor(image, boxes_only)
+            timings = predictor.forward(image) if raw else result.timings
         except InputError as error:
-            raise bad(str(error)) from error
+            raise bad_request(str(error)) from error
         except DetectorError as error:
             raise RequestError(500, str(error)) from error
         clock.append(perf_counter())
-        seen = Seen(image, result, reader.heads)
-        answers.append({name: make(seen) for name, make in makers.items()})
-        size += sum(map(_size, answers[-1].values()))
-        if size > MAX_ANSWER_BYTES:
+        prediction = Prediction(image, result, predictor.heads)
+        results.append({name: make(prediction) for name, make in makers.items()})
+        size += sum(map(_size, results[-1].values()))
+        if size > MAX_RESPONSE_BYTES:
             raise RequestError(
-                413, f"the answer has more than {MAX_ANSWER_BYTES} bytes; ask for less at once"
+                413, f"the response has more than {MAX_RESPONSE_BYTES} bytes; ask for less at once"
             )
         clock.append(perf_counter())
         timings = {"picture": (clock[1] - clock[0]) * 1000, **timings}
         timings["output"] = (clock[3] - clock[2]) * 1000
         for stage, milliseconds in timings.items():
             stages[stage] = stages.get(stage, 0.0) + milliseconds
-    return answers, stages
+    return results, stages
 
 
 def _size(array: np.ndarray) -> int:
     return sum(map(len, array.tolist())) if array.dtype == object else array.nbytes
 
 
-def together(answers: Sequence[Arrays], outputs: Sequence[str] | None) -> Arrays:
-    """Join the answers of a batch along the first axis.
+def join_batch(results: Sequence[Arrays], outputs: Sequence[str] | None) -> Arrays:
+    """Join the results of a batch along the first axis.
 
     `image_ids` is added if it is among `outputs`, or if nothing was asked for by name and there are several
     pictures. Raises RequestError 400 if the arrays do not fit, as raw heads of pictures of different sizes.
     """
     joined = {}
-    for name in answers[0]:
-        arrays = [each[name] for each in answers]
+    for name in results[0]:
+        arrays = [each[name] for each in results]
         if len({array.shape[1:] for array in arrays}) > 1:
-            raise bad(f"the pictures give {shown(name)} of different shapes; ask for one picture at a time")
+            raise bad_request(
+                f"the pictures give {quoted(name)} of different shapes; ask for one picture at a time"
+            )
         joined[name] = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    if IMAGE_IDS in outputs if outputs is not None else len(answers) > 1:
-        counts = [len(each[_counting(each)]) if each else 0 for each in answers]
-        joined[IMAGE_IDS] = np.repeat(np.arange(len(answers), dtype=np.int32), counts)
+    if IMAGE_IDS in outputs if outputs is not None else len(results) > 1:
+        counts = [len(each[_counting(each)]) if each else 0 for each in results]
+        joined[IMAGE_IDS] = np.repeat(np.arange(len(results), dtype=np.int32), counts)
     return joined
 
 
@@ -97,24 +99,26 @@ def _counting(arrays: Arrays) -> str:
     return (by_box or list(arrays))[0]
 
 
-def _makers(version: Version, outputs: Sequence[str] | None) -> dict[str, Callable[[Seen], np.ndarray]]:
+def _makers(
+    model: ServedModel, outputs: Sequence[str] | None
+) -> dict[str, Callable[[Prediction], np.ndarray]]:
     """Look up what makes the wanted outputs; raises RequestError 400 for one that the model does not give."""
     if outputs is None:
-        outputs = [name for name in version.outputs if name in OUTPUTS and OUTPUTS[name].by_itself]
-    makers: dict[str, Callable[[Seen], np.ndarray]] = {}
+        outputs = [name for name in model.outputs if name in OUTPUTS and OUTPUTS[name].by_itself]
+    makers: dict[str, Callable[[Prediction], np.ndarray]] = {}
     for name in outputs:
-        if name not in version.outputs:
-            raise bad(
-                f"the model {version.name} has no output {shown(name)}; it has {', '.join(version.outputs)}"
+        if name not in model.outputs:
+            raise bad_request(
+                f"the model {model.name} has no output {quoted(name)}; it has {', '.join(model.outputs)}"
             )
         if name in OUTPUTS:
             makers[name] = OUTPUTS[name].make
         elif name != IMAGE_IDS:
             makers[name] = _head(name)
     if not makers and IMAGE_IDS in outputs:
-        raise bad(f"{IMAGE_IDS} comes with other outputs only")
+        raise bad_request(f"{IMAGE_IDS} comes with other outputs only")
     return makers
 
 
-def _head(name: str) -> Callable[[Seen], np.ndarray]:
-    return lambda seen: seen.heads[name]
+def _head(name: str) -> Callable[[Prediction], np.ndarray]:
+    return lambda prediction: prediction.heads[name]

@@ -15,10 +15,10 @@ from tritonclient.grpc import service_pb2_grpc
 
 from .. import __version__
 from . import v2
-from .access_log import Call, write_line
+from .access_log import AccessRecord, write_line
 from .app import EXTENSIONS
-from .errors import RequestError, bad
-from .messages import read_request, write_answer
+from .errors import RequestError, bad_request
+from .messages import read_request, write_response
 from .metrics import triton_statistics
 from .service import Service
 
@@ -55,46 +55,46 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def ServerMetadata(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Give name, version and extensions."""
-        answer = pb.ServerMetadataResponse(name="yolov5-dnn", version=__version__, extensions=EXTENSIONS)
-        return await self._tell("ServerMetadata", context, lambda: answer)
+        response = pb.ServerMetadataResponse(name="yolov5-dnn", version=__version__, extensions=EXTENSIONS)
+        return await self._handle("ServerMetadata", context, lambda: response)
 
     async def ModelReady(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Say whether a model takes requests."""
 
-        def look() -> Any:
+        def describe() -> Any:
             try:
                 self.service.repository.find(request.name, request.version)
             except RequestError:
                 return pb.ModelReadyResponse(ready=False)
             return pb.ModelReadyResponse(ready=True)
 
-        return await self._tell("ModelReady", context, look)
+        return await self._handle("ModelReady", context, describe)
 
     async def ModelMetadata(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Describe versions, input and outputs of a model."""
 
-        def look() -> Any:
+        def describe() -> Any:
             repository = self.service.repository
-            version = repository.find(request.name, request.version)
-            described = v2.model_metadata(version, repository.versions(request.name))
-            return ParseDict(described, pb.ModelMetadataResponse())
+            model = repository.find(request.name, request.version)
+            metadata = v2.model_metadata(model, repository.versions(request.name))
+            return ParseDict(metadata, pb.ModelMetadataResponse())
 
-        return await self._tell("ModelMetadata", context, look)
+        return await self._handle("ModelMetadata", context, describe)
 
     async def ModelConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Give a model's configuration in Triton's words."""
 
-        def look() -> Any:
-            version = self.service.repository.find(request.name, request.version)
-            config = v2.model_config(version, self.service.workers)
+        def describe() -> Any:
+            model = self.service.repository.find(request.name, request.version)
+            config = v2.model_config(model, self.service.workers)
             return ParseDict({"config": config}, pb.ModelConfigResponse())
 
-        return await self._tell("ModelConfig", context, look)
+        return await self._handle("ModelConfig", context, describe)
 
     async def ModelStatistics(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Give the statistics of a model, or of all."""
 
-        def look() -> Any:
+        def describe() -> Any:
             repository, figures = self.service.repository, self.service.metrics.statistics
             if request.version:
                 versions = [repository.find(request.name, request.version)]
@@ -105,28 +105,28 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
             ]
             return ParseDict({"model_stats": stats}, pb.ModelStatisticsResponse())
 
-        return await self._tell("ModelStatistics", context, look)
+        return await self._handle("ModelStatistics", context, describe)
 
     async def RepositoryIndex(self, request: Any, context: Context) -> Any:  # noqa: N802
         """List all models, in service or not."""
 
-        def look() -> Any:
+        def describe() -> Any:
             entries = [entry._asdict() for entry in self.service.repository.index()]
             wanted = [entry for entry in entries if entry["state"] == "READY" or not request.ready]
             return ParseDict({"models": wanted}, pb.RepositoryIndexResponse())
 
-        return await self._tell("RepositoryIndex", context, look)
+        return await self._handle("RepositoryIndex", context, describe)
 
     async def RepositoryModelLoad(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Load a model anew."""
 
         async def load() -> Any:
             if request.parameters:
-                raise bad("models are loaded as they lie in the repository, without parameters")
+                raise bad_request("models are loaded as they lie in the repository, without parameters")
             await self.service.change(lambda: self.service.repository.load(request.model_name))
             return pb.RepositoryModelLoadResponse()
 
-        return await self._tell("RepositoryModelLoad", context, load)
+        return await self._handle("RepositoryModelLoad", context, load)
 
     async def RepositoryModelUnload(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Take a model out of service."""
@@ -135,37 +135,37 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
             await self.service.change(lambda: self.service.repository.unload(request.model_name))
             return pb.RepositoryModelUnloadResponse()
 
-        return await self._tell("RepositoryModelUnload", context, unload)
+        return await self._handle("RepositoryModelUnload", context, unload)
 
     async def ModelInfer(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Look at pictures."""
-        call = _call("ModelInfer", context)
-        return await self._tell(call, context, lambda: self._infer(request, context, call))
+        """Run a model on pictures."""
+        record = _record("ModelInfer", context)
+        return await self._handle(record, context, lambda: self._infer(request, context, record))
 
     async def ModelStreamInfer(self, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:  # noqa: N802
-        """Look at the frames of a stream; answers come in the requests' order.
+        """Run a model on the frames of a stream; answers come in the requests' order.
 
         As many are under way as there are workers. A request that is refused is answered with the reason, and
         the stream goes on. When the server shuts down, it ends after the requests that were read.
         """
-        await self._tell("ModelStreamInfer", context, lambda: None)
+        await self._handle("ModelStreamInfer", context, lambda: None)
         under_way: asyncio.Queue[asyncio.Task[Any] | None] = asyncio.Queue(self.service.workers)
 
-        async def answer(request: Any) -> Any:
-            call = _call("ModelStreamInfer", context)
+        async def respond(request: Any) -> Any:
+            record = _record("ModelStreamInfer", context)
             try:
-                return pb.ModelStreamInferResponse(infer_response=await self._infer(request, context, call))
+                return pb.ModelStreamInferResponse(infer_response=await self._infer(request, context, record))
             except RequestError as refusal:
                 response = pb.ModelStreamInferResponse(error_message=refusal.text)
                 response.infer_response.id = request.id
                 return response
             finally:
-                write_line(call.line())
+                write_line(record.line())
 
         async def read() -> None:
             try:
                 async for request in requests:
-                    await under_way.put(asyncio.ensure_future(answer(request)))
+                    await under_way.put(asyncio.ensure_future(respond(request)))
             finally:
                 await under_way.put(None)
 
@@ -187,87 +187,89 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def SystemSharedMemoryStatus(self, request: Any, context: Context) -> Any:  # noqa: N802
         """List no shared memory: clients' memory is not read here."""
-        return await self._tell("SystemSharedMemoryStatus", context, pb.SystemSharedMemoryStatusResponse)
+        return await self._handle("SystemSharedMemoryStatus", context, pb.SystemSharedMemoryStatusResponse)
 
     async def SystemSharedMemoryRegister(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Refuse shared memory."""
-        return await self._tell("SystemSharedMemoryRegister", context, _no_shared_memory)
+        return await self._handle("SystemSharedMemoryRegister", context, _no_shared_memory)
 
     async def SystemSharedMemoryUnregister(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Do nothing: there is none."""
-        return await self._tell(
+        return await self._handle(
             "SystemSharedMemoryUnregister", context, pb.SystemSharedMemoryUnregisterResponse
         )
 
     async def CudaSharedMemoryStatus(self, request: Any, context: Context) -> Any:  # noqa: N802
         """List no shared memory."""
-        return await self._tell("CudaSharedMemoryStatus", context, pb.CudaSharedMemoryStatusResponse)
+        return await self._handle("CudaSharedMemoryStatus", context, pb.CudaSharedMemoryStatusResponse)
 
     async def CudaSharedMemoryRegister(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Refuse shared memory."""
-        return await self._tell("CudaSharedMemoryRegister", context, _no_shared_memory)
+        return await self._handle("CudaSharedMemoryRegister", context, _no_shared_memory)
 
     async def CudaSharedMemoryUnregister(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Do nothing: there is none."""
-        return await self._tell("CudaSharedMemoryUnregister", context, pb.CudaSharedMemoryUnregisterResponse)
+        return await self._handle(
+            "CudaSharedMemoryUnregister", context, pb.CudaSharedMemoryUnregisterResponse
+        )
 
     async def TraceSetting(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Give no settings, take none: this server has the log instead."""
-        return await self._tell(
+        return await self._handle(
             "TraceSetting", context, lambda: _no_settings(request, pb.TraceSettingResponse())
         )
 
     async def LogSettings(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Give no settings, take none."""
-        return await self._tell(
+        return await self._handle(
             "LogSettings", context, lambda: _no_settings(request, pb.LogSettingsResponse())
         )
 
-    async def _infer(self, request: Any, context: Context, call: Call) -> Any:
-        call.bytes_in = request.ByteSize()
-        return await self.service.ask(
-            call,
+    async def _infer(self, request: Any, context: Context, record: AccessRecord) -> Any:
+        record.bytes_in = request.ByteSize()
+        return await self.service.infer(
+            record,
             request.model_name,
             request.model_version,
-            lambda version: read_request(version, request),
-            lambda version, answers: write_answer(version, request, answers),
+            lambda model: read_request(model, request),
+            lambda model, results: write_response(model, request, results),
             context.time_remaining(),
         )
 
-    async def _tell(self, call: Call | str, context: Context, work: Callable[[], Any]) -> Any:
-        """Let a client in that may come in, do the work, and tell the log about it."""
-        if isinstance(call, str):
-            call = _call(call, context)
+    async def _handle(self, record: AccessRecord | str, context: Context, work: Callable[[], Any]) -> Any:
+        """Check the token, do the work, and write the log's line."""
+        if isinstance(record, str):
+            record = _record(record, context)
         try:
             if self.token:
                 given = dict(context.invocation_metadata() or ()).get("authorization", "")
                 given = given if isinstance(given, bytes) else given.encode()
                 if not hmac.compare_digest(given, b"Bearer " + self.token):
                     raise RequestError(401, "a bearer token is needed, and this is not it")
-            answer = work()
-            if isinstance(answer, Awaitable):
-                answer = await answer
-            call.bytes_out = answer.ByteSize() if answer is not None else 0
-            return answer
+            response = work()
+            if isinstance(response, Awaitable):
+                response = await response
+            record.bytes_out = response.ByteSize() if response is not None else 0
+            return response
         except RequestError as refusal:
-            call.status, call.error = refusal.status, refusal.text
+            record.status, record.error = refusal.status, refusal.text
             trailing = (("retry-after", str(refusal.retry_after)),) if refusal.retry_after is not None else ()
             await context.abort(CODES.get(refusal.status, grpc.StatusCode.UNKNOWN), refusal.text, trailing)
         finally:
-            if not call.milliseconds:
-                call.end()
-            write_line(call.line())
+            if not record.milliseconds:
+                record.end()
+            write_line(record.line())
 
 
-def _call(name: str, context: Context) -> Call:
-    return Call("grpc", name, client=str(context.peer())[:100])
+def _record(name: str, context: Context) -> AccessRecord:
+    return AccessRecord("grpc", name, client=str(context.peer())[:100])
 
 
 def _no_shared_memory() -> Any:
     raise RequestError(501, "this server reads no client's memory; send the picture")
 
 
-def _no_settings(request: Any, answer: Any) -> Any:
+def _no_settings(request: Any, response: Any) -> Any:
     if any(values.ListFields() for values in request.settings.values()):
         raise RequestError(501, "this server has no such settings")
-    return answer
+    return response

@@ -1,4 +1,4 @@
-"""One version of a model, in service: a detector for each worker, and what it can be asked for."""
+"""One version of a model in service: a predictor for each worker, and the outputs it offers."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def digest(path: Path) -> str:
     return sha.hexdigest()
 
 
-class Reader:
+class Predictor:
     """A detector or classifier, whichever the model file is for, that keeps the network's raw outputs.
 
-    For one thread. heads: of the last call, by the name that the model file gives them, each (1, …).
+    For one thread. heads: of the last record, by the name that the model file gives them, each (1, …).
     """
 
     def __init__(self, path: Path, **options: Any) -> None:
@@ -108,15 +108,15 @@ class Reader:
         return listen
 
 
-class Version:
-    """A model file that was let in.
+class ServedModel:
+    """A model file that was admitted.
 
-    readers: one for each worker. settings: the values that requests may replace, by name.
+    predictors: one for each worker. settings: the values that requests may replace, by name.
     result: what the model says about a grey picture; heads: the names and shapes of its raw outputs there.
     outputs: the names of all that it can be asked for.
 
-    Whoever answers a request holds on to its Version until it is done, so nothing needs to be waited for when
-    a model is unloaded or replaced: the last one to leave frees it.
+    A request keeps its ServedModel until it is answered, so unloading and replacing a model wait for nothing:
+    the last request frees it.
     """
 
     def __init__(self, name: str, number: int, path: Path, workers: int, options: dict[str, Any]) -> None:
@@ -124,13 +124,13 @@ class Version:
         self.number = number
         self.path = path
         self.stamp = stamp(path)
-        self.readers = [Reader(path, **options) for _ in range(workers)]
-        first = self.readers[0]
+        self.predictors = [Predictor(path, **options) for _ in range(workers)]
+        first = self.predictors[0]
         self.info = first.info
         self.settings = {key: getattr(first.model, key) for key in SETTINGS if hasattr(first.model, key)}
         grey = np.full((*self.info.imgsz, 3), GREY, np.uint8)
-        for reader in self.readers:  # the first pass prepares the network
-            self.result: Any = reader(grey)
+        for predictor in self.predictors:  # the first pass prepares the network
+            self.result: Any = predictor(grey)
         self.heads = {name: head.shape for name, head in first.heads.items()}
         self.outputs = offered(self.result, self.heads)
 

@@ -1,4 +1,4 @@
-"""The service itself, whatever protocol asks: a question to a model, answered by a worker in time."""
+"""The service itself, for every protocol: a worker answers each request by its deadline."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any, TypeVar
 
-from .access_log import Call, write_line
+from .access_log import AccessRecord, write_line
 from .admission import admit
 from .errors import RequestError
 from .metrics import Metrics
 from .pool import Pool
 from .repository import Repository
-from .request import Question
-from .response import Arrays, answer
-from .served_model import Version
+from .request import InferenceRequest
+from .response import Arrays, infer
+from .served_model import ServedModel
 
 T = TypeVar("T")
 
@@ -48,38 +48,40 @@ class Service:
     def __post_init__(self) -> None:
         self.pool = Pool(self.workers, self.limits.queue)
         self.metrics = Metrics(lambda: self.pool.waiting, lambda: self.pool.busy)
-        self.repository = Repository(self.models, self._open, lambda path: admit(path, self.options), _tell)
+        self.repository = Repository(
+            self.models, self._open, lambda path: admit(path, self.options), _log_event
+        )
         self.draining = False  # clients are told to look elsewhere
         self.ending = asyncio.Event()  # and nothing more is read
 
-    def _open(self, name: str, number: int, path: Path) -> Version:
-        return Version(name, number, path, self.workers, self.options)
+    def _open(self, name: str, number: int, path: Path) -> ServedModel:
+        return ServedModel(name, number, path, self.workers, self.options)
 
     @property
     def ready(self) -> bool:
         """Whether requests are welcome: there is a model, and no end in sight."""
         return not self.draining and bool(self.repository.ready)
 
-    async def ask(
+    async def infer(
         self,
-        call: Call,
+        record: AccessRecord,
         name: str,
         number: str,
-        read: Callable[[Version], Question],
-        write: Callable[[Version, list[Arrays]], T],
+        read: Callable[[ServedModel], InferenceRequest],
+        write: Callable[[ServedModel, list[Arrays]], T],
         seconds: float | None = None,
     ) -> T:
         """Answer one request, and count it.
 
-        name, number: of the model and its version, "" for the newest. read: makes the question of the
-        request; write: makes the reply of the answers; both run on the worker's thread, so that large
-        requests keep nobody else waiting. seconds: how long the client waits.
+        name, number: of the model and its version, "" for the newest. read: reads the request; write: writes
+        the response from the results; both run on the worker's thread, so that large requests keep nobody
+        else waiting. seconds: how long the client waits.
 
-        Who cancels this has gone: if no worker has begun, none will. Raises RequestError.
+        Cancel it when the client has gone: if no worker has begun, none will. Raises RequestError.
         """
         try:
-            version = self.repository.find(name, number)
-            call.model, call.version = version.name, str(version.number)
+            model = self.repository.find(name, number)
+            record.model, record.version = model.name, str(model.number)
             deadline = monotonic() + min(
                 self.limits.seconds, seconds if seconds is not None else self.limits.seconds
             )
@@ -87,14 +89,14 @@ class Service:
 
             def work(worker: int) -> T:
                 waited = (perf_counter() - queued) * 1000
-                question = read(version)
-                until = min(deadline, monotonic() + question.seconds) if question.seconds else deadline
-                answers, stages = answer(version, worker, question, until, self.limits.pixels)
+                request = read(model)
+                until = min(deadline, monotonic() + request.seconds) if request.seconds else deadline
+                results, stages = infer(model, worker, request, until, self.limits.pixels)
                 started = perf_counter()
-                reply = write(version, answers)
+                response = write(model, results)
                 stages["output"] += (perf_counter() - started) * 1000
-                call.images, call.stages = len(answers), {"queue": waited, **stages}
-                return reply
+                record.images, record.stages = len(results), {"queue": waited, **stages}
+                return response
 
             future = self.pool.submit(work, deadline)
             try:
@@ -102,24 +104,24 @@ class Service:
             except asyncio.TimeoutError:
                 raise RequestError(504, "the answer was not ready in time") from None
         except asyncio.CancelledError:
-            call.status, call.error = 499, "the client has gone"
+            record.status, record.error = 499, "the client has gone"
             raise
         except RequestError as error:
-            call.status, call.error = error.status, error.text
+            record.status, record.error = error.status, error.text
             raise
         except Exception as error:
-            call.status, call.error = 500, f"{type(error).__name__}: {error}"
+            record.status, record.error = 500, f"{type(error).__name__}: {error}"
             write_line({"event": "bug", "trace": traceback.format_exc()[-4000:]})
             raise RequestError(500, "the server failed on this request") from error
         finally:
-            call.end()
-            self.metrics.count(call)
+            record.end()
+            self.metrics.count(record)
 
     async def change(self, work: Callable[[], T]) -> T:
         """Run a change of the repository beside the requests."""
         return await asyncio.to_thread(work)
 
 
-def _tell(event: str, name: str, number: int, reason: str) -> None:
+def _log_event(event: str, name: str, number: int, reason: str) -> None:
     line = {"event": event, "model": name, "version": str(number)}
     write_line({**line, "reason": reason[:500]} if reason else line)

@@ -13,7 +13,7 @@ from ..outputs.atomic import write_atomic
 from . import v2
 from .admission import admit
 from .repository import MODEL_FILE, search
-from .served_model import Version
+from .served_model import ServedModel
 
 MODEL_PY = Path(__file__).with_name("triton_model.py")
 
@@ -43,23 +43,23 @@ def export(options: argparse.Namespace) -> int:
         folder = options.output / name
         for number, path in sorted(paths.items()):
             admit(path, {})
-            version = Version(name, number, path, 1, {})
+            model = ServedModel(name, number, path, 1, {})
             write_atomic(folder / str(number) / MODEL_FILE, path.read_bytes())
             write_atomic(folder / str(number) / "model.py", MODEL_PY.read_bytes())
-        write_atomic(folder / "config.pbtxt", config(version).encode())
+        write_atomic(folder / "config.pbtxt", config(model).encode())
         print(f"{escape(str(folder))}: version {', '.join(map(str, sorted(paths)))}")
     return 0
 
 
-def config(version: Version) -> str:
+def config(model: ServedModel) -> str:
     """Give a model's configuration in Triton's text format; outputs are those of this version."""
-    described = v2.model_config(version, 1)
+    configuration = v2.model_config(model, 1)
     inputs = [
         {"name": "image", "data_type": "TYPE_STRING", "dims": [-1], "optional": True},
         {"name": "pixels", "data_type": "TYPE_UINT8", "dims": [-1, -1, 3], "optional": True},
     ]
-    lines = [f"name: {json.dumps(version.name)}", 'backend: "python"', "max_batch_size: 0"]
-    for kind, tensors in (("input", inputs), ("output", described["output"])):
+    lines = [f"name: {json.dumps(model.name)}", 'backend: "python"', "max_batch_size: 0"]
+    for kind, tensors in (("input", inputs), ("output", configuration["output"])):
         for tensor in tensors:
             optional = " optional: true" if tensor.get("optional") else ""
             lines.append(

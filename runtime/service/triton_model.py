@@ -15,9 +15,9 @@ import numpy as np
 import triton_python_backend_utils as triton
 
 from runtime.service.errors import RequestError
-from runtime.service.request import Question, check_count, read_settings
-from runtime.service.response import answer, together
-from runtime.service.served_model import Version
+from runtime.service.request import InferenceRequest, check_count, read_settings
+from runtime.service.response import infer, join_batch
+from runtime.service.served_model import ServedModel
 
 MAX_PIXELS = 50_000_000
 
@@ -28,7 +28,8 @@ class TritonPythonModel:
     def initialize(self, arguments: dict[str, str]) -> None:
         """Load the version's model file."""
         folder, number = Path(arguments["model_repository"]), arguments["model_version"]
-        self.version = Version(arguments["model_name"], int(number), folder / number / "model.onnx", 1, {})
+        path = folder / number / "model.onnx"
+        self.model = ServedModel(arguments["model_name"], int(number), path, 1, {})
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer requests, one after the other."""
@@ -42,11 +43,11 @@ class TritonPythonModel:
             pictures = [pixels.as_numpy()] if pixels is not None else image.as_numpy().reshape(-1).tolist()
             check_count(len(pictures))
             parameters = json.loads(request.parameters() or "{}")
-            settings = read_settings(parameters, self.version.settings, self.version.names)
+            settings = read_settings(parameters, self.model.settings, self.model.names)
             outputs = list(request.requested_output_names())
-            question = Question(pictures, outputs, settings)
-            answers, _ = answer(self.version, 0, question, math.inf, MAX_PIXELS)
-            arrays = together(answers, outputs)
+            inference = InferenceRequest(pictures, outputs, settings)
+            results, _ = infer(self.model, 0, inference, math.inf, MAX_PIXELS)
+            arrays = join_batch(results, outputs)
         except RequestError as error:
             return triton.InferenceResponse(error=triton.TritonError(error.text))
         tensors = [triton.Tensor(name, np.ascontiguousarray(array)) for name, array in arrays.items()]

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST dialect ("V1"): its words and ours.
+"""TensorFlow Serving's REST dialect ("V1"), read and written.
 
 https://www.tensorflow.org/tfx/serving/api_rest
 """
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .errors import bad, shown
-from .outputs import datatype, plain
-from .request import Question, check_count, read_settings
-from .response import Arrays, together
-from .served_model import Version
+from .errors import bad_request, quoted
+from .outputs import datatype, to_plain
+from .request import InferenceRequest, check_count, read_settings
+from .response import Arrays, join_batch
+from .served_model import ServedModel
 from .tensors import INPUTS, read_base64, read_pixels
 from .v2 import MAX_OUTPUTS, output_shapes, parameters_of, read_json
 
@@ -24,19 +24,21 @@ from .v2 import MAX_OUTPUTS, output_shapes, parameters_of, read_json
 _KEYS = {"instances", "inputs", "signature_name", "fetch", "parameters"}
 
 
-def read_request(version: Version, body: bytes) -> tuple[Question, bool]:
+def read_request(model: ServedModel, body: bytes) -> tuple[InferenceRequest, bool]:
     """Read a predict request: by `instances`, a list with a picture each, or by `inputs`, one named list.
 
     A picture is {"b64": text}, an encoded file, or nested lists of RGB pixels (h, w, 3); either may stand
-    under the name `image`. Returns the question, and whether the answer is wanted by instance.
+    under the name `image`. Returns the request, and whether the answer is wanted by instance.
     Raises RequestError 400.
     """
     request = read_json(body)
     unknown = request.keys() - _KEYS
     if unknown:
-        raise bad(f"a predict request has no {shown(min(unknown))}; it may have {', '.join(sorted(_KEYS))}")
+        raise bad_request(
+            f"a predict request has no {quoted(min(unknown))}; it may have {', '.join(sorted(_KEYS))}"
+        )
     if ("instances" in request) == ("inputs" in request):
-        raise bad("a predict request has either instances or inputs")
+        raise bad_request("a predict request has either instances or inputs")
     by_instance = "instances" in request
     values = request["instances" if by_instance else "inputs"]
     if not by_instance:
@@ -44,7 +46,7 @@ def read_request(version: Version, body: bytes) -> tuple[Question, bool]:
         if not isinstance(values, list) or _depth(values) == 3:
             values = [values]
     if not isinstance(values, list):
-        raise bad("instances must be a list")
+        raise bad_request("instances must be a list")
     check_count(len(values))
     fetch = request.get("fetch")
     if fetch is not None and not (
@@ -52,16 +54,16 @@ def read_request(version: Version, body: bytes) -> tuple[Question, bool]:
         and 0 < len(fetch) <= MAX_OUTPUTS
         and all(isinstance(name, str) for name in fetch)
     ):
-        raise bad("fetch must be a list of outputs' names")
-    settings = read_settings(parameters_of(request), version.settings, version.names)
-    return Question([_read_picture(value) for value in values], fetch, settings), by_instance
+        raise bad_request("fetch must be a list of outputs' names")
+    settings = read_settings(parameters_of(request), model.settings, model.names)
+    return InferenceRequest([_read_picture(value) for value in values], fetch, settings), by_instance
 
 
-def write_answer(question: Question, by_instance: bool, answers: Sequence[Arrays]) -> bytes:
+def write_response(request: InferenceRequest, by_instance: bool, results: Sequence[Arrays]) -> bytes:
     """Write the answer: `predictions`, an object for each instance, or `outputs`, each for all of them."""
     if by_instance:
-        return _write({"predictions": [_values(each) for each in answers]})
-    return _write({"outputs": _values(together(answers, question.outputs))})
+        return _write({"predictions": [_values(each) for each in results]})
+    return _write({"outputs": _values(join_batch(results, request.outputs))})
 
 
 def _values(arrays: Arrays) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def _values(arrays: Arrays) -> dict[str, Any]:
         if name == "annotated":
             values[name] = [{"b64": base64.b64encode(data).decode()} for data in array.tolist()]
         else:
-            values[name] = plain(array, bytes.decode)
+            values[name] = to_plain(array, bytes.decode)
     return values
 
 
@@ -82,14 +84,14 @@ def _read_picture(value: Any) -> bytes | np.ndarray:
     value = _unnamed(value)
     if isinstance(value, dict):
         if value.keys() != {"b64"}:
-            raise bad('an encoded image is {"b64": text}')
+            raise bad_request('an encoded image is {"b64": text}')
         return read_base64(value["b64"])
     if isinstance(value, list):
         pixels = read_pixels(value)
         if pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise bad(f"pixels have the shape [h, w, 3], not {list(pixels.shape)}")
+            raise bad_request(f"pixels have the shape [h, w, 3], not {list(pixels.shape)}")
         return pixels
-    raise bad('an image is {"b64": text} or nested lists of pixels')
+    raise bad_request('an image is {"b64": text} or nested lists of pixels')
 
 
 def _unnamed(value: Any) -> Any:
@@ -107,21 +109,21 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def status(versions: Sequence[Version]) -> dict[str, Any]:
+def status(versions: Sequence[ServedModel]) -> dict[str, Any]:
     """Give the status of a model's versions, newest first, as TensorFlow Serving does."""
     return {
         "model_version_status": [
             {
-                "version": str(version.number),
+                "version": str(model.number),
                 "state": "AVAILABLE",
                 "status": {"error_code": "OK", "error_message": ""},
             }
-            for version in reversed(versions)
+            for model in reversed(versions)
         ]
     }
 
 
-def metadata(version: Version) -> dict[str, Any]:
+def metadata(model: ServedModel) -> dict[str, Any]:
     """Give a model's signature, as TensorFlow Serving does."""
     types = {"BYTES": "DT_STRING", "FP32": "DT_FLOAT", "INT32": "DT_INT32"}
 
@@ -132,11 +134,11 @@ def metadata(version: Version) -> dict[str, Any]:
     signature = {
         "inputs": {"image": tensor("image", "BYTES", [-1])},
         "outputs": {
-            name: tensor(name, datatype(name), shape) for name, shape in output_shapes(version).items()
+            name: tensor(name, datatype(name), shape) for name, shape in output_shapes(model).items()
         },
         "method_name": "tensorflow/serving/predict",
     }
     return {
-        "model_spec": {"name": version.name, "signature_name": "", "version": str(version.number)},
+        "model_spec": {"name": model.name, "signature_name": "", "version": str(model.number)},
         "metadata": {"signature_def": {"signature_def": {"serving_default": signature}}},
     }

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol over REST ("V2"), with Triton's binary tensors: its words and ours.
+"""The Open Inference Protocol over REST ("V2"), with Triton's binary tensors, read and written.
 
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import bad, shown
-from .outputs import IMAGE_IDS, OUTPUTS, datatype, plain
-from .request import Question, read_settings
-from .response import Arrays, together
-from .served_model import Version
+from .errors import bad_request, quoted
+from .outputs import IMAGE_IDS, OUTPUTS, datatype, to_plain
+from .request import InferenceRequest, read_settings
+from .response import Arrays, join_batch
+from .served_model import ServedModel
 from .tensors import only_input, read_binary, read_shape, read_values, to_binary
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -24,8 +24,8 @@ MAX_OUTPUTS = 32
 
 
 @dataclass
-class Request:
-    """How an answer is to be written: the client's id, and which outputs it wants in binary."""
+class ResponseFormat:
+    """How a response is to be written: the client's id, and which outputs it wants in binary."""
 
     id: str = ""
     binary: bool = False  # those that are not named
@@ -37,19 +37,21 @@ def read_json(body: bytes | memoryview) -> dict[str, Any]:
     try:
         value = json.loads(bytes(body))
     except (ValueError, RecursionError) as error:
-        raise bad(f"the request is not JSON: {type(error).__name__}") from error
+        raise bad_request(f"the request is not JSON: {type(error).__name__}") from error
     if not isinstance(value, dict):
-        raise bad("the request must be a JSON object")
+        raise bad_request("the request must be a JSON object")
     return value
 
 
-def read_request(version: Version, body: bytes, header_length: str | None) -> tuple[Question, Request]:
+def read_request(
+    model: ServedModel, body: bytes, header_length: str | None
+) -> tuple[InferenceRequest, ResponseFormat]:
     """Read an inference request; its first `header_length` bytes are JSON. Raises RequestError 400."""
     data = memoryview(body)
     length = len(data)
     if header_length is not None:
         if not header_length.isdecimal() or len(header_length) > 12 or int(header_length) > length:
-            raise bad(f"{HEADER_LENGTH} must be a number of bytes within the body")
+            raise bad_request(f"{HEADER_LENGTH} must be a number of bytes within the body")
         length = int(header_length)
     header, binary = read_json(data[:length]), data[length:]
 
@@ -60,58 +62,64 @@ def read_request(version: Version, body: bytes, header_length: str | None) -> tu
     size = parameters_of(tensor).get("binary_data_size")
     if size is not None:
         if isinstance(size, bool) or not isinstance(size, int) or size != len(binary):
-            raise bad(f"binary_data_size must be the {len(binary)} bytes after the JSON")
+            raise bad_request(f"binary_data_size must be the {len(binary)} bytes after the JSON")
         pictures = read_binary(kind, shape, binary)
     elif "data" not in tensor:
-        raise bad("the input has neither data nor binary_data_size")
+        raise bad_request("the input has neither data nor binary_data_size")
     elif len(binary):
-        raise bad(f"{len(binary)} bytes follow the JSON, and no input is said to be binary")
+        raise bad_request(f"{len(binary)} bytes follow the JSON, and no input is said to be binary")
     else:
         pictures = read_values(kind, shape, tensor["data"])
 
     parameters = parameters_of(header)
-    request = Request(str(header.get("id", ""))[:200], parameters.get("binary_data_output") is True)
+    response_format = ResponseFormat(
+        str(header.get("id", ""))[:200], parameters.get("binary_data_output") is True
+    )
     if "outputs" in header:
         outputs = _objects(header["outputs"], "outputs")
         if len(outputs) > MAX_OUTPUTS:
-            raise bad(f"a request has at most {MAX_OUTPUTS} outputs")
+            raise bad_request(f"a request has at most {MAX_OUTPUTS} outputs")
         for output in outputs:
             name, options = output.get("name"), parameters_of(output)
             if not isinstance(name, str):
-                raise bad("each of the outputs must have a name")
+                raise bad_request("each of the outputs must have a name")
             unknown = [key for key in options if key not in ("binary_data",)]
             if unknown:
-                raise bad(f"outputs have no parameter {shown(unknown[0])} here")
-            request.outputs[name] = options.get("binary_data", request.binary) is True
-    settings = read_settings(parameters, version.settings, version.names)
-    return Question(pictures, list(request.outputs) or None, settings, read_timeout(parameters)), request
+                raise bad_request(f"outputs have no parameter {quoted(unknown[0])} here")
+            response_format.outputs[name] = options.get("binary_data", response_format.binary) is True
+    settings = read_settings(parameters, model.settings, model.names)
+    return InferenceRequest(
+        pictures, list(response_format.outputs) or None, settings, read_timeout(parameters)
+    ), response_format
 
 
 def read_timeout(parameters: dict[str, Any]) -> float | None:
     """Read Triton's parameter `timeout`, in microseconds; gives seconds, None if there is none."""
     value = parameters.get("timeout", 0)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise bad("timeout must be a number of microseconds")
+        raise bad_request("timeout must be a number of microseconds")
     return value / 1e6 or None
 
 
-def write_answer(version: Version, request: Request, answers: Sequence[Arrays]) -> tuple[bytes, int | None]:
+def write_response(
+    model: ServedModel, response_format: ResponseFormat, results: Sequence[Arrays]
+) -> tuple[bytes, int | None]:
     """Write the answer; returns the body, and how many bytes of it are JSON if binary data follow."""
-    arrays = together(answers, list(request.outputs) or None)
+    arrays = join_batch(results, list(response_format.outputs) or None)
     outputs, parts = [], []
-    for name in request.outputs or arrays:
+    for name in response_format.outputs or arrays:
         array = arrays[name]
         tensor: dict[str, Any] = {"name": name, "datatype": datatype(name), "shape": list(array.shape)}
-        if request.outputs.get(name, request.binary):
+        if response_format.outputs.get(name, response_format.binary):
             parts.append(to_binary(array))
             tensor["parameters"] = {"binary_data_size": len(parts[-1])}
         else:
-            tensor["data"] = plain(array.reshape(-1), _text(name))
+            tensor["data"] = to_plain(array.reshape(-1), _text(name))
         outputs.append(tensor)
-    answer: dict[str, Any] = {"model_name": version.name, "model_version": str(version.number)}
-    if request.id:
-        answer["id"] = request.id
-    text = json.dumps({**answer, "outputs": outputs}, allow_nan=False).encode()
+    response: dict[str, Any] = {"model_name": model.name, "model_version": str(model.number)}
+    if response_format.id:
+        response["id"] = response_format.id
+    text = json.dumps({**response, "outputs": outputs}, allow_nan=False).encode()
     return b"".join([text, *parts]), len(text) if parts else None
 
 
@@ -122,7 +130,7 @@ def _text(name: str) -> Any:
 
 def _objects(value: Any, name: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise bad(f"{name} must be a list of objects")
+        raise bad_request(f"{name} must be a list of objects")
     return value
 
 
@@ -130,58 +138,58 @@ def parameters_of(value: dict[str, Any]) -> dict[str, Any]:
     """Give the parameters of a request, an input or an output. Raises RequestError 400."""
     parameters = value.get("parameters", {})
     if not isinstance(parameters, dict):
-        raise bad("parameters must be an object")
+        raise bad_request("parameters must be an object")
     return parameters
 
 
-def model_metadata(version: Version, versions: Sequence[Version]) -> dict[str, Any]:
+def model_metadata(model: ServedModel, versions: Sequence[ServedModel]) -> dict[str, Any]:
     """Describe a model: its versions, its input, and every output it can be asked for."""
     return {
-        "name": version.name,
+        "name": model.name,
         "versions": [str(each.number) for each in versions],
         "platform": "opencv_dnn",
         "inputs": [{"name": "image", "datatype": "BYTES", "shape": [-1]}],
         "outputs": [
             {"name": name, "datatype": datatype(name), "shape": list(shape)}
-            for name, shape in output_shapes(version).items()
+            for name, shape in output_shapes(model).items()
         ],
     }
 
 
-def output_shapes(version: Version) -> dict[str, tuple[int, ...]]:
+def output_shapes(model: ServedModel) -> dict[str, tuple[int, ...]]:
     """Give the shapes of a version's outputs; −1 is any."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for name in version.outputs:
+    for name in model.outputs:
         if name == IMAGE_IDS:
             shapes[name] = (-1,)
         elif name in OUTPUTS:
             shapes[name] = (-1, *OUTPUTS[name].shape)
         else:
-            channels = version.heads[name][1]
-            shapes[name] = (-1, channels, *(-1 for _ in version.heads[name][2:]))
+            channels = model.heads[name][1]
+            shapes[name] = (-1, channels, *(-1 for _ in model.heads[name][2:]))
     return shapes
 
 
-def model_config(version: Version, workers: int) -> dict[str, Any]:
+def model_config(model: ServedModel, workers: int) -> dict[str, Any]:
     """Give what Triton calls the model's configuration."""
     types = {"BYTES": "TYPE_STRING", "FP32": "TYPE_FP32", "INT32": "TYPE_INT32"}
     return {
-        "name": version.name,
+        "name": model.name,
         "platform": "opencv_dnn",
         "backend": "opencv_dnn",
         "max_batch_size": 0,
         "input": [{"name": "image", "data_type": "TYPE_STRING", "dims": [-1]}],
         "output": [
             {"name": name, "data_type": types[datatype(name)], "dims": list(shape)}
-            for name, shape in output_shapes(version).items()
+            for name, shape in output_shapes(model).items()
         ],
-        "instance_group": [{"name": version.name, "kind": "KIND_CPU", "count": workers}],
+        "instance_group": [{"name": model.name, "kind": "KIND_CPU", "count": workers}],
         "parameters": {
             key: {"string_value": json.dumps(value)}
             for key, value in {
-                **version.settings,
-                "task": version.info.task,
-                "names": list(version.names),
+                **model.settings,
+                "task": model.info.task,
+                "names": list(model.names),
             }.items()
         },
     }

@@ -22,9 +22,9 @@ from convert import convert  # noqa: E402
 from runtime import Classifier, Detections, Detector  # noqa: E402
 from runtime.inputs.image_file import read_image  # noqa: E402
 from runtime.results.rle import decode  # noqa: E402
-from runtime.service.request import Question  # noqa: E402
-from runtime.service.response import answer  # noqa: E402
-from runtime.service.served_model import Version  # noqa: E402
+from runtime.service.request import InferenceRequest  # noqa: E402
+from runtime.service.response import infer  # noqa: E402
+from runtime.service.served_model import ServedModel  # noqa: E402
 
 MODELS = {
     "seg": "random-v7.0-n-seg-6c",
@@ -79,7 +79,7 @@ def test_masks(server: Server, models: Path, picture: Path) -> None:
 def test_what_is_not_asked_for_is_not_computed(
     models: Path, picture: Path, model: str, more: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = Version(model, 1, models / f"{model}.onnx", 1, {})
+    served = ServedModel(model, 1, models / f"{model}.onnx", 1, {})
     whole = Detector(models / f"{model}.onnx", conf_thres=0.3, max_det=20)(read_image(picture))
     made = []
 
@@ -87,11 +87,11 @@ def test_what_is_not_asked_for_is_not_computed(
         made.append(given)
         return whole
 
-    monkeypatch.setattr(type(version.info.head), "detections", detections)
+    monkeypatch.setattr(type(served.info.head), "detections", detections)
 
     def found(*outputs: str) -> dict[str, np.ndarray]:
-        question = Question([picture.read_bytes()], [*outputs], {"conf_thres": 0.3, "max_det": 20})
-        return answer(version, 0, question, math.inf, 1 << 27)[0][0]
+        request = InferenceRequest([picture.read_bytes()], [*outputs], {"conf_thres": 0.3, "max_det": 20})
+        return infer(served, 0, request, math.inf, 1 << 27)[0][0]
 
     boxes = found("boxes", "scores", "class_ids", "names", "out0")["boxes"]
     assert not made
