@@ -33,6 +33,7 @@ except ImportError as error:
 from .errors import DetectorError, DeviceError, InputError, ModelError
 from .predictors.classifier import Classifier
 from .predictors.detector import Detector
+from .predictors.load import load_model
 from .results.classification import Classification
 from .results.detections import Detection, Detections
 from .tasks.model_info import ModelInfo
@@ -51,4 +52,5 @@ __all__ = [
     "ModelError",
     "ModelInfo",
     "__version__",
+    "load_model",
 ]

@@ -28,10 +28,9 @@ from .command.run import run
 from .errors import InputError, first_line
 from .inputs.image_file import IMAGE_SUFFIXES, decode_image
 from .model.file import read_model
-from .predictors.classifier import Classifier
-from .predictors.detector import DEFAULT_MODEL, Detector
+from .predictors.detector import DEFAULT_MODEL
+from .predictors.load import load_model
 from .stages.letterbox import GREY
-from .tasks import BoxTask
 from .tasks.read_info import read_info
 
 EXAMPLES = """
@@ -149,11 +148,10 @@ class Looker:
 
 
 def open_model(path: Path, thresholds: dict[str, Any]) -> Any:
-    """Load a model file as what it is for. Raises DetectorError."""
+    """Load a model file as what it is for; classes have no thresholds. Raises DetectorError."""
     file = read_model(path)
-    if isinstance(read_info(file.metadata, path).head, BoxTask):
-        return Detector(file, **thresholds)
-    return Classifier(file)
+    boxes = read_info(file.metadata, path).task.predictor == "Detector"
+    return load_model(file, **thresholds if boxes else {})
 
 
 def look(model: Any, path: str) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def evaluate(options: argparse.Namespace) -> int:
         results = collect(rows, dataset)
     else:
         say_size(options.imgsz, detector)
-        dataset = read(detector.info.names, detector.info.head.k)
+        dataset = read(detector.info.names, detector.info.task.k)
         with detectors_for(detector, make, len(dataset.files)) as detectors:
             results, unread = _detect(detectors, dataset, options.images)
     if options.json:

@@ -94,7 +94,7 @@ def load_openvino(buffer: np.ndarray, info: ModelInfo, device: str, path: Path) 
 
     def forward(blob: np.ndarray) -> list[np.ndarray]:
         request.infer([blob])
-        return [request.get_output_tensor(i).data[0] for i in range(len(info.head.outputs))]
+        return [request.get_output_tensor(i).data[0] for i in range(len(info.task.outputs))]
 
     return forward
 
@@ -114,7 +114,7 @@ def load_ncnn(buffer: np.ndarray, info: ModelInfo, device: str, path: Path) -> F
     def forward(blob: np.ndarray) -> list[np.ndarray]:
         extractor = network.create_extractor()
         extractor.input("in0", ncnn.Mat(blob[0]))
-        return [np.array(extractor.extract(f"out{i}")[1]) for i in range(len(info.head.outputs))]
+        return [np.array(extractor.extract(f"out{i}")[1]) for i in range(len(info.task.outputs))]
 
     return forward
 

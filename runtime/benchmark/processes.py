@@ -103,7 +103,7 @@ def _arguments(detector: Detector, images: Sequence[Path], threads: int) -> list
         *(str(image.resolve()) for image in images),
         *("--weights", str(detector.path.resolve()), "--threads", str(threads)),
         *("--imgsz", *map(str, detector.imgsz), "--device", detector.device),
-        *("--max-det", str(detector.max_det)),
+        *("--max-det", str(detector.settings["max_det"])),
         *(() if detector.rect or not detector.info.dynamic else ("--no-rect",)),
     ]
 

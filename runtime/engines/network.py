@@ -30,7 +30,7 @@ class Network:
     def __init__(self, buffer: np.ndarray, info: ModelInfo, device: str, path: Path) -> None:
         self.info = info
         self.path = path
-        if info.head.whole_numbers and (device != "cpu" or not hasattr(cv2.dnn, "ENGINE_CLASSIC")):
+        if info.task.whole_numbers and (device != "cpu" or not hasattr(cv2.dnn, "ENGINE_CLASSIC")):
             raise ModelError(
                 f"{path} chooses its boxes by whole numbers, which OpenCV {cv2.__version__} on the device "
                 f"{device} takes for fractions: run it with OpenCV 5 on the cpu, or export it without NMS"
@@ -39,9 +39,9 @@ class Network:
             self._net = _load(buffer, find_device(device), info)
         except cv2.error as error:
             raise ModelError(f"OpenCV {cv2.__version__} cannot load {path}: {first_line(error)}") from error
-        named, found = list(info.head.outputs), list(self._net.getUnconnectedOutLayersNames())
+        named, found = list(info.task.outputs), list(self._net.getUnconnectedOutLayersNames())
         if len(found) != len(named):
-            raise ModelError(f"{path} has {len(found)} outputs, but {info.head.facts}")
+            raise ModelError(f"{path} has {len(found)} outputs, but {info.task.facts}")
         self._outputs = named if set(named) == set(found) else found  # OpenCV 4 lists them as the nodes come
 
     def __call__(self, blob: np.ndarray) -> list[np.ndarray]:
@@ -58,14 +58,14 @@ class Network:
             raise ModelError(
                 f"OpenCV cannot run {self.path} at {height} × {width}: {first_line(error)}"
             ) from error
-        head = self.info.head
-        for output, shape in zip(outputs, head.output_shapes(height, width), strict=True):
+        task = self.info.task
+        for output, shape in zip(outputs, task.output_shapes(height, width), strict=True):
             sides = zip(output.shape, (1, *shape), strict=False)
             if output.ndim != 1 + len(shape) or any(want not in (None, side) for side, want in sides):
                 wanted = ", ".join("any" if side is None else str(side) for side in (1, *shape))
                 raise ModelError(
                     f"{self.path} gives an output of shape {output.shape} where its "
-                    f"{', '.join(head.needs)} make ({wanted})"
+                    f"{', '.join(task.needs)} make ({wanted})"
                 )
         return [output[0] for output in outputs]
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 
@@ -17,12 +15,16 @@ from ..engines.network import Network
 from ..errors import NOT_FINITE, InputError, ModelError
 from ..model.file import ModelFile, read_model
 from ..results.detections import Detections
-from ..stages.letterbox import GREY, to_bgr
+from ..stages.letterbox import GREY, Placement, to_bgr
 from ..stages.nms import nms
 from ..tasks import BoxTask
-from ..tasks.model_info import ModelInfo, input_size, wrong_user
+from ..tasks.model_info import ModelInfo, input_size
 from ..tasks.read_info import read_info
+from .settings import Settings, check_settings
 from .tiles import MIN_TILE, merge_windows, tile_windows
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # of the standard library from Python 3.11 on
 
 STAGES = ("letterbox", "forward", "decode", "nms")  # letterbox with the conversion to floats
 DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "weights" / "codes.onnx"
@@ -30,11 +32,25 @@ DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "weights" / "codes.onnx"
 Load = Callable[[np.ndarray, ModelInfo, str, Path], Callable[[np.ndarray], list[np.ndarray]]]
 
 
+class Place(NamedTuple):
+    """Where an image lies on the network's input, and its own size, (h, w)."""
+
+    placement: Placement
+    image_hw: tuple[int, int]
+
+
 class Detector:
     """A YOLOv5 network, ready to be called on images.
 
     >>> detector = Detector("yolov5n.onnx")
     >>> detections = detector(cv2.imread("bus.jpg"))
+    >>> detections = detector(cv2.imread("bus.jpg"), conf_thres=0.5, classes=["person"])  # this call alone
+
+    The stages of a call, for those who want to do something in between:
+
+    >>> blob, place = detector.prepare(image)
+    >>> outputs = detector.forward(blob)  # raw, in the order of `detector.info.task.outputs`
+    >>> detections = detector.decode(outputs, place, conf_thres=0.5)
 
     path: a model file made by `python -m convert`, or a ModelFile from `read_model`, which is not read again;
         without one, the model that comes with the package.
@@ -61,16 +77,17 @@ class Detector:
         each blob, float32 (1, 3f², H/f, W/f), and gives the list of the outputs, each without its first axis.
 
     A detector may be called from several threads: a lock lets one call through at a time. Threads that shall
-    detect at the same time need a detector each.
+    detect at the same time need a detector each. `prepare`, `forward` and `decode` do not lock: they are for
+    one thread at a time.
 
     Attributes: `path`, the model file; `info`, the ModelInfo; `names`, of the classes; `device`, its name;
     `imgsz`, (height, width) in use; `rect`, whether rectangles are made use of; `tiles`; `network`, what
-    `load` gave; and those that may be set between calls: `conf_thres`, `iou_thres`, `max_det`,
-    `classes` (numbers, or None), `agnostic_nms`, `multi_label`, and `boxes_only`: leave out masks and
-    keypoints, and the time that they take.
+    `load` gave; `settings`, what a call may replace, with its values; `stages`, the names of `timings`.
 
     Raises ModelError for the file, DeviceError for the device, InputError for any other argument.
     """
+
+    stages: ClassVar = STAGES
 
     def __init__(
         self,
@@ -95,29 +112,34 @@ class Detector:
         file = path if isinstance(path, ModelFile) else read_model(DEFAULT_MODEL if path is None else path)
         self.path = file.path
         self.info: ModelInfo = read_info(file.metadata, self.path, names, anchors, strides)
-        if not isinstance(self.info.head, BoxTask):
-            raise wrong_user(self.path, "no model to detect with", self.info)
-        self._task = self.info.head
+        self._task = self.info.require(
+            BoxTask,  # type: ignore[type-abstract]  # nothing is made of it
+            "model to detect with",
+            self.path,
+        )
         self.names = self.info.names
-        self.conf_thres = _share(self._task.conf_thres if conf_thres is None else conf_thres, "conf_thres")
-        self.iou_thres = _share(self._task.iou_thres if iou_thres is None else iou_thres, "iou_thres")
-        if isinstance(max_det, bool) or not isinstance(max_det, int) or max_det < 1:
-            raise InputError(f"max_det must be a whole number of at least 1, not {max_det!r}")
-        self.max_det = max_det
-        self.classes = _class_ids(classes, self.info.names)
-        self.agnostic_nms = agnostic_nms
+        self.settings = check_settings(
+            {
+                "conf_thres": self._task.conf_thres if conf_thres is None else conf_thres,
+                "iou_thres": self._task.iou_thres if iou_thres is None else iou_thres,
+                "max_det": max_det,
+                "classes": classes,
+                "agnostic_nms": agnostic_nms,
+                "multi_label": multi_label,
+                "boxes_only": False,
+            },
+            self.names,
+        )
         if tiles is not None and (isinstance(tiles, bool) or not isinstance(tiles, int) or tiles < MIN_TILE):
             raise InputError(f"tiles must be a whole number of at least {MIN_TILE} pixels, not {tiles!r}")
         self.tiles = tiles
-        self.multi_label = multi_label
-        self.boxes_only = False
 
         has_metadata = "imgsz" in file.metadata
         self.imgsz = input_size(imgsz, self.info, free=self.info.dynamic or not has_metadata)
         file.check_input(self.info.input_shape(self.imgsz))
         self.rect = rect and self.info.dynamic
         multiple = self.info.size_multiple if self.rect else None
-        self._prepare = self._task.prepare(self.imgsz, multiple, self.info.fold)
+        self._letterbox = self._task.prepare(self.imgsz, multiple, self.info.fold)
         self.device = device
         used = replace(self.info, imgsz=self.imgsz, dynamic=self.rect)
         self.network = load(file.buffer, used, device, self.path)
@@ -132,88 +154,93 @@ class Detector:
         self(np.full((*self.imgsz, 3), GREY, np.uint8))
 
     @overload
-    def __call__(self, image: np.ndarray) -> Detections: ...
+    def __call__(self, image: np.ndarray, **settings: Unpack[Settings]) -> Detections: ...
 
     @overload
-    def __call__(self, image: Sequence[np.ndarray]) -> list[Detections]: ...
+    def __call__(self, image: Sequence[np.ndarray], **settings: Unpack[Settings]) -> list[Detections]: ...
 
-    def __call__(self, image: np.ndarray | Sequence[np.ndarray]) -> Detections | list[Detections]:
+    def __call__(
+        self, image: np.ndarray | Sequence[np.ndarray], **settings: Unpack[Settings]
+    ) -> Detections | list[Detections]:
         """Detect in one image, or in each of a list.
 
         image: BGR, uint8 (h, w, 3); also (h, w), (h, w, 1), (h, w, 4) BGRA, and uint16.
-        Returns Detections, or a list of them. Raises InputError for anything that is not an image, ModelError
-        if the network doesn't fit its metadata.
+        settings: for this call alone, see Settings; what is not given is as the Detector was made.
+        Returns Detections, or a list of them. Raises InputError for anything that is not an image and for a
+        wrong setting, ModelError if the network doesn't fit its metadata.
         """
+        used = check_settings({**self.settings, **settings}, self.names)
         single = not isinstance(image, list | tuple)
         images = [to_bgr(image)] if single else [to_bgr(each) for each in image]
         with self._lock:
-            results = [self._detect_tiles(each) if self.tiles else self._detect(each) for each in images]
+            detect = self._in_tiles if self.tiles else self._whole
+            results = [detect(each, used) for each in images]
         return results[0] if single else results
 
-    def _detect_tiles(self, image: np.ndarray) -> Detections:
+    def prepare(self, image: np.ndarray) -> tuple[np.ndarray, Place]:
+        """Letterbox an image into the network's input.
+
+        image: as for a call. Returns the blob, float32 (1, 3f², H/f, W/f), whose memory the next `prepare`
+        writes to, and where the image lies on it. Raises InputError for what is not an image.
+        """
+        image = to_bgr(image)
+        blob, placement = self._letterbox(image)
+        return blob, Place(placement, (image.shape[0], image.shape[1]))
+
+    def forward(self, blob: np.ndarray) -> list[np.ndarray]:
+        """Run the network on a blob. Gives its outputs, each without its first axis. Raises ModelError."""
+        return self.network(blob)
+
+    def decode(self, outputs: Sequence[np.ndarray], place: Place, **settings: Unpack[Settings]) -> Detections:
+        """Find the boxes in the network's outputs and choose among them: decode, NMS, back to the image.
+
+        place: what `prepare` gave for the image; settings: as for a call. The timings of what is returned
+        have these stages alone. Raises InputError for a wrong setting, ModelError for outputs that are not
+        numbers.
+        """
+        return self._decode(outputs, place, check_settings({**self.settings, **settings}, self.names))
+
+    def _in_tiles(self, image: np.ndarray, settings: Settings) -> Detections:
         """Detect in the whole of a BGR image and in its tiles; timings are the sums of all."""
         image_hw = (image.shape[0], image.shape[1])
         windows = tile_windows(image_hw, self.tiles or 0)
-        parts = [self._detect(image[top:bottom, left:right]) for left, top, right, bottom in windows]
+        parts = [self._whole(image[top:bottom, left:right], settings) for left, top, right, bottom in windows]
         if len(parts) == 1:
             return parts[0]
         start = perf_counter()
-        merged = merge_windows(parts, windows, image_hw, self.iou_thres, self.max_det, self.agnostic_nms)
+        merged = merge_windows(
+            parts, windows, image_hw, settings["iou_thres"], settings["max_det"], settings["agnostic_nms"]
+        )
         merged.timings["nms"] += (perf_counter() - start) * 1000
         return merged
 
-    def _detect(self, image: np.ndarray) -> Detections:
+    def _whole(self, image: np.ndarray, settings: Settings) -> Detections:
         """Run the four stages on a BGR image."""
-        image_hw = (image.shape[0], image.shape[1])
-        clock = [perf_counter()]
-
-        blob, placement = self._prepare(image)
-        clock.append(perf_counter())
-
-        outputs = self.network(blob)
-        clock.append(perf_counter())
-
-        candidates = self._task.decode(outputs, self.conf_thres, self.multi_label)
-        if self.classes is not None:
-            candidates = candidates[np.isin(candidates.class_ids, self.classes)]
-        clock.append(perf_counter())
-
-        kept = candidates[nms(candidates, self.iou_thres, self.max_det, self.agnostic_nms)]
-        if not all(np.isfinite(column).all() for column in (kept.xyxy, kept.scores, kept.extra)):
-            raise ModelError(NOT_FINITE)
-        if self.boxes_only:
-            detections = self._task.boxes(kept, placement, image_hw)
-        else:
-            detections = self._task.detections(kept, outputs, placement, image_hw)
-        clock.append(perf_counter())
-
-        milliseconds = ((end - start) * 1000 for start, end in pairwise(clock))
-        detections.timings = dict(zip(STAGES, milliseconds, strict=True))
+        start = perf_counter()
+        blob, place = self.prepare(image)
+        prepared = perf_counter()
+        outputs = self.forward(blob)
+        done = perf_counter()
+        detections = self._decode(outputs, place, settings)
+        before = dict(zip(STAGES, ((prepared - start) * 1000, (done - prepared) * 1000), strict=False))
+        detections.timings = {**before, **detections.timings}
         return detections
 
+    def _decode(self, outputs: Sequence[np.ndarray], place: Place, settings: Settings) -> Detections:
+        start = perf_counter()
+        candidates = self._task.decode(outputs, settings["conf_thres"], settings["multi_label"])
+        if settings["classes"] is not None:
+            candidates = candidates[np.isin(candidates.class_ids, settings["classes"])]
+        decoded = perf_counter()
 
-def _share(value: float, name: str) -> float:
-    try:
-        share = float(value)
-    except (TypeError, ValueError):
-        share = math.nan
-    if not 0 <= share <= 1:
-        raise InputError(f"{name} must be a number from 0 to 1, not {value!r}")
-    return share
-
-
-def _class_ids(classes: Sequence[int | str] | None, names: tuple[str, ...]) -> list[int] | None:
-    """Turn names and numbers of classes into numbers."""
-    if classes is None:
-        return None
-    ids = []
-    for each in [classes] if isinstance(classes, str) else classes:
-        if isinstance(each, str) and each in names:
-            ids += [i for i, name in enumerate(names) if name == each]
-        elif str(each).isdecimal() and int(each) < len(names):
-            ids.append(int(each))
+        chosen = nms(candidates, settings["iou_thres"], settings["max_det"], settings["agnostic_nms"])
+        kept = candidates[chosen]
+        if not all(np.isfinite(column).all() for column in (kept.xyxy, kept.scores, kept.extra)):
+            raise ModelError(NOT_FINITE)
+        if settings["boxes_only"]:
+            detections = self._task.boxes(kept, *place)
         else:
-            raise InputError(
-                f"there is no class {each!r}; the model has 0 to {len(names) - 1}: {', '.join(names[:100])}"
-            )
-    return ids
+            detections = self._task.detections(kept, outputs, *place)
+        milliseconds = (decoded - start) * 1000, (perf_counter() - decoded) * 1000
+        detections.timings = dict(zip(STAGES[2:], milliseconds, strict=True))
+        return detections

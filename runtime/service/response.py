@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -33,8 +32,9 @@ def infer(
     raw = not any(name in OUTPUTS for name in makers)  # heads alone are not decoded
     boxes_only = not any(OUTPUTS[name].beyond_boxes for name in makers if name in OUTPUTS)
     predictor = model.predictors[worker]
-    for key, value in {**model.settings, **request.settings}.items():
-        setattr(predictor.model, key, value)
+    settings = dict(request.settings)
+    if boxes_only and not raw and "boxes_only" in predictor.model.settings:
+        settings["boxes_only"] = True
     results: list[Arrays] = []
     size = 0
     stages: dict[str, float] = {}
@@ -45,8 +45,7 @@ def infer(
         image = read_picture(picture, max_pixels)
         clock.append(perf_counter())
         try:
-            result: Any = None if raw else predictor(image, boxes_only)
-            timings = predictor.forward(image) if raw else result.timings
+            result, timings = predictor(image, decode=not raw, **settings)
         except InputError as error:
             raise bad_request(str(error)) from error
         except DetectorError as error:

@@ -188,7 +188,7 @@ def model_config(model: ServedModel, workers: int) -> dict[str, Any]:
             key: {"string_value": json.dumps(value)}
             for key, value in {
                 **model.settings,
-                "task": model.info.task,
+                "task": model.info.task.name,
                 "names": list(model.names),
             }.items()
         },

@@ -20,7 +20,8 @@ class Classify(Task):
 
     name = "classify"
     needs = ("names", "crop", "mean", "std")
-    user = ("Classifier", "classify")
+    predictor = "Classifier"
+    command = "classify"
     outputs = ("out0",)
     facts = "a classifier has 1"
 

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,12 +15,15 @@ from ..program import program
 from ..stages.letterbox import MAX_SIDE, round_up
 from . import Task
 
+T = TypeVar("T", bound=Task)
+
 
 @dataclass(frozen=True, eq=False)
 class ModelInfo:
     """What a model file says about its network.
 
-    head: the task, which knows what the outputs mean, and the rest of the metadata.
+    task: what the network is for: it knows what the outputs mean, and the rest of the metadata; `task.name`
+        is its name, "detect".
     imgsz: (height, width) the network was converted for.
     size_multiple: what the input's height and width must be divisible by.
     dynamic: whether the input may have another size.
@@ -28,7 +32,7 @@ class ModelInfo:
     producer: the program that wrote the file, and its version.
     """
 
-    head: Task
+    task: Task
     imgsz: tuple[int, int]
     size_multiple: int
     dynamic: bool = False
@@ -40,25 +44,30 @@ class ModelInfo:
         """Give the shape (N, C, H, W) of the network's input for an image of `imgsz`, (h, w) in pixels."""
         return (1, 3 * self.fold**2, imgsz[0] // self.fold, imgsz[1] // self.fold)
 
-    @property
-    def task(self) -> str:
-        """The task's name: "detect"."""
-        return self.head.name
+    def require(self, kind: type[T], what: str, path: Path) -> T:
+        """Give the task if it is of this kind, which is called `what`: "classifier".
+
+        Raises ModelError (wrong task) otherwise, which names the class and the command for such a model.
+        """
+        task = self.task
+        if isinstance(task, kind):
+            return task
+        raise ModelError(f"{path} is no {what}; it is for {task.predictor}, or `{program(task.command)}`")
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the classes, by class id."""
-        return self.head.names
+        return self.task.names
 
     @property
     def strides(self) -> tuple[int, ...]:
         """The stride of each head map, in pixels."""
-        return self.head.strides
+        return self.task.strides
 
     @property
     def anchors(self) -> tuple[np.ndarray, ...]:
         """The anchors of each head map, float32 (na, 2): widths and heights in pixels of the input."""
-        return self.head.anchors
+        return self.task.anchors
 
 
 def input_size(imgsz: int | Sequence[int] | None, info: ModelInfo, free: bool) -> tuple[int, int]:
@@ -83,9 +92,3 @@ def input_size(imgsz: int | Sequence[int] | None, info: ModelInfo, free: bool) -
             f"checkpoint with --imgsz {height} {width}, or with --focus conv for a free size"
         )
     return height, width
-
-
-def wrong_user(path: Path, what: str, info: ModelInfo) -> ModelError:
-    """Make the error for a model of another kind: "it is `what`", and who runs it."""
-    kind, command = info.head.user
-    return ModelError(f"{path} is {what}; it is for {kind}, or `{program(command)}`")

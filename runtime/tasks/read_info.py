@@ -41,18 +41,18 @@ def read_info(
     values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     try:
         name = _from_json(metadata, "task") if "task" in metadata else "detect"
-        task = find_task(name, {*metadata, *values})
-        missing = [key for key in task.needs if key not in values and key not in metadata]
+        kind = find_task(name, {*metadata, *values})
+        missing = [key for key in kind.needs if key not in values and key not in metadata]
         if missing:
             also = set(missing) <= set(given)
             raise ModelError(
                 f"{path} lacks the metadata {', '.join(missing)}; {how_to_convert()}"
                 + (", or give Detector the arguments names, anchors and strides" if also else "")
             )
-        for key in (*task.needs, *task.optional, *_COMMON):
+        for key in (*kind.needs, *kind.optional, *_COMMON):
             if key not in values and key in metadata:
                 values[key] = _from_json(metadata, key)
-        return _check_info(task(values), {**_COMMON, **values}, metadata.get("producer", ""))
+        return _check_info(kind(values), {**_COMMON, **values}, metadata.get("producer", ""))
     except _JsonError as error:
         raise ModelError(f"{path} has damaged metadata: {error}") from error
     except (ValueError, TypeError, OverflowError) as error:
@@ -70,9 +70,9 @@ def _from_json(metadata: dict[str, str], key: str) -> Any:
         raise _JsonError(f"{key} is not JSON") from error
 
 
-def _check_info(head: Task, values: dict[str, Any], producer: str) -> ModelInfo:
+def _check_info(task: Task, values: dict[str, Any], producer: str) -> ModelInfo:
     """Check what every file has. Raises ValueError or TypeError for what is not right."""
-    coarsest = max(head.strides, default=1)
+    coarsest = max(task.strides, default=1)
     multiple = values["size_multiple"]
     multiple = coarsest if multiple is None else whole(multiple, "size_multiple")
     if multiple % coarsest:
@@ -84,9 +84,9 @@ def _check_info(head: Task, values: dict[str, Any], producer: str) -> ModelInfo:
         raise ValueError(f"imgsz {height} × {width} is not divisible by {multiple}, as the network needs it")
     if not isinstance(values["dynamic"], bool):
         raise ValueError("dynamic must be true or false")
-    fold, finest = whole(values["fold"], "fold"), min(head.strides, default=multiple)
+    fold, finest = whole(values["fold"], "fold"), min(task.strides, default=multiple)
     if finest % fold:
         raise ValueError(f"fold {fold} does not divide the stride {finest}")
     if not isinstance(values["source"], dict | None):
         raise ValueError("source must be an object")
-    return ModelInfo(head, (height, width), multiple, values["dynamic"], fold, values["source"], producer)
+    return ModelInfo(task, (height, width), multiple, values["dynamic"], fold, values["source"], producer)

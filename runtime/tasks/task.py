@@ -22,7 +22,7 @@ class Task(ABC):
     name: the metadata's `task`.
     needs: the metadata, beside what every file has, without which this is not the task.
     optional: further metadata that it reads if it is there.
-    user: the class and the command that run such a model.
+    predictor: the name of the class in `predictors` that runs such a model; command: that of the command.
     names: of the classes, by class id.
     strides: of the head maps, in pixels, and anchors, float32 (na, 2) of each; empty where a task has none.
     whole_numbers: whether the network counts places, which only the new engine of OpenCV 5 does rightly.
@@ -33,7 +33,8 @@ class Task(ABC):
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
     optional: ClassVar[tuple[str, ...]] = ()
-    user: ClassVar[tuple[str, str]] = ("Detector", "detect")
+    predictor: ClassVar[str] = "Detector"
+    command: ClassVar[str] = "detect"
 
     whole_numbers: bool = False
     names: tuple[str, ...]

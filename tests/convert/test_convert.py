@@ -150,7 +150,7 @@ def test_fast_graph(kind: str, tmp_path: Path) -> None:
     file = read_model(tmp_path / "a.onnx")
     buffer, properties = file.buffer, file.metadata
     info = read_info(properties, tmp_path / "a.onnx")
-    assert info.fold == (1 if kind in networks.UNFOLDED or info.task == "classify" else 2)
+    assert info.fold == (1 if kind in networks.UNFOLDED or info.task.name == "classify" else 2)
     network = Network(buffer, info, "cpu", tmp_path / "a.onnx")
     for size in [(128, 64), (64, 192)][: 2 if report.dynamic else 1]:
         image = draw_picture(*size)

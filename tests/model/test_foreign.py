@@ -99,9 +99,10 @@ def test_without_metadata_the_shape_tells(tmp_path: Path, exporter) -> None:
 
 @needs_opencv_5
 def test_the_usual_thresholds_are_those_of_the_layout(tmp_path: Path) -> None:
-    assert Detector(exported.yolov5(tmp_path / "5.onnx")).iou_thres == 0.45
-    assert Detector(exported.yolov8(tmp_path / "8.onnx")).iou_thres == 0.7
-    assert Detector(exported.final(tmp_path / "e.onnx", 0)).iou_thres == 1, "nothing is left for NMS to do"
+    assert Detector(exported.yolov5(tmp_path / "5.onnx")).settings["iou_thres"] == 0.45
+    assert Detector(exported.yolov8(tmp_path / "8.onnx")).settings["iou_thres"] == 0.7
+    final = Detector(exported.final(tmp_path / "e.onnx", 0))
+    assert final.settings["iou_thres"] == 1, "nothing is left for NMS to do"
 
 
 def test_the_command_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def test_reads_what_was_written(tmp_path):
     assert [a.tolist() for a in info.anchors] == [[[10, 14]], [[30, 20]], [[60, 90]]]
     assert all(a.dtype == np.float32 for a in info.anchors)
     assert info.imgsz == (64, 64)
-    assert info.task == "detect"
+    assert info.task.name == "detect"
     assert info.dynamic is True
     assert info.fold == 1
     assert info.source == {"file": "red.pt", "sha256": "0" * 64}

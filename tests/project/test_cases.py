@@ -281,4 +281,4 @@ def test_model_file(case: Case, tmp_path: Path) -> None:
     assert json.loads(json.dumps(said)) == case["info"]
     called = {"masks": "nm", "keypoints": "k"}
     for key, value in case.get("head", {}).items():
-        assert np.array_equal(getattr(info.head, called.get(key, key)), value)
+        assert np.array_equal(getattr(info.task, called.get(key, key)), value)

@@ -87,7 +87,7 @@ def test_what_is_not_asked_for_is_not_computed(
         made.append(given)
         return whole
 
-    monkeypatch.setattr(type(served.info.head), "detections", detections)
+    monkeypatch.setattr(type(served.info.task), "detections", detections)
 
     def found(*outputs: str) -> dict[str, np.ndarray]:
         request = InferenceRequest([picture.read_bytes()], [*outputs], {"conf_thres": 0.3, "max_det": 20})

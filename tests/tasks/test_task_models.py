@@ -88,7 +88,7 @@ def test_faces_in_a_photograph(shared: Path, converted: Any, name: str) -> None:
     order, _ = in_order(found, expected, image)
     assert found.keypoints is not None
     assert np.abs(found.keypoints[order].reshape(-1, 10) - expected[:, 5:15]).max() < 0.1
-    assert (detector.iou_thres, Detector(converted(name)).conf_thres) == (0.5, 0.6)
+    assert (detector.settings["iou_thres"], Detector(converted(name)).settings["conf_thres"]) == (0.5, 0.6)
 
 
 def test_without_anchors(shared: Path, converted: Any) -> None:
@@ -97,7 +97,7 @@ def test_without_anchors(shared: Path, converted: Any) -> None:
     detector = Detector(
         converted("random-yolov5nu"), imgsz=image.shape[:2], conf_thres=float(reference["conf_thres"])
     )
-    assert detector.iou_thres == 0.7
+    assert detector.settings["iou_thres"] == 0.7
     _, boxes = in_order(detector(image), reference["detections_xyxy_conf_cls"], image)
     assert len(boxes) == 27
 

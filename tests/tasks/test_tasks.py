@@ -53,7 +53,8 @@ class Whole(Task):
 
     name = "whole"
     needs = ("names",)
-    user = ("Guesser", "guess")
+    predictor = "Guesser"
+    command = "guess"
     outputs = ("out0",)
     facts = "one output"
 
@@ -74,7 +75,7 @@ def test_a_new_task_goes_all_the_way(tmp_path):
     props = onnx_models.metadata(task="corner", names=["red"], keypoints=1)
     model = onnx_models.red_network(classes=3)
     detector = Detector(onnx_models.write(tmp_path / "corner.onnx", model, props), conf_thres=0.3)
-    assert detector.info.task == "corner"
+    assert detector.info.task.name == "corner"
     image = np.zeros((64, 64, 3), np.uint8)
     image[8:16, 16:24] = (0, 0, 255)
     image[40:48, 40:48] = (0, 0, 128)  # half as red: objectness σ(0), class σ(0), a score of 0.25
@@ -93,8 +94,8 @@ def test_a_new_task_goes_all_the_way(tmp_path):
 def test_networks_of_one_task_are_told_apart_by_their_metadata():
     plain = read_info(onnx_models.metadata(), "a.onnx")
     other = read_info(onnx_models.metadata(anchors=None, reg_max=16), "b.onnx")
-    assert (type(plain.head), type(other.head)) == (Detect, AnchorFree)
-    assert plain.task == other.task == "detect"
+    assert (type(plain.task), type(other.task)) == (Detect, AnchorFree)
+    assert plain.task.name == other.task.name == "detect"
     with pytest.raises(ModelError, match="lacks the metadata anchors"):
         read_info(onnx_models.metadata(anchors=None), "c.onnx")
 

@@ -245,7 +245,7 @@ def test_what_python_says_of_files_of_other_exporters(node, tmp_path, monkeypatc
         if detector:
             known = detector.info
             info = {
-                "iou_thres": detector.iou_thres,
+                "iou_thres": detector.settings["iou_thres"],
                 "free_size": False,
                 "names": known.names,
                 "imgsz": known.imgsz,
