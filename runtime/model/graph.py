@@ -266,7 +266,7 @@ def _new_attribute(reader: Reader, span: Span, node: Node) -> tuple[str, Any]:
     if label == "t":
         return name, read_tensor(reader, value)[1]
     if label in ("i", "f"):
-        value = value or 0
+        value = value or (0 if label == "i" else 0.0)
     if (label == "f" and not math.isfinite(value)) or (
         label == "floats" and not all(map(math.isfinite, value))
     ):

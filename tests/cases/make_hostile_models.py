@@ -3,8 +3,9 @@
     python tests/cases/make_hostile_models.py
 
 Each case has a `name`; the `file`, base64; `refused`, a part of the sentence that refuses it, or null where
-the file must be taken; and perhaps `imgsz`, [h, w], an input size asked for at run time. Python, C++ and
-JavaScript read the same list. Needs the onnx package.
+the file must be taken; perhaps `imgsz`, [h, w], an input size asked for at run time; and `shapes`, true where
+shape inference refuses it, which the browser does without. Python, C++ and JavaScript read the same list.
+Needs the onnx package.
 """
 
 # One case a line, which ruff's formatter is kept from, reads like a table.
@@ -14,6 +15,8 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +25,11 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from runtime import ModelError
+from runtime.model import file
 
 Change = Callable[[onnx.ModelProto], None]
 CHANNELS = 7  # one anchor, two classes
@@ -200,7 +208,7 @@ CASES: list[tuple[str, Change | None, str | None]] = [
     ("a tensor of texts", tensor(data_type=8), "the tensor 'w' is of the type 8"),
     ("a tensor of type 0", tensor(data_type=0), "the tensor 'w' is of the type 0"),
     ("a tensor of type 99", tensor(data_type=99), "the tensor 'w' is of the type 99"),
-    ("int8 weights", lambda m: m.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((CHANNELS, 3, 2, 2), np.int8), "w")), "reads whole numbers, 'w', where it needs others"),
+    ("int8 weights", lambda m: m.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((CHANNELS, 3, 2, 2), np.int8), "w")), "reads integers, 'w', where it needs floating-point numbers"),
     ("float16 weights", weights(1, "float16"), None),
     ("a segment of a tensor", edit("g.initializer[0].segment.begin = 0; g.initializer[0].segment.end = 4"), "the tensor 'w' is of the type 1"),
     ("NaN among the weights", weights(NAN), "the tensor 'w' holds numbers that are not finite"),
@@ -251,7 +259,7 @@ CASES: list[tuple[str, Change | None, str | None]] = [
     ("a dilation of 0", conv(dilations=[1, 0]), "dilations is [1, 0]"),
     ("a kernel of 0", conv(kernel_shape=[0, 2]), "kernel_shape is [0, 2]"),
     ("a kernel that is not the weight's", conv(kernel_shape=[3, 2]), "its weight is not of its kernel's size"),
-    ("a kernel larger than the image", conv(dilations=[8, 8]), "its window of 9 is larger than the 4 it slides along"),
+    ("a kernel larger than the image", conv(dilations=[8, 8]), "its kernel of 9 is larger than the 4 it slides along"),
     ("0 groups", conv(group=0), "0 groups do not fit the channels"),
     ("groups below 0", conv(group=-1), "-1 groups do not fit the channels"),
     ("groups that do not divide", conv(group=3), "3 groups do not fit the channels"),
@@ -261,7 +269,7 @@ CASES: list[tuple[str, Change | None, str | None]] = [
     ("a MaxPool of 0", put("MaxPool", kernel_shape=[0, 0], strides=[0, 0]), "kernel_shape is [0, 0]"),
     ("a MaxPool without a kernel", put("MaxPool"), "kernel_shape is []"),
     ("a MaxPool whose pads are as wide as its kernel", put("MaxPool", kernel_shape=[2, 2], pads=[2, 0, 0, 0]), "its pads are as wide as its kernel"),
-    ("an AveragePool that leaves nothing", put("AveragePool", kernel_shape=[5, 5]), "its window of 5 is larger than the 4 it slides along"),
+    ("an AveragePool that leaves nothing", put("AveragePool", kernel_shape=[5, 5]), "its kernel of 5 is larger than the 4 it slides along"),
     ("a MaxPool that is fine", put("MaxPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]), None),
     ("a Resize by 1e9", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 1e9, 1e9)}), "its scale is"),
     ("a Resize to gigabytes", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 8000, 8000)}), "needs more than 4 GiB of values"),
@@ -273,27 +281,50 @@ CASES: list[tuple[str, Change | None, str | None]] = [
     ("a Resize to a size", put("Resize", "images", "", "", "s", constants={"s": ints(1, 3, 8, 8)}), None),
     ("40 doubling Concats", doubling(40), "needs more than 4 GiB of values"),
     ("three doubling Concats", doubling(3), None),
-    ("a Concat of sides that differ", lambda m: before(m, helper.make_node("MaxPool", ["images"], ["p"], "p", kernel_shape=[2, 2]), one("Concat", "images", "p", axis=1)), "their sides differ"),
+    ("a Concat of sides that differ", lambda m: before(m, helper.make_node("MaxPool", ["images"], ["p"], "p", kernel_shape=[2, 2]), one("Concat", "images", "p", axis=1)), "their dimensions differ"),
     ("a Concat along a side that is not there", put("Concat", "images", "images", axis=9), "there is no axis 9"),
-    ("an Add of sides that differ", put("Add", "images", "k", constants={"k": np.zeros((1, 5, 1, 1), np.float32)}), "their sides differ"),
+    ("an Add of sides that differ", put("Add", "images", "k", constants={"k": np.zeros((1, 5, 1, 1), np.float32)}), "their shapes do not broadcast"),
     ("an Add that spreads", put("Add", "images", "k", constants={"k": np.zeros((1, 3, 1, 1), np.float32)}), None),
     ("a Reshape to more than there is", put("Reshape", "images", "s", constants={"s": ints(1, 3, 1000, 1000)}), "its shape holds another number of values"),
     ("a Reshape whose shape is computed", put("Reshape", "images", "images"), "input 1 is not a constant of few numbers"),
     ("a Reshape that is fine", put("Reshape", "images", "s", constants={"s": ints(1, 3, -1, 4)}), None),
-    ("a Transpose that is no order", put("Transpose", perm=[0, 1, 1, 3]), "its perm is not an order of the sides"),
+    ("a Transpose that is no order", put("Transpose", perm=[0, 1, 1, 3]), "its perm is not an order of the dimensions"),
     ("a Slice that leaves nothing", put("Slice", "images", "s", "e", constants={"s": ints(0, 3), "e": ints(1, 3)}), "it leaves nothing"),
     ("a Slice with a step of 0", put("Slice", "images", "s", "s", "s", "s", constants={"s": ints(0)}), "its lists differ in length"),
     ("a Split into more than there is", put("Split", axis=1, split=[5]), "its parts are not the whole"),
     ("a Split below 0", lambda m: before(m, helper.make_node("Split", ["images"], ["x", "y"], "it", axis=1, split=[5, -2])), "its parts are not the whole"),
-    ("a Pad of a million", put("Pad", "images", "p", constants={"p": ints(0, 0, 0, 0, 0, 0, 1_000_000, 0)}), "its pads are not two a side"),
+    ("a Pad of a million", put("Pad", "images", "p", constants={"p": ints(0, 0, 0, 0, 0, 0, 1_000_000, 0)}), "its pads are not two for each dimension"),
     ("an Expand to gigabytes", put("Expand", "images", "s", constants={"s": ints(1 << 30, 3, 4, 4)}), "needs more than 4 GiB of values"),
     ("a Tile to gigabytes", put("Tile", "images", "s", constants={"s": ints(1, 1, 30000, 30000)}), "needs more than 4 GiB of values"),
     ("a Cast to whole numbers", put("Cast", to=7), "it casts to a type without fractions"),
     ("a Gemm of four sides", put("Gemm", "images", "w"), "it needs two matrices"),
-    ("a BatchNormalization of other channels", put("BatchNormalization", "images", "k", "k", "k", "k", constants={"k": np.ones(2, np.float32)}), "its numbers are not one a channel"),
+    ("a BatchNormalization of other channels", put("BatchNormalization", "images", "k", "k", "k", "k", constants={"k": np.ones(2, np.float32)}), "it has not one number for each channel"),
     ("a Constant without a value", lambda m: before(m, helper.make_node("Constant", [], ["x"], "it")), "it holds no tensor"),
     ("a Constant of texts", lambda m: before(m, helper.make_node("Constant", [], ["x"], "it", value_ints=[b"1", b"a"])), "it holds no tensor"),
     ("a Constant whose number is a tensor", lambda m: before(m, helper.make_node("Constant", [], ["x"], "it", value_int=numpy_helper.from_array(np.zeros(2, np.float32), "t"))), "it holds no tensor"),
+    ("an attribute of another operator", conv(alpha=1.0), "has the unknown attribute alpha"),
+    ("a Resize with antialias", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 2, 2)}, antialias=1), "has another antialias than OpenCV takes, 0"),
+    ("a Resize that keeps the aspect ratio", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 2, 2)}, keep_aspect_ratio_policy="not_larger"), "has another keep_aspect_ratio_policy than OpenCV takes, 'stretch'"),
+    ("a Resize with the defaults of opset 18", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 2, 2)}, antialias=0, exclude_outside=0, keep_aspect_ratio_policy="stretch"), None),
+    ("a default of another type", put("Resize", "images", "", "s", constants={"s": floats(1, 1, 2, 2)}, antialias=0.0), "has another antialias than OpenCV takes, 0"),
+    ("a BatchNormalization in training", put("BatchNormalization", "images", "k", "k", "k", "k", constants={"k": np.ones(3, np.float32)}, training_mode=1), "has another training_mode than OpenCV takes, 0"),
+    ("a ReduceMean of nothing", put("ReduceMean", "images", keepdims=1, noop_with_empty_axes=1), "has another noop_with_empty_axes than OpenCV takes, 0"),
+    ("a GroupNormalization", put("GroupNormalization", "images", "k", "k", constants={"k": np.ones(3, np.float32)}, num_groups=3, stash_type=1), None),
+    ("a GroupNormalization of 2 groups", put("GroupNormalization", "images", "k", "k", constants={"k": np.ones(3, np.float32)}, num_groups=2), "2 groups do not fit the channels"),
+    ("a GroupNormalization of 0 groups", put("GroupNormalization", "images", "k", "k", constants={"k": np.ones(3, np.float32)}), "0 groups do not fit the channels"),
+    ("a Gather that is fine", put("Gather", "images", "i", constants={"i": ints(2, 0, 1)}, axis=1), None),
+    ("a Gather beyond what is there", put("Gather", "images", "i", constants={"i": ints(2, 0, 3)}, axis=1), "its indices go beyond what is there"),
+    ("a Gather from below 0", put("Gather", "images", "i", constants={"i": ints(2, 0, -1)}, axis=1), "it has an index below 0"),
+    ("a Gather whose indices are computed", put("Gather", "images", "images", axis=1), "its indices are computed in an unknown way"),
+    ("a Gather of 9 dimensions", put("Gather", "images", "i", constants={"i": np.zeros([1] * 6, np.int64)}, axis=1), "it makes too many dimensions"),
+    ("a GatherElements beyond what is there", put("GatherElements", "images", "i", constants={"i": np.full((1, 3, 4, 4), 4)}, axis=2), "its indices go beyond what is there"),
+    ("a GatherElements of other sides", put("GatherElements", "images", "i", constants={"i": np.zeros((1, 4, 4, 4), np.int64)}, axis=2), "their dimensions differ"),
+    ("a TopK of more than there is", lambda m: before(m, helper.make_node("TopK", ["images", "k"], ["x", "i"], "it", axis=1), constants={"k": ints(4)}), "there are fewer numbers than it takes"),
+    ("a TopK and what it takes", lambda m: before(m, helper.make_node("TopK", ["images", "k"], ["v", "i"], "top", axis=1), helper.make_node("Div", ["i", "k"], ["h"], "half"), one("GatherElements", "images", "h", axis=1), constants={"k": ints(3)}), None),
+    ("what a TopK takes, from a smaller side", lambda m: before(m, helper.make_node("TopK", ["images", "k"], ["v", "i"], "top", axis=2), one("GatherElements", "images", "i", axis=1), constants={"k": ints(3)}), "its indices go beyond what is there"),
+    ("a Mod of 0", lambda m: before(m, helper.make_node("TopK", ["images", "k"], ["v", "i"], "top", axis=1), helper.make_node("Mod", ["i", "z"], ["h"], "it"), one("GatherElements", "images", "h", axis=1), constants={"k": ints(3), "z": ints(0)}), "its divisor is not one positive integer"),
+    ("a Mod of other numbers", put("Mod", "images", "k", constants={"k": floats(1)}), "it is of other numbers than indices"),
+    ("a Pad of axes", put("Pad", "images", "p", "", "a", constants={"p": ints(0, 0, 1, 1), "a": ints(2, 3)}), "its axes are an input"),
     ("a Conv without a weight", edit("del g.node[0].input[1:]"), "an input or output is missing"),
     ("a Conv whose weight is left out", reading(""), "input 1 is left out"),
 ]  # fmt: skip
@@ -385,19 +416,36 @@ def sized_cases() -> Iterator[tuple[str, onnx.ModelProto, list[int], str | None]
     yield "a fixed size within", fixed, [8, 8], "its shape holds another number of values"
 
 
+def read_alone(content: bytes) -> bool:
+    """Whether the file would be read if shapes were not inferred, as in the browser."""
+    check_size, file.check_size = file.check_size, lambda graph, shape: [(1, 1, 1, 1)]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "case.onnx"
+            path.write_bytes(content)
+            file.read_model(path)
+    except ModelError:
+        return False
+    finally:
+        file.check_size = check_size
+    return True
+
+
 def main() -> None:
     cases: list[dict[str, Any]] = []
 
-    def add(name: str, file: bytes, refused: str | None, **more: Any) -> None:
-        cases.append({"name": name, "file": base64.b64encode(file).decode(), "refused": refused, **more})
+    def add(name: str, content: bytes, refused: str | None, **more: Any) -> None:
+        if refused and read_alone(content):
+            more["shapes"] = True
+        cases.append({"name": name, "file": base64.b64encode(content).decode(), "refused": refused, **more})
 
     for name, change, refused in CASES:
         made = model()
         if change:
             change(made)
         add(name, made.SerializeToString(), refused)
-    for name, file, refused in raw_cases():
-        add(name, file, refused)
+    for name, content, refused in raw_cases():
+        add(name, content, refused)
     for name, made, imgsz, refused in sized_cases():
         add(name, made.SerializeToString(), refused, imgsz=imgsz)
     path = Path(__file__).with_name("hostile_models.json")

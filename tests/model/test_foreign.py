@@ -20,7 +20,7 @@ import onnx
 import onnx_models
 
 needs_opencv_5 = pytest.mark.skipif(
-    not hasattr(cv2.dnn, "ENGINE_CLASSIC"), reason=f"OpenCV {cv2.__version__} takes places for fractions"
+    not hasattr(cv2.dnn, "ENGINE_CLASSIC"), reason=f"OpenCV {cv2.__version__} takes indices for fractions"
 )
 END_TO_END = pytest.param(exported.end_to_end, marks=needs_opencv_5)
 
@@ -202,19 +202,19 @@ def test_other_formats_are_named(tmp_path: Path, name: str, kind: str) -> None:
     ("changed", "reason"),
     [
         ({"n": 100}, "there are fewer numbers than it takes"),
-        ({"axis": 0}, "it takes more places than there are"),
-        ({"divisor": 0}, "its divisor is not one whole number"),
-        ({"places": "out0"}, "it takes places that the network computes in an unknown way"),
+        ({"axis": 0}, "its indices go beyond what is there"),
+        ({"divisor": 0}, "its divisor is not one positive integer"),
+        ({"indices": "out0"}, "its indices are computed in an unknown way"),
     ],
 )
-def test_places_that_are_not_there_are_refused(tmp_path: Path, changed: dict, reason: str) -> None:
+def test_indices_beyond_what_is_there_are_refused(tmp_path: Path, changed: dict, reason: str) -> None:
     """OpenCV must not be asked for the 9th of 8 numbers."""
     model = onnx.load(str(exported.end_to_end(tmp_path / "best.onnx")))
     for node in model.graph.node:
         if node.op_type == "GatherElements" and "axis" in changed:
             node.attribute[0].i = changed["axis"]
-        if node.op_type == "GatherElements" and "places" in changed:
-            node.input[1] = changed["places"]
+        if node.op_type == "GatherElements" and "indices" in changed:
+            node.input[1] = changed["indices"]
         number = {"TopK": changed.get("n"), "Mod": changed.get("divisor")}.get(node.op_type)
         for tensor in model.graph.initializer:
             if number is not None and tensor.name == node.input[1]:

@@ -1,4 +1,4 @@
-"""What each operator makes of the shapes of its inputs: one rule for each, by what the operators do.
+"""Shape inference: what each operator makes of the shapes of its inputs, in ONNX's own groups of operators.
 
-`operands` is what a rule sees of a node. A room's table RULES says which operators it has rules for.
+`context` is what a rule sees of a node. The table OPERATORS of a group has one record for each operator.
 """
