@@ -9,8 +9,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     yolov5_dnn::ModelFile model;
     model.buffer.assign(data, data + size);
     try {
-        model.metadata = yolov5_dnn::detail::walk_model(model.buffer);
-        yolov5_dnn::check_input(model, {1, 3, 1280, 1280}, "fuzz.onnx");
+        yolov5_dnn::detail::walk_model(model);
+        model.check_input({1, 3, 1280, 1280});
         yolov5_dnn::read_info(model.metadata, "fuzz.onnx");
     } catch (const yolov5_dnn::ModelError&) {
     } catch (const yolov5_dnn::detail::Invalid&) {

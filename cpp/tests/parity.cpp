@@ -143,7 +143,7 @@ void run_forward(Input& input) {
     cv::Mat blob(std::vector<int>{1, channels, height, width}, CV_32F);
     input.read_to(blob.ptr<float>(), blob.total());
     const yolov5_dnn::ModelFile file = yolov5_dnn::read_model(path);
-    yolov5_dnn::Network network(file, yolov5_dnn::read_info(file.metadata, path), yolov5_dnn::find_device("cpu"), path);
+    yolov5_dnn::Network network(file, yolov5_dnn::read_info(file.metadata, path), yolov5_dnn::find_device("cpu"));
     for (const cv::Mat& output : network(blob)) write(output);
 }
 

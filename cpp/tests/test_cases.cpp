@@ -376,6 +376,18 @@ TEST_CASE("golden model files") {
     }
 }
 
+TEST_CASE("golden shapes") {
+    const auto cases = golden::read("shape_inference.json");
+    REQUIRE(cases.size() > 100);
+    for (const Json& each : cases) {
+        CAPTURE(get(each, "name").string);
+        const tiny::File file(golden::base64(get(each, "file").string));
+        std::vector<detail::Sides> expected;
+        for (const Json& shape : get(each, "outputs").items) expected.push_back(golden::numbers<std::int64_t>(shape));
+        CHECK(read_model(file.path).check_input({1, 4, 8, 6}) == expected);
+    }
+}
+
 TEST_CASE("golden hostile models") {
     const auto cases = golden::read("hostile_models.json");
     REQUIRE(cases.size() > 100);
@@ -387,7 +399,7 @@ TEST_CASE("golden hostile models") {
             const ModelFile model = read_model(file.path);
             if (golden::has(each, "imgsz")) {
                 const auto imgsz = golden::numbers<std::int64_t>(get(each, "imgsz"));
-                check_input(model, {1, 3, imgsz.at(0), imgsz.at(1)}, "model.onnx");
+                model.check_input({1, 3, imgsz.at(0), imgsz.at(1)});
             }
         } catch (const ModelError& error) {
             refusal = error.what();

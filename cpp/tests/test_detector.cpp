@@ -124,7 +124,7 @@ TEST_CASE("devices other than the processor get OpenCV's classic engine, which a
     std::vector<cv::Mat> answers;
     for (const std::string name : {"cpu", "another"}) {
         const Device device{name, cv::dnn::DNN_BACKEND_OPENCV, cv::dnn::DNN_TARGET_CPU};
-        cv::dnn::Net net = detail::load_net(read_model(file.path), device, true, "tiny.onnx");
+        cv::dnn::Net net = detail::load_net(read_model(file.path), device, true);
 #if CV_VERSION_MAJOR >= 5
         const auto layers = net.getLayerNames();  // the classic engine's have names of this kind
         const bool classic = std::any_of(layers.begin(), layers.end(),

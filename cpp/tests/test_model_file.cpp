@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <yolov5_dnn.hpp>
 
+#include <optional>
 #include <random>
 
 #include "tiny_model.hpp"
@@ -57,6 +58,21 @@ TEST_CASE("a model file says what it is") {
     CHECK(info.dynamic);
     CHECK(info.fold == 1);
     CHECK(info.producer == "tiny 1");
+}
+
+TEST_CASE("a file is read once, and detectors share what was read") {
+    std::optional<tiny::File> file(tiny::bytes());
+    const ModelFile read = read_model(file->path);
+    file.reset();  // it is gone
+    Detector first(read), second(read, [] {
+        Options options;
+        options.imgsz = {128, 96};
+        return options;
+    }());
+    CHECK(first.imgsz() == cv::Size(64, 64));
+    CHECK(second.imgsz() == cv::Size(128, 96));
+    CHECK(read.check_input({1, 3, 96, 128}).at(0) == detail::Sides{1, 7, 12, 16});
+    CHECK_THROWS_AS(read.check_input({1, 4, 64, 64}), ModelError);
 }
 
 TEST_CASE("imgsz is height, width") {
@@ -225,9 +241,11 @@ TEST_CASE("bytes changed at random never lead further than a ModelError") {
             }
             if (damaged.empty()) break;
         }
-        std::vector<unsigned char> buffer(damaged.begin(), damaged.end());
+        ModelFile file;
+        file.buffer.assign(damaged.begin(), damaged.end());
         try {
-            read_info(detail::walk_model(buffer), "damaged.onnx");
+            detail::walk_model(file);
+            read_info(file.metadata, "damaged.onnx");
             ++survivors;
         } catch (const ModelError&) {
         } catch (const detail::Invalid&) {

@@ -17,7 +17,7 @@
 //     model/: the file · tasks/ · engines/: network · predictors/: detector, classifier
 
 export { DetectorError, InputError, ModelError } from "./yolov5_dnn/errors.js";
-export { check_input, read_info, read_model } from "./yolov5_dnn/model/file.js";
+export { read_info, read_model } from "./yolov5_dnn/model/file.js";
 export { letterbox, letterbox_shape, to_blob, unletterbox } from "./yolov5_dnn/stages/letterbox.js";
 export { Candidates } from "./yolov5_dnn/stages/candidates.js";
 export { decode, decode_boxes, logit, sigmoid } from "./yolov5_dnn/stages/decode.js";

@@ -6,14 +6,12 @@ import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 
-import { check_input, ModelError, read_info, read_model } from "../../samples/web/yolov5_dnn.js";
+import { ModelError, read_info, read_model } from "../../samples/web/yolov5_dnn.js";
 import { cases, read_bytes } from "./helpers.js";
 
-/** Read all of a file, and ask for another input size. */
+/** Read all of a file. */
 function read(bytes) {
-  const { metadata, graph } = read_model(bytes, "x.onnx");
-  const info = read_info(metadata, "x.onnx");
-  check_input(graph, info, [2048, 2048], "x.onnx");
+  read_info(read_model(bytes, "x.onnx").metadata, "x.onnx");
 }
 
 test("names that are too many or too long are refused", () => {

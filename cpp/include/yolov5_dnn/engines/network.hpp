@@ -96,7 +96,7 @@ inline cv::dnn::Net load_onnxruntime(const ModelFile& model, bool dynamic) {
 }
 #endif
 
-inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool dynamic, const std::string& name) {
+inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool dynamic) {
     try {
 #if CV_VERSION_MAJOR >= 5
         // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
@@ -118,7 +118,7 @@ inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool 
         net.setPreferableTarget(device.target);
         return net;
     } catch (const std::exception& error) {
-        throw ModelError("OpenCV " CV_VERSION " cannot load " + name + ": " + reason(error));
+        throw ModelError("OpenCV " CV_VERSION " cannot load " + utf8(model.path) + ": " + reason(error));
     }
 }
 
@@ -142,14 +142,14 @@ inline std::string text_of(const Shape& shape) {
 // A loaded network: call it on a blob to get its raw outputs.
 class Network {
 public:
-    // `info` comes from `read_info`; `path` is for messages only.
+    // `info` comes from `read_info`.
     // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
-    Network(const ModelFile& model, const ModelInfo& info, const Device& device, const std::string& path)
-        : info_(info), path_(path), net_(detail::load_net(model, device, info.dynamic, path)),
+    Network(const ModelFile& model, const ModelInfo& info, const Device& device)
+        : info_(info), path_(detail::utf8(model.path)), net_(detail::load_net(model, device, info.dynamic)),
           names_(detail::in_order(info.head->outputs(info, info.imgsz), net_.getUnconnectedOutLayersNames())) {
         const std::size_t expected = info.head->outputs(info, info.imgsz).size();
         if (names_.size() != expected)
-            throw ModelError(path + " has " + std::to_string(names_.size()) + " outputs, but its metadata describe " +
+            throw ModelError(path_ + " has " + std::to_string(names_.size()) + " outputs, but its metadata describe " +
                              std::to_string(expected));
     }
 

@@ -31,10 +31,26 @@
 
 namespace yolov5_dnn {
 
-// An ONNX file in memory, in the form for OpenCV, and its metadata_props: JSON texts by key.
+// A model file that was read and checked, once; Detector and Classifier take it in place of a path. Several may share
+// one, and nobody writes to it.
 struct ModelFile {
-    std::vector<unsigned char> buffer;
-    std::map<std::string, std::string> metadata;
+    std::filesystem::path path;                   // where it was read; it is not read again
+    std::vector<unsigned char> buffer;            // its bytes, in the form for OpenCV: Swish nodes lose their domain
+    std::map<std::string, std::string> metadata;  // its metadata_props by key; `producer` is the program that wrote it
+    detail::Graph graph;
+    std::map<detail::Sides, std::vector<detail::Sides>> outputs;  // shapes by the input's, of those that it states
+
+    // Checks that the network may run on an input of this shape, (N, C, H, W). Gives the shapes of the outputs.
+    // Throws ModelError if the values in between would take too much memory or time, or do not fit one another.
+    std::vector<detail::Sides> check_input(const detail::Sides& shape) const {
+        const auto known = outputs.find(shape);
+        if (known != outputs.end()) return known->second;
+        try {
+            return detail::check_size(graph, shape);
+        } catch (const detail::GraphError& error) {
+            throw ModelError(detail::utf8(path) + " is refused: " + error.what());
+        }
+    }
 };
 
 namespace detail {
@@ -91,13 +107,13 @@ inline std::set<Sides> input_shapes(const Graph& graph, const std::map<std::stri
     return shapes;
 }
 
-// Collects a ModelProto's metadata, checks its graph, and frees its Swish nodes from their domain: SiLU is written as a
+// Collects the metadata of a ModelFile's bytes, checks its graph, and frees its Swish nodes from their domain: SiLU is written as a
 // function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`, finds none, and would
 // refuse the file, although it has a layer `Swish`, faster than a Sigmoid and a Mul. Under another field number of the
 // same length the domain is skipped as unknown. Throws Invalid or GraphError.
-inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>& buffer) {
-    ProtoReader reader(buffer);
-    const ProtoMessage parts = reader.message({0, 0, buffer.size()}, onnx::model);
+inline void walk_model(ModelFile& file) {
+    ProtoReader reader(file.buffer);
+    const ProtoMessage parts = reader.message({0, 0, file.buffer.size()}, onnx::model);
     if (!parts.has("graph")) throw Invalid("it holds no graph");
     if (parts.has("training_info")) throw GraphError("it has a part for training");
     if (parts.spans("metadata_props").size() > max_metadata)
@@ -118,21 +134,17 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
     metadata.emplace("producer", producer);
 
     for (const Span& place : parts.spans("functions")) check_function(reader, place);
-    const Graph graph = read_graph(reader, parts.span("graph"));
-    Sides largest;
-    std::vector<Sides> outputs;
-    for (const Sides& shape : input_shapes(graph, metadata)) {
-        outputs = check_size(graph, shape);
-        largest = shape;
-    }
-    for (const Span& place : graph.domains) buffer[place.tag] = tag_of(hidden_field);
-    return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
+    file.graph = read_graph(reader, parts.span("graph"));
+    const Graph& graph = file.graph;
+    for (const Sides& shape : input_shapes(graph, metadata)) file.outputs[shape] = check_size(graph, shape);
+    for (const Span& place : graph.domains) file.buffer[place.tag] = tag_of(hidden_field);
+    const auto& [largest, outputs] = *file.outputs.rbegin();
+    file.metadata = own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
 }
 
 }  // namespace detail
 
-// Reads an ONNX file. The buffer differs from the file in one respect: `Swish` nodes lose their domain, so
-// that OpenCV takes them for its own layer of that name.
+// Reads an ONNX file and checks all that runtime/model/graph.py promises of it.
 // Throws ModelError if there is no such file or it isn't an ONNX model.
 inline ModelFile read_model(const std::filesystem::path& path) {
     const std::string name = detail::utf8(path);
@@ -150,6 +162,7 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         throw ModelError(name + " has " + std::to_string(size) + " bytes, more than an ONNX file can have");
 
     ModelFile model;
+    model.path = path;
     model.buffer.resize(static_cast<std::size_t>(size));
     std::ifstream file(path, std::ios::binary);
     if (!file.read(reinterpret_cast<char*>(model.buffer.data()), static_cast<std::streamsize>(size)))
@@ -158,7 +171,7 @@ inline ModelFile read_model(const std::filesystem::path& path) {
     if (head.substr(0, 4) == "PK\x03\x04" || head.substr(0, 2) == "\x80\x02")
         throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; " + detail::how_to_convert_this(name));
     try {
-        model.metadata = detail::walk_model(model.buffer);
+        detail::walk_model(model);
     } catch (const detail::ExportError& unknown) {
         throw ModelError(name + " " + unknown.what() + "; " + detail::how_to_convert);
     } catch (const detail::GraphError& refusal) {
@@ -170,32 +183,5 @@ inline ModelFile read_model(const std::filesystem::path& path) {
     }
     return model;
 }
-
-// Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
-// messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
-inline void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path) {
-    const std::vector<unsigned char> buffer = detail::as_in_the_file(model.buffer);
-    detail::ProtoReader reader(buffer);
-    try {
-        const detail::ProtoMessage parts = reader.message({0, 0, buffer.size()}, detail::onnx::model);
-        detail::check_size(detail::read_graph(reader, parts.span("graph")), shape);
-    } catch (const detail::GraphError& error) {
-        throw ModelError(path + " is refused: " + error.what());
-    }
-}
-
-namespace detail {
-
-// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError,
-// which calls the file `name`.
-inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& info, cv::Size size,
-                                      const std::string& name) {
-    const int fold = info.fold;
-    if (size.height > info.imgsz.height || size.width > info.imgsz.width)
-        check_input(file, {1, 3 * fold * fold, size.height / fold, size.width / fold}, name);
-    return file;
-}
-
-}  // namespace detail
 
 }  // namespace yolov5_dnn

@@ -44,7 +44,16 @@ public:
     // `model` is a file made by `python -m convert`.
     // Throws ModelError for the file, DeviceError for the device, InputError for any other option.
     explicit Classifier(const std::filesystem::path& model, const ClassifierOptions& options = {})
-        : Classifier(read_model(model), model, options) {}
+        : Classifier(read_model(model), options) {}
+
+    // The same of a file that `read_model` gave, which is not read again; it need not outlive the classifier.
+    explicit Classifier(const ModelFile& file, const ClassifierOptions& options = {})
+        : info_(read_classifier(file)), crop_(options.crop.empty() ? info_.crop : options.crop),
+          imgsz_(side(options.imgsz, info_)),
+          network_((file.check_input(info_.input_shape({imgsz_, imgsz_})), file), info_, find_device(options.device)) {
+        if (crop_ != "square" && crop_ != "shorter-side")
+            throw InputError("crop must be square or shorter-side, not '" + crop_ + "'");
+    }
 
     // What the model file says.
     const ModelInfo& info() const { return info_; }
@@ -76,19 +85,10 @@ public:
     Classification operator()(const cv::Mat& image) { return classify(image); }
 
 private:
-    Classifier(const ModelFile& file, const std::filesystem::path& model, const ClassifierOptions& options)
-        : info_(read_classifier(file, model)), crop_(options.crop.empty() ? info_.crop : options.crop),
-          imgsz_(side(options.imgsz, info_)),
-          network_(detail::within_budget(file, info_, {imgsz_, imgsz_}, detail::utf8(model)), info_,
-                   find_device(options.device), detail::utf8(model)) {
-        if (crop_ != "square" && crop_ != "shorter-side")
-            throw InputError("crop must be square or shorter-side, not '" + crop_ + "'");
-    }
-
-    static ModelInfo read_classifier(const ModelFile& file, const std::filesystem::path& model) {
-        ModelInfo info = read_info(file.metadata, model);
+    static ModelInfo read_classifier(const ModelFile& file) {
+        ModelInfo info = read_info(file.metadata, file.path);
         if (info.head->decode)
-            throw ModelError(detail::utf8(model) + " is no classifier; it is for " + info.head->user);
+            throw ModelError(detail::utf8(file.path) + " is no classifier; it is for " + info.head->user);
         return info;
     }
 

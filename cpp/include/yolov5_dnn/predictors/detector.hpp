@@ -115,9 +115,10 @@ inline std::vector<int> class_ids(const std::vector<std::string>& classes, const
 }
 
 // Reads the ModelInfo of a model that finds boxes. Throws ModelError for any other.
-inline ModelInfo box_info(const ModelFile& file, const std::filesystem::path& model, const Options& options) {
-    ModelInfo info = read_info(file.metadata, model, given_info(options));
-    if (!info.head->decode) throw ModelError(utf8(model) + " is no model to detect with; it is for " + info.head->user);
+inline ModelInfo box_info(const ModelFile& file, const Options& options) {
+    ModelInfo info = read_info(file.metadata, file.path, given_info(options));
+    if (!info.head->decode)
+        throw ModelError(utf8(file.path) + " is no model to detect with; it is for " + info.head->user);
     return info;
 }
 
@@ -142,7 +143,17 @@ public:
     // `model` is a file made by `python -m convert`.
     // Throws ModelError for the file, DeviceError for the device, InputError for any other option.
     explicit Detector(const std::filesystem::path& model, const Options& options = {})
-        : Detector(read_model(model), model, options) {}
+        : Detector(read_model(model), options) {}
+
+    // The same of a file that `read_model` gave, which is not read again; it need not outlive the detector.
+    explicit Detector(const ModelFile& file, const Options& options = {})
+        : options_(detail::checked(options)), info_(detail::box_info(file, options)),
+          conf_thres_(options.conf_thres.value_or(info_.head->conf_thres)),
+          iou_thres_(options.iou_thres.value_or(info_.head->iou_thres)),
+          classes_(detail::class_ids(options.classes, info_.names)),
+          imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
+          multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
+          network_((file.check_input(info_.input_shape(imgsz_)), file), info_, find_device(options.device)) {}
 
     // What the model file says.
     const ModelInfo& info() const { return info_; }
@@ -182,16 +193,6 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
-
-    Detector(const ModelFile& file, const std::filesystem::path& model, const Options& options)
-        : options_(detail::checked(options)), info_(detail::box_info(file, model, options)),
-          conf_thres_(options.conf_thres.value_or(info_.head->conf_thres)),
-          iou_thres_(options.iou_thres.value_or(info_.head->iou_thres)),
-          classes_(detail::class_ids(options.classes, info_.names)),
-          imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
-          multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
-          network_(detail::within_budget(file, info_, imgsz_, detail::utf8(model)), info_, find_device(options.device),
-                   detail::utf8(model)) {}
 
     static double ms(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
 

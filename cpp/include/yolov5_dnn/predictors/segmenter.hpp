@@ -16,9 +16,11 @@ namespace yolov5_dnn {
 class Segmenter : public Detector {
 public:
     // Throws what Detector's throws, and ModelError for a model that gives no masks.
-    explicit Segmenter(const std::filesystem::path& model, const Options& options = {}) : Detector(model, options) {
+    explicit Segmenter(const std::filesystem::path& model, const Options& options = {})
+        : Segmenter(read_model(model), options) {}
+    explicit Segmenter(const ModelFile& file, const Options& options = {}) : Detector(file, options) {
         if (info().masks == 0)
-            throw ModelError(detail::utf8(model) + " gives no masks; it is for " + info().head->user);
+            throw ModelError(detail::utf8(file.path) + " gives no masks; it is for " + info().head->user);
     }
 };
 

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,11 @@ struct ModelInfo {
     int size_multiple = 0;           // what height and width of the input must be divisible by
     int fold = 1;                    // side of the squares of pixels that the input holds as channels, see `to_blob`
     std::string producer;            // the program that wrote the file, and its version
+
+    // The shape (N, C, H, W) of the network's input for an image of this size in pixels.
+    std::vector<std::int64_t> input_shape(cv::Size size) const {
+        return {1, std::int64_t{3} * fold * fold, size.height / fold, size.width / fold};
+    }
 
     // What only some tasks have.
     int reg_max = 0;                              // bins of each distance, of a network without anchors

@@ -7,7 +7,6 @@
 import { InputError, ModelError } from "../errors.js";
 import { ExportError, own_metadata } from "./foreign.js";
 import { check_function, HIDDEN, read_graph } from "./graph.js";
-import { check_size } from "./shape_inference/infer.js";
 import { GraphError } from "./tensors.js";
 import { BYTES, kinds, MAX_NAME, Reader, WireError } from "./protobuf.js";
 import { items, whole } from "../tasks/metadata.js";
@@ -36,9 +35,8 @@ const CONVERT = "convert its checkpoint with: python -m convert CHECKPOINT.pt";
  *
  * @param {Uint8Array} bytes of the file
  * @param {string} path what to call it in messages
- * @returns {{buffer: Uint8Array, metadata: Map<string, string>, graph: object}} the bytes in the form for OpenCV, the
- *   metadata_props (among them, as `producer`, the program that wrote the file), and the graph, for `check_input`.
- *   The bytes are a copy that differs from the file in one respect: `Swish` nodes lose their domain, so that OpenCV
+ * @returns {{buffer: Uint8Array, metadata: Map<string, string>}} (ModelFile) the bytes in the form for OpenCV, and the
+ *   metadata_props (among them, as `producer`, the program that wrote the file). The bytes are a copy that differs from the file in one respect: `Swish` nodes lose their domain, so that OpenCV
  *   takes them for its own layer of that name.
  *
  * Throws ModelError if it isn't an ONNX model, or one that could harm.
@@ -50,20 +48,7 @@ export function read_model(bytes, path = "the model") {
     throw new ModelError(`${path} is a PyTorch checkpoint, not an ONNX model; ${CONVERT}`);
   }
   const buffer = bytes.slice();
-  return { buffer, ...refusing(path, () => walk_model(buffer)) };
-}
-
-/**
- * Check that a network may run at `imgsz`, [h, w], in place of the size that its file states.
- *
- * @param {object} graph from `read_model`, which has checked the file's own size
- *
- * Throws ModelError if the values would take too much memory or time, or do not fit one another.
- */
-export function check_input(graph, info, imgsz, path = "the model") {
-  if (imgsz[0] <= info.imgsz[0] && imgsz[1] <= info.imgsz[1]) return;
-  const shape = [1, 3 * info.fold ** 2, ...imgsz.map((side) => Math.floor(side / info.fold))];
-  refusing(path, () => check_size(graph, shape));
+  return { buffer, metadata: refusing(path, () => walk_model(buffer)) };
 }
 
 /** Make a ModelError of what is thrown of a file's bytes. */
@@ -79,7 +64,7 @@ function refusing(path, work) {
 }
 
 /**
- * Collect a ModelProto's metadata, check its graph, and free its Swish nodes from their domain: {metadata, graph}.
+ * Collect a ModelProto's metadata, check its graph, and free its Swish nodes from their domain. Returns the metadata.
  *
  * SiLU is written as a function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`,
  * finds none, and would refuse the file, although it has a layer `Swish`. Under another field number of the same
@@ -103,29 +88,23 @@ function walk_model(buffer) {
   if (!metadata.has("producer")) metadata.set("producer", producer.filter(Boolean).join(" "));
   for (const place of parts.functions) check_function(reader, place);
   const graph = read_graph(reader, parts.graph);
-  let shape, outputs; // of the last one, the largest
-  for (shape of input_shapes(graph, metadata)) outputs = check_size(graph, shape);
   for (const domain of graph.domains) buffer[domain.tag] = (HIDDEN << 3) | BYTES;
   const free = graph.input_dims.slice(2).includes(null);
-  return { metadata: own_metadata(metadata, shape.slice(2), free, outputs), graph };
+  return own_metadata(metadata, input_size_of(graph, metadata), free, graph.output_dims);
 }
 
-/** The shape of the input that the graph states, and the one that the metadata states, if it is usable and another. */
-function input_shapes(graph, metadata) {
-  const [batch, channels, height, width] = graph.input_dims;
-  const stated = [batch ?? 1, channels ?? 3, height ?? 640, width ?? 640];
+/** Height and width of the input: those that the graph states, or the metadata, if they are usable; or 640. */
+function input_size_of(graph, metadata) {
+  const stated = graph.input_dims.slice(2);
+  if (!stated.includes(null)) return stated;
+  let sides = [];
   try {
-    const fold = JSON.parse(metadata.get("fold") ?? "1");
-    const sides = JSON.parse(metadata.get("imgsz")).map((side) => Math.floor(side / fold));
-    // Of other ones `read_info` says what is wrong.
-    if (sides.length !== 2 || !sides.every((side) => side > 0 && side <= MAX_SIDE)) return [stated];
-    const other = [1, stated[1], ...sides];
-    const at = other.findIndex((side, i) => side !== stated[i]);
-    if (at < 0) return [stated];
-    return other[at] > stated[at] ? [stated, other] : [other, stated];
+    sides = JSON.parse(metadata.get("imgsz"));
   } catch {
-    return [stated];
+    // of other ones `read_info` says what is wrong
   }
+  const usable = Array.isArray(sides) && sides.length === 2 && sides.every((side) => side > 0 && side <= MAX_SIDE);
+  return stated.map((side, i) => side ?? (usable ? Math.floor(sides[i]) : 640));
 }
 
 /**

@@ -32,7 +32,7 @@ export class ExportError extends Error {}
  * @param {Map<string, string>} metadata
  * @param {[number, number]} size the input's height and width
  * @param {boolean} dynamic whether they are free
- * @param {number[][]} outputs the shapes of the outputs at that size
+ * @param {(number | null)[][]} outputs the shapes of the outputs; null is a side that the file leaves free
  *
  * Throws ExportError for a model that is neither one of this house nor one of those above.
  */
@@ -57,15 +57,16 @@ export function own_metadata(metadata, size, dynamic, outputs) {
 function layout_of(outputs, names, [height, width]) {
   if (outputs.length === 1 && outputs[0].length === 3) {
     const [batch, a, b] = outputs[0];
-    if (batch !== 1) throw new ExportError(`takes ${batch} images at once; export it again for one`);
+    if ((batch ?? 1) !== 1) throw new ExportError(`takes ${batch} images at once; export it again for one`);
     const of_stride = STRIDES.map((s) => Math.floor(height / s) * Math.floor(width / s));
     const cells = [2, 3, 4].map((heads) => of_stride.slice(0, heads).reduce((sum, each) => sum + each)); // of P4, P5, P6
-    if (b > 5 && (cells.includes(a / 3) || (b - 5 === names && a > 1000))) return { layout: "yolov5", classes: b - 5 };
+    const rows = a === null || a > 1000 ? b - 5 === names : false;
+    if (b > 5 && (cells.includes(a / 3) || rows)) return { layout: "yolov5", classes: b - 5 };
     if (a > 4 && (cells.includes(b) || a - 4 === names)) return { layout: "yolov8", classes: a - 4 };
     if (b === 6) return { layout: "end-to-end", classes: 0 };
     if (b > 5 && b - 5 === names) return { layout: "yolov5", classes: b - 5 };
   }
-  const shapes = outputs.slice(0, 5).map((shape) => `(${shape.join(", ")})`).join(" and ");
+  const shapes = outputs.slice(0, 5).map((shape) => `(${shape.map((side) => side ?? "any").join(", ")})`).join(" and ");
   throw new ExportError(`is ${kind_of(outputs)}: its outputs are ${shapes}`);
 }
 

@@ -3,19 +3,21 @@
 // OpenCV's importer trusts what it reads: it opens any file that a tensor names as its external data, reads past the
 // end of a tensor that is shorter than its dimensions say, and divides by strides of 0. So a model file is refused,
 // with one sentence, unless all of this holds (the numbers are those of runtime/README.md, "What is checked before
-// OpenCV sees a byte", and of the Python package's `model_graph`):
+// OpenCV sees a byte", and of `graph` in the Python package):
 //
 // 1. It is one protobuf message of at most 2 GiB and MAX_FIELDS fields. No field is there twice that may be there
 //    once, and none has another wire type than its own.
 // 2. It has one graph, with at most MAX_NODES nodes and MAX_TENSORS tensors, no graph within a node, no sparse
 //    tensors, no training, and no function but `yolov5_dnn.Swish`, which is x·sigmoid(x).
-// 3. Every tensor lies in the file itself and fills its dimensions: `model_tensors`.
+// 3. Every tensor lies in the file itself and fills its dimensions: `tensors`.
 // 4. All its numbers are finite: weights, constants and attributes.
 // 5. Every name has at most MAX_NAME bytes and is written once, before it is read; the outputs are written. There is
 //    one input, float32, (N, C, H, W).
-// 6. and 7. Its operators are known, fit their inputs, and stay within a budget: `model_shapes`.
+// 6. and 7. are left to OpenCV: which operators there are, and whether they fit their inputs, and what they take. Here
+//    it runs in WebAssembly, whose memory is its own and bounded, in a worker that can be stopped. The shapes of the
+//    outputs are those that the file states.
 // 8. There are at most MAX_METADATA texts of metadata, each of at most MAX_TEXT bytes under a key of its own:
-//    `model_file`.
+//    `file`.
 //
 // Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
 
@@ -84,7 +86,7 @@ const FUNCTION = kinds({
  *
  * @returns {object} (Graph):
  *   input: name of the network's input; input_dims: its shape, null where the file leaves a side free;
- *   outputs: names; tensors: the initializers by name, from `read_tensor`;
+ *   outputs: names; output_dims: their shapes, null where the file leaves a side free; tensors: the initializers by name, from `read_tensor`;
  *   nodes: {title, op_type, inputs, outputs, attributes}: `title` says in messages which it is; inputs may be "",
  *     which stands for "left out"; attributes are a Map of {kind, value} by name, kind one of ATTRIBUTE_TYPES;
  *   domains: where the domains of Swish nodes stand in the bytes
@@ -125,7 +127,9 @@ export function read_graph(reader, span) {
     }
     graph.nodes.push(node);
   }
-  graph.outputs = parts.output.map((place) => stated_shape(reader, place)[0]);
+  const outputs = parts.output.map((place) => stated_shape(reader, place));
+  graph.outputs = outputs.map(([name]) => name);
+  graph.output_dims = outputs.map(([, dims]) => dims);
   for (const name of graph.outputs) {
     if (!written.has(name)) throw new GraphError(`its output ${show(name)} is written by nothing`);
   }

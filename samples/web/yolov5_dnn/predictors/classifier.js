@@ -3,7 +3,7 @@
 import { top } from "../results/classification.js";
 import { InputError, ModelError } from "../errors.js";
 import { check_image } from "../stages/letterbox.js";
-import { check_input, input_size, read_info, read_model } from "../model/file.js";
+import { input_size, read_info, read_model } from "../model/file.js";
 import { Network } from "../engines/network.js";
 
 /**
@@ -31,13 +31,12 @@ export class Classifier {
   }
 
   constructor(cv, bytes, { imgsz = null, path = "the model" }) {
-    const { buffer, metadata, graph } = read_model(bytes, path);
+    const { buffer, metadata } = read_model(bytes, path);
     this.info = read_info(metadata, path);
     const { head } = this.info;
     if (!head.probabilities) throw new ModelError(`${path} is no classifier; it is for ${head.constructor.user}`);
     const [height, width] = input_size(imgsz, this.info, this.info.dynamic);
     if (height !== width) throw new InputError(`a classifier's input is square, not ${height} × ${width}`);
-    check_input(graph, this.info, [height, width], path);
     this.imgsz = height;
     this.#cv = cv;
     this.#network = new Network(cv, buffer, this.info, path);

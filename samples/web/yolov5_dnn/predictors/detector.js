@@ -2,7 +2,7 @@
 
 import { InputError, ModelError } from "../errors.js";
 import { check_image, letterbox, to_blob, unletterbox } from "../stages/letterbox.js";
-import { check_input, input_size, read_info, read_model } from "../model/file.js";
+import { input_size, read_info, read_model } from "../model/file.js";
 import { Network } from "../engines/network.js";
 import { nms } from "../stages/nms.js";
 import { encode } from "../results/rle.js";
@@ -22,7 +22,6 @@ export const STAGES = ["letterbox", "forward", "decode", "nms"];
  */
 export class Detector {
   #cv;
-  #graph;
   #network;
   #multiple;
   #path;
@@ -59,8 +58,7 @@ export class Detector {
       conf_thres, iou_thres, max_det = 1000, classes = null, agnostic_nms = false,
       multi_label = false, imgsz = null, rect = true, names, anchors, strides, path = "the model",
     } = options;
-    const { buffer, metadata, graph } = read_model(bytes, path);
-    this.#graph = graph;
+    const { buffer, metadata } = read_model(bytes, path);
     this.#path = path;
     this.info = read_info(metadata, path, { names, anchors, strides });
     const { head } = this.info;
@@ -103,12 +101,10 @@ export class Detector {
 
   /**
    * Letterbox to this size, a number or [height, width]; null: to the model's own. Throws InputError for a size that
-   * it can't have, ModelError for one that would take too much memory or time.
+   * it can't have.
    */
   choose_size(imgsz) {
-    const size = input_size(imgsz, this.info, this.free_size);
-    check_input(this.#graph, this.info, size, this.#path);
-    this.imgsz = size;
+    this.imgsz = input_size(imgsz, this.info, this.free_size);
   }
 
   /**

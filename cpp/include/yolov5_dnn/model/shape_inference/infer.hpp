@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much a network computes and holds at an input size: the shapes of all its values, from its graph alone. One rule
-// for each operator (in operators/), from the shapes of its inputs to those of its outputs. A graph with any other
+// How much a network computes and holds at an input size: the shapes of all its values, from its graph alone. One record
+// for each operator, from the groups beside this file. A graph with any other
 // operator or attribute is refused: OpenCV would take it for any layer or option of its own, from whatever framework.
 // Operators: https://github.com/onnx/onnx/blob/v1.16.0/docs/Operators.md
 
@@ -16,10 +16,13 @@
 
 #include "../graph.hpp"
 #include "../tensors.hpp"
-#include "math.hpp"
-#include "tensor.hpp"
 #include "context.hpp"
+#include "logical.hpp"
+#include "math.hpp"
 #include "nn.hpp"
+#include "quantization.hpp"
+#include "reduction.hpp"
+#include "tensor.hpp"
 
 namespace yolov5_dnn {
 
@@ -28,37 +31,27 @@ namespace detail {
 constexpr std::int64_t max_alive = std::int64_t{1} << 30;  // numbers a forward pass may hold at one time: 4 GiB
 constexpr std::int64_t max_work = 10000000000000;  // its multiplications; the largest YOLOv5 at 1280 has 4 · 10¹¹
 
-// The rule of an operator, or nullptr if it is unknown here.
-inline Rule find_rule(const std::string& operator_name) {
-    for (const auto* const rules : {&sliding_rules, &arranging_rules, &arithmetic_rules}) {
-        const auto entry = rules->find(operator_name);
-        if (entry != rules->end()) return entry->second;
+// The record of an operator, or nullptr if it is unknown here.
+inline const Operator* find_operator(const std::string& name) {
+    for (const auto* const operators : {&math_operators, &logical_operators, &nn_operators, &quantization_operators,
+                                        &reduction_operators, &tensor_operators}) {
+        const auto entry = operators->find(name);
+        if (entry != operators->end()) return &entry->second;
     }
     return nullptr;
 }
 
-// May the operator read constants of whole numbers: sizes, axes, quantized weights?
-inline bool reads_whole_numbers(const std::string& operator_name) {
-    static const std::set<std::string> operators = {
-        "DequantizeLinear", "Expand",  "Pad",    "QuantizeLinear", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
-        "ReduceSum",        "Reshape", "Resize", "Slice",          "Split",    "Squeeze",   "Tile",       "Unsqueeze",
-        "Upsample"};
-    return operators.count(operator_name) > 0;
-}
-
-// Is it one of ONNX's own attributes of the operators here?
-inline bool is_attribute(const std::string& name) {
-    // clang-format off
-    static const std::set<std::string> attributes = {
-        "allowzero", "alpha", "antialias", "approximate", "auto_pad", "axes", "axis", "beta", "blocksize",
-        "ceil_mode", "coordinate_transformation_mode", "count_include_pad", "cubic_coeff_a", "dilations",
-        "ends", "epsilon", "exclude_outside", "extrapolation_value", "gamma", "group", "keepdims",
-        "kernel_shape", "max", "min", "mode", "momentum", "nearest_mode", "noop_with_empty_axes", "num_outputs",
-        "output_padding", "pads", "perm", "ratio", "scales", "seed", "shape", "spatial", "split", "starts",
-        "steps", "storage_order", "strides", "to", "training_mode", "transA", "transB", "value", "value_float",
-        "value_floats", "value_int", "value_ints"};
-    // clang-format on
-    return attributes.count(name) > 0;
+// Checks that an attribute is one that OpenCV heeds, or has the value that ONNX gives it. Throws GraphError.
+inline void check_attribute(const Node& node, const Operator& op, const std::string& name, const Attribute& value) {
+    const auto is_name = [&](const char* each) { return name == each; };
+    if (std::any_of(op.attributes.begin(), op.attributes.end(), is_name)) return;
+    const auto found =
+        std::find_if(op.defaults.begin(), op.defaults.end(), [&](const Default& each) { return is_name(each.name); });
+    if (found == op.defaults.end()) throw GraphError(node.title + " has the unknown attribute " + name);
+    const bool same = found->string ? value.kind == Attribute::Kind::text && value.text == found->string
+                                    : value.kind == Attribute::Kind::integer && value.integers.at(0) == found->integer;
+    const std::string shown = found->string ? "'" + std::string(found->string) + "'" : std::to_string(found->integer);
+    if (!same) throw GraphError(node.title + " has another " + name + " than OpenCV takes, " + shown);
 }
 
 // The shapes of a node's inputs, for messages.
@@ -74,8 +67,8 @@ inline std::string inputs_of(const Node& node, const std::map<std::string, Sides
     return text;
 }
 
-// Checks what the network computes for an input of this shape (N, C, H, W). Gives the shapes of its outputs. Throws GraphError, which names the operator
-// that does not fit, or the budget.
+// Checks what the network computes for an input of this shape (N, C, H, W). Gives the shapes of its outputs. Throws
+// GraphError, which names the operator that does not fit, or the budget.
 inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
     std::map<std::string, Sides> shapes;
     for (const auto& tensor : graph.tensors) shapes[tensor.first] = tensor.second.dims;
@@ -89,37 +82,38 @@ inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
     for (const std::string& name : graph.outputs) last_use[name] = graph.nodes.size();
 
     std::map<std::string, Tensor> constants = graph.tensors;
+    std::map<std::string, std::int64_t> index_limits;
     std::int64_t alive = count_of(shape), work = 0;
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
-        const Rule rule = find_rule(node.op_type);
-        if (!rule)
+        const Operator* const op = find_operator(node.op_type);
+        if (!op)
             throw GraphError(node.title + " is of an operator that is unknown here" +
-                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : "") +
-                             (node.op_type == "TopK" ? "; export it again without NMS" : ""));
-        for (const auto& attribute : node.attributes)
-            if (!is_attribute(attribute.first))
-                throw GraphError(node.title + " has the unknown attribute " + attribute.first);
-        for (const std::string& name : node.inputs) {
-            const auto tensor = constants.find(name);
-            if (tensor != constants.end() && tensor->second.whole && !reads_whole_numbers(node.op_type))
-                throw GraphError(node.title + " reads whole numbers, " + show(name) + ", where it needs others");
+                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : ""));
+        for (const auto& [name, value] : node.attributes) check_attribute(node, *op, name, value);
+        InferenceContext context(node, shapes, constants, index_limits);
+        for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+            const auto tensor = constants.find(node.inputs[k]);
+            if (tensor == constants.end() || !tensor->second.whole || context.is_index()) continue;
+            if (std::find(op->integers.begin(), op->integers.end(), k) == op->integers.end())
+                throw GraphError(node.title + " reads integers, " + show(node.inputs[k]) +
+                                 ", where it needs floating-point numbers");
         }
-        Operands operands(node, shapes, constants);
         Made made;
         try {
-            made = rule(operands);
-        } catch (const Misfit& misfit) {
+            made = op->rule(context);
+        } catch (const InferenceError& error) {
             throw GraphError(node.title + " does not fit its inputs of " + inputs_of(node, shapes) + ": " +
-                             misfit.what());
+                             error.what());
         }
         if (made.size() < node.outputs.size())
             throw GraphError(node.title + " has " + std::to_string(node.outputs.size()) + " outputs");
-        work += operands.work;
+        work += context.multiplications;
         for (std::size_t k = 0; k < node.outputs.size(); ++k) {
             if (node.outputs[k].empty()) continue;
             if (count_of(made[k]) == 0 && node.op_type != "Constant")
                 throw GraphError(node.title + " leaves nothing of its input");
+            if (op->keeps_index && context.is_index()) index_limits[node.outputs[k]] = context.index_limit(0);
             shapes[node.outputs[k]] = made[k];
             alive = std::min(alive + count_of(made[k]), max_alive + 1);
         }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operators that slide a window along the sides of a value: convolutions and pooling.
+// ONNX's group `nn`: convolutions, pooling, normalisation.
 
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
+#include <vector>
 
 #include "../../tasks/model_info.hpp"
 #include "context.hpp"
@@ -19,29 +19,29 @@ namespace detail {
 // Kernel, strides, dilations and pads of a convolution or pooling, each checked.
 class SlidingWindow {
 public:
-    SlidingWindow(const Operands& o, const Sides& its_kernel, std::size_t rank) {
-        need(rank >= 1 && rank <= 3, "it has not one to three sides to slide along");
-        kernel = o.integers("kernel_shape", its_kernel);
-        strides = o.integers("strides", Sides(rank, 1));
-        const Sides dilations = o.integers("dilations", Sides(rank, 1));
-        pads = o.integers("pads", Sides(2 * rank, 0));
+    SlidingWindow(const InferenceContext& ctx, const Sides& its_kernel, std::size_t rank) {
+        require(rank >= 1 && rank <= 3, "its input has not one to three spatial dimensions");
+        kernel = ctx.integers("kernel_shape", its_kernel);
+        strides = ctx.integers("strides", Sides(rank, 1));
+        const Sides dilations = ctx.integers("dilations", Sides(rank, 1));
+        pads = ctx.integers("pads", Sides(2 * rank, 0));
         const auto check = [&](const char* name, const Sides& values) {
-            need(values.size() == rank && all_within(values, 1, max_side), name + (" is " + text_of(values)));
+            require(values.size() == rank && all_within(values, 1, max_side), name + (" is " + text_of(values)));
         };
         check("kernel_shape", kernel);
         check("strides", strides);
         check("dilations", dilations);
-        need(pads.size() == 2 * rank && all_within(pads, 0, max_side), "pads is " + text_of(pads));
+        require(pads.size() == 2 * rank && all_within(pads, 0, max_side), "pads is " + text_of(pads));
         for (std::size_t i = 0; i < rank; ++i) reach.push_back((kernel[i] - 1) * dilations[i] + 1);
         area = count_of(kernel);
-        auto_pad = o.text("auto_pad", "NOTSET");
-        need(auto_pad == "NOTSET" || auto_pad == "VALID" || auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER",
-             "its auto_pad is unknown");
-        ceil_mode = o.integer("ceil_mode", 0) != 0;
+        auto_pad = ctx.string("auto_pad", "NOTSET");
+        require(auto_pad == "NOTSET" || auto_pad == "VALID" || auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER",
+                "its auto_pad is unknown");
+        ceil_mode = ctx.integer("ceil_mode", 0) != 0;
     }
 
-    // The sides of what it makes of a value's sides from the third on.
-    Sides slid(const Sides& x) const {
+    // The spatial dimensions of the output, from all those of the input.
+    Sides output(const Sides& x) const {
         Sides made;
         const std::size_t rank = kernel.size();
         for (std::size_t i = 0; i < rank; ++i) {
@@ -52,8 +52,8 @@ public:
             }
             const std::int64_t padded = side + (auto_pad == "VALID" ? 0 : pads[i] + pads[i + rank]);
             const std::int64_t room = padded - reach[i];
-            need(room >= 0, "its window of " + std::to_string(reach[i]) + " is larger than the " +
-                                std::to_string(padded) + " it slides along");
+            require(room >= 0, "its kernel of " + std::to_string(reach[i]) + " is larger than the " +
+                                   std::to_string(padded) + " it slides along");
             made.push_back((room + (ceil_mode ? stride - 1 : 0)) / stride + 1);
         }
         return made;
@@ -65,68 +65,119 @@ public:
     bool ceil_mode = false;
 };
 
-inline Made conv(Operands& o) {
-    const Sides &x = o.shape(0), &weight = o.shape(1);
-    need(x.size() >= 3 && weight.size() == x.size() && count_of(weight), "its weight has another number of sides");
-    const std::int64_t group = o.integer("group", 1);
-    need(group >= 1 && x[1] == product(weight[1], group) && weight[0] % group == 0,
-         std::to_string(group) + " groups do not fit the channels");
-    need(!o.has(2) || o.shape(2) == Sides{weight[0]}, "its bias has another length");
-    const SlidingWindow window(o, part_of(weight, 2, weight.size()), x.size() - 2);
-    need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
-    const Sides made = joined({x[0], weight[0]}, window.slid(x));
-    o.work = product(product(count_of(made), weight[1]), window.area);
+inline Made conv(InferenceContext& ctx) {
+    const Sides &x = ctx.shape(0), &weight = ctx.shape(1);
+    require(x.size() >= 3 && weight.size() == x.size() && count_of(weight),
+            "its weight has another number of dimensions");
+    const std::int64_t group = ctx.integer("group", 1);
+    require(group >= 1 && x[1] == product(weight[1], group) && weight[0] % group == 0,
+            std::to_string(group) + " groups do not fit the channels");
+    require(!ctx.has(2) || ctx.shape(2) == Sides{weight[0]}, "its bias has another length");
+    const SlidingWindow window(ctx, part_of(weight, 2, weight.size()), x.size() - 2);
+    require(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
+    const Sides made = joined({x[0], weight[0]}, window.output(x));
+    ctx.multiplications = product(product(count_of(made), weight[1]), window.area);
     return {made};
 }
 
-inline Made conv_transpose(Operands& o) {
-    const Sides &x = o.shape(0), &weight = o.shape(1);
-    need(x.size() >= 3 && weight.size() == x.size() && count_of(weight), "its weight has another number of sides");
-    const std::int64_t group = o.integer("group", 1);
-    need(group >= 1 && x[1] == weight[0] && weight[0] % group == 0,
-         std::to_string(group) + " groups do not fit the channels");
-    need(!o.has(2) || o.shape(2) == Sides{product(weight[1], group)}, "its bias has another length");
+inline Made conv_transpose(InferenceContext& ctx) {
+    const Sides &x = ctx.shape(0), &weight = ctx.shape(1);
+    require(x.size() >= 3 && weight.size() == x.size() && count_of(weight),
+            "its weight has another number of dimensions");
+    const std::int64_t group = ctx.integer("group", 1);
+    require(group >= 1 && x[1] == weight[0] && weight[0] % group == 0,
+            std::to_string(group) + " groups do not fit the channels");
+    require(!ctx.has(2) || ctx.shape(2) == Sides{product(weight[1], group)}, "its bias has another length");
     const std::size_t rank = x.size() - 2;
-    const SlidingWindow window(o, part_of(weight, 2, weight.size()), rank);
-    need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
-    need(window.auto_pad == "NOTSET", "its size is not stated by pads");
-    const Sides extra = o.integers("output_padding", Sides(rank, 0));
-    const std::int64_t least_stride = *std::min_element(window.strides.begin(), window.strides.end());
-    need(extra.size() == rank && all_within(extra, 0, least_stride - 1), "output_padding is " + text_of(extra));
+    const SlidingWindow window(ctx, part_of(weight, 2, weight.size()), rank);
+    require(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
+    require(window.auto_pad == "NOTSET", "its size is not stated by pads");
+    const Sides extra = ctx.integers("output_padding", Sides(rank, 0));
+    bool fits = extra.size() == rank;
+    for (std::size_t i = 0; fits && i < rank; ++i) fits = extra[i] >= 0 && extra[i] < window.strides[i];
+    require(fits, "output_padding is " + text_of(extra));
     Sides made{x[0], product(weight[1], group)};
     for (std::size_t i = 0; i < rank; ++i) {
         made.push_back((x[2 + i] - 1) * window.strides[i] + window.reach[i] + extra[i] - window.pads[i] -
                        window.pads[i + rank]);
-        need(made.back() > 0, "its pads leave nothing");
+        require(made.back() > 0, "its pads leave nothing");
     }
-    o.work = product(product(count_of(x), weight[1]), window.area);
+    ctx.multiplications = product(product(count_of(x), weight[1]), window.area);
     return {made};
 }
 
-inline Made pool(Operands& o) {
-    const Sides& x = o.shape(0);
-    need(x.size() >= 3, "it has not one to three sides to slide along");
-    const SlidingWindow window(o, {}, x.size() - 2);
+inline Made pool(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    require(x.size() >= 3, "its input has not one to three spatial dimensions");
+    const SlidingWindow window(ctx, {}, x.size() - 2);
     for (std::size_t i = 0; i < window.pads.size(); ++i)
-        need(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
-    const Sides made = joined({x[0], x[1]}, window.slid(x));
-    o.work = product(count_of(made), window.area);
+        require(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
+    const Sides made = joined({x[0], x[1]}, window.output(x));
+    ctx.multiplications = product(count_of(made), window.area);
     return {made};
 }
 
-inline Made global_pool(Operands& o) {
-    const Sides& x = o.shape(0);
-    need(x.size() >= 3, "it has no sides to pool");
+inline Made global_pool(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    require(x.size() >= 3, "its input has no spatial dimensions");
     return {joined({x[0], x[1]}, Sides(x.size() - 2, 1))};
 }
 
-inline const std::map<std::string, Rule> sliding_rules = {
-    {"AveragePool", pool},
-    {"Conv", conv},
-    {"ConvTranspose", conv_transpose},
-    {"GlobalAveragePool", global_pool},
-    {"GlobalMaxPool", global_pool},
-    {"MaxPool", pool},
+// With one number for each channel.
+inline Made normalize_channels(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    require(x.size() >= 2, "it has not one number for each channel");
+    for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i)
+        require(ctx.shape(i) == Sides{x[1]}, "it has not one number for each channel");
+    return {x};
+}
+
+// Of channels; with one number for each channel.
+inline Made normalize_groups(InferenceContext& ctx) {
+    const std::int64_t groups = ctx.integer("num_groups", 0);
+    const Made made = normalize_channels(ctx);
+    require(groups >= 1 && made[0][1] % groups == 0, std::to_string(groups) + " groups do not fit the channels");
+    return made;
+}
+
+inline Made normalize_layer(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", -1), x.size());
+    for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i)
+        require(ctx.shape(i) == part_of(x, axis, x.size()), "it has not one number for each element");
+    return {x};
+}
+
+inline Made flatten(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::int64_t axis = ctx.integer("axis", 1), rank = static_cast<std::int64_t>(x.size());
+    require(-rank <= axis && axis <= rank, "there is no axis " + std::to_string(axis));
+    const auto middle = static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
+    return {{count_of(part_of(x, 0, middle)), count_of(part_of(x, middle, x.size()))}};
+}
+
+inline Made dropout(InferenceContext& ctx) { return Made(ctx.node.outputs.size(), ctx.shape(0)); }  // its mask, too
+
+// The attributes of a window, and more.
+inline std::vector<const char*> window_and(const std::vector<const char*>& more) {
+    std::vector<const char*> names = {"auto_pad", "dilations", "kernel_shape", "pads", "strides"};
+    names.insert(names.end(), more.begin(), more.end());
+    return names;
+}
+
+inline const Operators nn_operators = {
+    {"AveragePool", {pool, window_and({"ceil_mode", "count_include_pad"})}},
+    {"BatchNormalization", {normalize_channels, {"epsilon", "momentum"}, {{"spatial", 1}, {"training_mode", 0}}}},
+    {"Conv", {conv, window_and({"group"})}},
+    {"ConvTranspose", {conv_transpose, window_and({"group", "output_padding"})}},
+    {"Dropout", {dropout, {"ratio", "seed"}}},
+    {"Flatten", {flatten, {"axis"}, {}, {}, true}},
+    {"GlobalAveragePool", {global_pool}},
+    {"GlobalMaxPool", {global_pool}},
+    {"GroupNormalization", {normalize_groups, {"epsilon", "num_groups"}, {{"stash_type", 1}}}},
+    {"InstanceNormalization", {normalize_channels, {"epsilon"}}},
+    {"LayerNormalization", {normalize_layer, {"axis", "epsilon"}, {{"stash_type", 1}}}},
+    {"MaxPool", {pool, window_and({"ceil_mode", "storage_order"})}},
 };
 
 }  // namespace detail

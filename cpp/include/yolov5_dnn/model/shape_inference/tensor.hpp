@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operators that arrange a value anew: join, cut, scale, repeat, turn its sides. They multiply nothing.
+// ONNX's group `tensor`, with Constant of its `generator`: join, cut, scale, repeat, transpose, look up.
 
 #pragma once
 
@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,39 +19,39 @@ namespace yolov5_dnn {
 
 namespace detail {
 
-inline Made concat(Operands& o) {
-    Sides made = o.shape(0);
-    const std::size_t axis = axis_of(o.integer("axis", 1), made.size());
-    for (std::size_t i = 1; i < o.node.inputs.size(); ++i) {
-        Sides shape = o.shape(i);
+inline Made concat(InferenceContext& ctx) {
+    Sides made = ctx.shape(0);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", 1), made.size());
+    for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i) {
+        Sides shape = ctx.shape(i);
         const std::int64_t more = axis < shape.size() ? shape[axis] : 0;
         if (axis < shape.size()) shape[axis] = made[axis];
-        need(shape == made, "their sides differ");
+        require(shape == made, "their dimensions differ");
         made[axis] += more;
     }
     return {made};
 }
 
-inline Made split(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::size_t axis = axis_of(o.integer("axis", 0), x.size());
-    const auto count = static_cast<std::int64_t>(o.node.outputs.size());
-    std::optional<Sides> parts = o.listed("split", 1);
+inline Made split(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", 0), x.size());
+    const auto count = static_cast<std::int64_t>(ctx.node.outputs.size());
+    std::optional<Sides> parts = ctx.attribute_or_input("split", 1);
     if (!parts) {
         const std::int64_t size = (x[axis] + count - 1) / count;
         parts = Sides();
         for (std::int64_t i = 0; i < count; ++i) parts->push_back(std::min(size, x[axis] - size * i));
     }
-    need(static_cast<std::int64_t>(parts->size()) == count && all_within(*parts, 0, x[axis]),
-         "its parts are not the whole");
+    require(static_cast<std::int64_t>(parts->size()) == count && all_within(*parts, 0, x[axis]),
+            "its parts are not the whole");
     Made made(parts->size(), x);
     std::int64_t total = 0;
     for (std::size_t i = 0; i < made.size(); ++i) total += made[i][axis] = (*parts)[i];
-    need(total == x[axis], "its parts are not the whole");
+    require(total == x[axis], "its parts are not the whole");
     return made;
 }
 
-// How many places a slice takes of a side, by Python's rules.
+// How many elements a slice takes of a dimension, by Python's rules.
 inline std::int64_t sliced(std::int64_t side, std::int64_t start, std::int64_t end, std::int64_t step) {
     const auto clamped = [&](std::int64_t at) {
         if (at < 0) at += side;
@@ -63,54 +62,57 @@ inline std::int64_t sliced(std::int64_t side, std::int64_t start, std::int64_t e
     return distance <= 0 ? 0 : (distance - 1) / pace + 1;
 }
 
-inline Made slice(Operands& o) {
-    Sides made = o.shape(0);
-    const Sides starts = o.listed("starts", 1).value_or(Sides()), ends = o.listed("ends", 2).value_or(Sides());
-    Sides axes = o.listed("axes", 3).value_or(Sides()), steps = o.listed("steps", 4).value_or(Sides());
+inline Made slice(InferenceContext& ctx) {
+    Sides made = ctx.shape(0);
+    const Sides starts = ctx.attribute_or_input("starts", 1).value_or(Sides()),
+                ends = ctx.attribute_or_input("ends", 2).value_or(Sides());
+    Sides axes = ctx.attribute_or_input("axes", 3).value_or(Sides()),
+          steps = ctx.attribute_or_input("steps", 4).value_or(Sides());
     if (axes.empty())
         for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
     if (steps.empty()) steps.assign(starts.size(), 1);
-    need(starts.size() == ends.size() && axes.size() == starts.size() && steps.size() == starts.size() &&
-             !std::count(steps.begin(), steps.end(), 0),
-         "its lists differ in length");
+    require(starts.size() == ends.size() && axes.size() == starts.size() && steps.size() == starts.size() &&
+                !std::count(steps.begin(), steps.end(), 0),
+            "its lists differ in length");
     for (std::size_t i = 0; i < starts.size(); ++i) {
-        const std::size_t axis = axis_of(axes[i], made.size());
-        made[axis] = sliced(o.shape(0)[axis], starts[i], ends[i], steps[i]);
-        need(made[axis] > 0, "it leaves nothing");
+        const std::size_t axis = normalize_axis(axes[i], made.size());
+        made[axis] = sliced(ctx.shape(0)[axis], starts[i], ends[i], steps[i]);
+        require(made[axis] > 0, "it leaves nothing");
     }
     return {made};
 }
 
 inline std::int64_t scaled(std::int64_t side, double scale) {
-    need(scale > 0 && scale <= max_side, "its scale is " + std::to_string(scale));
+    require(scale > 0 && scale <= max_side, "its scale is " + std::to_string(scale));
     return static_cast<std::int64_t>(std::floor(static_cast<double>(side) * scale));
 }
 
-inline Made resize(Operands& o) {
-    const Sides& x = o.shape(0);
-    const bool upsample = o.node.op_type == "Upsample" || o.node.inputs.size() == 2;
+inline Made resize(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const bool upsample = ctx.node.op_type == "Upsample" || ctx.node.inputs.size() == 2;
     Sides sides;
-    if (o.has(3) && o.shape(3) != Sides{0}) {
-        sides = o.whole_constant(3);
+    if (ctx.has(3) && ctx.shape(3) != Sides{0}) {
+        sides = ctx.integer_constant(3);
     } else {
         std::vector<double> scales;
-        if (const Attribute* const listed = o.attribute("scales", Attribute::Kind::reals, "list of numbers"))
+        if (const Attribute* const listed = ctx.attribute("scales", Attribute::Kind::reals, " list of numbers"))
             scales.assign(listed->reals.begin(), listed->reals.end());
         else
-            scales = o.constant(upsample ? 1 : 2);
-        need(scales.size() == x.size(), "its scales are not one a side");
+            scales = ctx.constant(upsample ? 1 : 2);
+        require(scales.size() == x.size(), "its scales are not one for each dimension");
         for (std::size_t i = 0; i < x.size(); ++i) sides.push_back(scaled(x[i], scales[i]));
     }
-    need(sides.size() == x.size() && all_within(sides, 1, max_dim), "its size is not one number a side");
-    need(x.size() < 3 || (sides[0] == x[0] && sides[1] == x[1]), "it scales more than height and width");
+    require(sides.size() == x.size() && all_within(sides, 1, max_dim),
+            "its size has not one number for each dimension");
+    require(x.size() < 3 || (sides[0] == x[0] && sides[1] == x[1]), "it scales more than height and width");
     return {sides};
 }
 
-inline Made reshape(Operands& o) {
-    const Sides& x = o.shape(0);
-    Sides made = o.listed("shape", 1).value_or(Sides());
-    need(made.size() <= max_dimensions && all_within(made, -1, max_dim), "its shape is unusable");
-    need(!std::count(made.begin(), made.end(), 0) || o.integer("allowzero", 0) == 0, "its shape has a 0");
+inline Made reshape(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    Sides made = ctx.attribute_or_input("shape", 1).value_or(Sides());
+    require(made.size() <= max_dimensions && all_within(made, -1, max_dim), "its shape is unusable");
+    require(!std::count(made.begin(), made.end(), 0) || ctx.integer("allowzero", 0) == 0, "its shape has a 0");
     std::int64_t known = 1, open = 0;
     for (std::size_t i = 0; i < made.size(); ++i) {
         if (made[i] == 0 && i < x.size()) made[i] = x[i];
@@ -120,143 +122,167 @@ inline Made reshape(Operands& o) {
             known = product(known, made[i]);
     }
     if (open) {
-        need(open == 1 && known > 0 && count_of(x) % known == 0, "its shape leaves a side open");
+        require(open == 1 && known > 0 && count_of(x) % known == 0, "its shape leaves a dimension open");
         *std::find(made.begin(), made.end(), -1) = count_of(x) / known;
     }
-    need(count_of(made) == count_of(x), "its shape holds another number of values");
+    require(count_of(made) == count_of(x), "its shape holds another number of values");
     return {made};
 }
 
-inline Made flatten(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::int64_t axis = o.integer("axis", 1), rank = static_cast<std::int64_t>(x.size());
-    need(-rank <= axis && axis <= rank, "there is no axis " + std::to_string(axis));
-    const auto middle = static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
-    return {{count_of(part_of(x, 0, middle)), count_of(part_of(x, middle, x.size()))}};
-}
-
-inline Made transpose(Operands& o) {
-    const Sides& x = o.shape(0);
+inline Made transpose(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
     Sides straight;
     for (std::size_t i = 0; i < x.size(); ++i) straight.push_back(static_cast<std::int64_t>(i));
-    const Sides order = o.integers("perm", Sides(straight.rbegin(), straight.rend()));
-    need(order.size() == x.size() && std::is_permutation(order.begin(), order.end(), straight.begin()),
-         "its perm is not an order of the sides");
+    const Sides order = ctx.integers("perm", Sides(straight.rbegin(), straight.rend()));
+    require(order.size() == x.size() && std::is_permutation(order.begin(), order.end(), straight.begin()),
+            "its perm is not an order of the dimensions");
     Sides made;
     for (const std::int64_t i : order) made.push_back(x[static_cast<std::size_t>(i)]);
     return {made};
 }
 
-inline Made squeeze(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::optional<Sides> axes = o.listed("axes", 1);
-    const std::set<std::size_t> gone = places(axes.value_or(Sides()), x.size());
+inline Made squeeze(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::optional<Sides> axes = ctx.attribute_or_input("axes", 1);
+    const std::set<std::size_t> gone = normalize_axes(axes.value_or(Sides()), x.size());
     Sides made;
     for (std::size_t i = 0; i < x.size(); ++i) {
         const bool leaves = axes ? gone.count(i) > 0 : x[i] == 1;
-        need(!leaves || x[i] == 1, "a side it leaves out is not 1");
+        require(!leaves || x[i] == 1, "a dimension that it leaves out is not 1");
         if (!leaves) made.push_back(x[i]);
     }
     return {made};
 }
 
-inline Made unsqueeze(Operands& o) {
-    const Sides& x = o.shape(0);
-    const Sides axes = o.listed("axes", 1).value_or(Sides());
+inline Made unsqueeze(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const Sides axes = ctx.attribute_or_input("axes", 1).value_or(Sides());
     const std::size_t rank = x.size() + axes.size();
-    const std::set<std::size_t> fresh = places(axes, rank);
-    need(fresh.size() == axes.size() && rank <= max_dimensions, "its axes are unusable");
+    const std::set<std::size_t> fresh = normalize_axes(axes, rank);
+    require(fresh.size() == axes.size() && rank <= max_dimensions, "its axes are unusable");
     Sides made;
     std::size_t next = 0;
     for (std::size_t i = 0; i < rank; ++i) made.push_back(fresh.count(i) ? 1 : x[next++]);
     return {made};
 }
 
-inline Made constant(Operands& o) {
-    need(o.node.attributes.size() == 1, "it holds no tensor");
-    const std::string& name = o.node.attributes.begin()->first;
-    const Attribute& value = o.node.attributes.begin()->second;
+inline Made constant(InferenceContext& ctx) {
+    require(ctx.node.attributes.size() == 1, "it holds no tensor");
+    const std::string& name = ctx.node.attributes.begin()->first;
+    const Attribute& value = ctx.node.attributes.begin()->second;
     Tensor tensor;
     if (name == "value" && value.kind == Attribute::Kind::tensor) {
         tensor = value.tensor;
     } else {
         const bool many = value.kind == Attribute::Kind::integers || value.kind == Attribute::Kind::reals;
-        need((name == "value_int" || name == "value_float" || name == "value_ints" || name == "value_floats") &&
-                 (many || value.kind == Attribute::Kind::integer || value.kind == Attribute::Kind::real),
-             "it holds no tensor");
+        require((name == "value_int" || name == "value_float" || name == "value_ints" || name == "value_floats") &&
+                    (many || value.kind == Attribute::Kind::integer || value.kind == Attribute::Kind::real),
+                "it holds no tensor");
         for (const std::int64_t v : value.integers) tensor.values.push_back(static_cast<double>(v));
         for (const float v : value.reals) tensor.values.push_back(v);
         if (many) tensor.dims = {static_cast<std::int64_t>(tensor.values.size())};
     }
-    o.remember(tensor);
+    ctx.set_constant(tensor);
     return {tensor.dims};
 }
 
-inline Made identity(Operands& o) { return Made(o.node.outputs.size(), o.shape(0)); }  // Dropout's mask, too
-
-inline Made pad(Operands& o) {
-    const Sides& x = o.shape(0);
-    const Sides pads = o.listed("pads", 1).value_or(Sides());
-    need(pads.size() == 2 * x.size() && all_within(pads, -max_side, max_side), "its pads are not two a side");
-    const bool repeats = o.text("mode", "constant") != "constant";
+inline Made pad(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const Sides pads = ctx.attribute_or_input("pads", 1).value_or(Sides());
+    require(!ctx.has(3), "its axes are an input");
+    require(pads.size() == 2 * x.size() && all_within(pads, -max_side, max_side),
+            "its pads are not two for each dimension");
+    const bool repeats = ctx.string("mode", "constant") != "constant";
     Sides made;
     for (std::size_t i = 0; i < x.size(); ++i) {
         made.push_back(x[i] + pads[i] + pads[i + x.size()]);
-        need(made.back() > 0, "its pads leave nothing");
+        require(made.back() > 0, "its pads leave nothing");
     }
     for (std::size_t i = 0; i < pads.size(); ++i)
-        need(!repeats || pads[i] < x[i % x.size()], "its pads are wider than what they repeat");
+        require(!repeats || pads[i] < x[i % x.size()], "its pads are wider than what they repeat");
     return {made};
 }
 
-inline Made expand(Operands& o) {
-    const Sides sides = o.whole_constant(1);
-    need(sides.size() <= max_dimensions && all_within(sides, 1, max_dim), "its shape is unusable");
-    return {wider(o.shape(0), sides)};
+inline Made expand(InferenceContext& ctx) {
+    const Sides sides = ctx.integer_constant(1);
+    require(sides.size() <= max_dimensions && all_within(sides, 1, max_dim), "its shape is unusable");
+    return {broadcast(ctx.shape(0), sides)};
 }
 
-inline Made tile(Operands& o) {
-    Sides made = o.shape(0);
-    const Sides repeats = o.whole_constant(1);
-    need(repeats.size() == made.size() && all_within(repeats, 1, max_dim), "its repeats are not one a side");
+inline Made tile(InferenceContext& ctx) {
+    Sides made = ctx.shape(0);
+    const Sides repeats = ctx.integer_constant(1);
+    require(repeats.size() == made.size() && all_within(repeats, 1, max_dim),
+            "its repeats are not one for each dimension");
     for (std::size_t i = 0; i < made.size(); ++i) made[i] = product(made[i], repeats[i]);
     return {made};
 }
 
-inline Made space_to_depth(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::int64_t block = o.integer("blocksize", 0);
-    need(x.size() == 4 && block >= 1 && block <= max_side && x[2] % block == 0 && x[3] % block == 0,
-         "its blocks do not fit");
+inline Made space_to_depth(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::int64_t block = ctx.integer("blocksize", 0);
+    require(x.size() == 4 && block >= 1 && block <= max_side && x[2] % block == 0 && x[3] % block == 0,
+            "its blocks do not fit");
     return {{x[0], product(x[1], block * block), x[2] / block, x[3] / block}};
 }
 
-inline Made depth_to_space(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::int64_t block = o.integer("blocksize", 0);
-    need(x.size() == 4 && block >= 1 && block <= max_side && x[1] % (block * block) == 0, "its blocks do not fit");
+inline Made depth_to_space(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::int64_t block = ctx.integer("blocksize", 0);
+    require(x.size() == 4 && block >= 1 && block <= max_side && x[1] % (block * block) == 0, "its blocks do not fit");
     return {{x[0], x[1] / (block * block), x[2] * block, x[3] * block}};
 }
 
-inline const std::map<std::string, Rule> arranging_rules = {
-    {"Concat", concat},
-    {"Constant", constant},
-    {"DepthToSpace", depth_to_space},
-    {"Dropout", identity},
-    {"Expand", expand},
-    {"Flatten", flatten},
-    {"Identity", identity},
-    {"Pad", pad},
-    {"Reshape", reshape},
-    {"Resize", resize},
-    {"Slice", slice},
-    {"SpaceToDepth", space_to_depth},
-    {"Split", split},
-    {"Squeeze", squeeze},
-    {"Tile", tile},
-    {"Transpose", transpose},
-    {"Unsqueeze", unsqueeze},
-    {"Upsample", resize},
+// What it takes must be there: a network that reads beside a value is refused.
+inline Made gather(InferenceContext& ctx) {
+    const Sides &x = ctx.shape(0), &indices = ctx.shape(1);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", 0), x.size());
+    require(ctx.index_limit(1) <= x[axis], "its indices go beyond what is there");
+    const Sides made = joined(joined(part_of(x, 0, axis), indices), part_of(x, axis + 1, x.size()));
+    require(made.size() <= max_dimensions, "it makes too many dimensions");
+    return {made};
+}
+
+inline Made gather_elements(InferenceContext& ctx) {
+    const Sides &x = ctx.shape(0), &indices = ctx.shape(1);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", 0), x.size());
+    require(ctx.index_limit(1) <= x[axis] && indices.size() == x.size(), "its indices go beyond what is there");
+    for (std::size_t i = 0; i < x.size(); ++i) require(i == axis || indices[i] <= x[i], "their dimensions differ");
+    return {indices};
+}
+
+inline Made cast(InferenceContext& ctx) {
+    const std::int64_t to = ctx.integer("to", 0);
+    const bool is_real = to == 1 || to == 10 || to == 11;
+    require(is_real || (ctx.is_index() && (to == 6 || to == 7)), "it casts to a type without fractions");
+    return {ctx.shape(0)};
+}
+
+inline const Operators tensor_operators = {
+    {"Cast", {cast, {"to"}, {{"saturate", 1}}, {}, true}},
+    {"Concat", {concat, {"axis"}}},
+    {"Constant", {constant, {"value", "value_float", "value_floats", "value_int", "value_ints"}}},
+    {"DepthToSpace", {depth_to_space, {"blocksize", "mode"}}},
+    {"Expand", {expand, {}, {}, {1}}},
+    {"Gather", {gather, {"axis"}, {}, {0, 1}}},
+    {"GatherElements", {gather_elements, {"axis"}, {}, {0, 1}}},
+    {"Identity", {unary, {}, {}, {}, true}},
+    {"Pad", {pad, {"mode", "pads", "value"}, {}, {1, 3}}},
+    {"Reshape", {reshape, {"allowzero", "shape"}, {}, {1}, true}},
+    {"Resize",
+     {resize,
+      {"coordinate_transformation_mode", "cubic_coeff_a", "extrapolation_value", "mode", "nearest_mode"},
+      {{"antialias", 0}, {"exclude_outside", 0}, {"keep_aspect_ratio_policy", 0, "stretch"}},
+      {3}}},
+    {"Slice", {slice, {"axes", "ends", "starts"}, {}, {1, 2, 3, 4}}},
+    {"SpaceToDepth", {space_to_depth, {"blocksize"}}},
+    {"Split", {split, {"axis", "num_outputs", "split"}, {}, {1}}},
+    {"Squeeze", {squeeze, {"axes"}, {}, {1}, true}},
+    {"Tile", {tile, {}, {}, {1}, true}},
+    {"Transpose", {transpose, {"perm"}, {}, {}, true}},
+    {"Unsqueeze", {unsqueeze, {"axes"}, {}, {1}, true}},
+    {"Upsample", {resize, {"mode", "scales"}}},
+    {"Where", {elementwise}},
 };
 
 }  // namespace detail
