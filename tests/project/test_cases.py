@@ -277,6 +277,7 @@ def test_model_file(case: Case, tmp_path: Path) -> None:
     assert sha256(file.buffer) == case["buffer_sha256"]
     info = read_info(file.metadata, path)
     said = {key: getattr(info, key) for key in case["info"]}
+    said["task"] = info.task.name
     said["anchors"] = [anchors.tolist() for anchors in info.anchors]
     assert json.loads(json.dumps(said)) == case["info"]
     called = {"masks": "nm", "keypoints": "k"}
