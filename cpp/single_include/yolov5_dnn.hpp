@@ -71,6 +71,9 @@ public:
     // Throws ModelError for the file, DeviceError for the device, InputError for any other option.
     explicit Detector(const std::filesystem::path& model, const Options& options = {});
 
+    // The same of a file that `read_model` gave, which is not read again; it need not outlive the detector.
+    explicit Detector(const ModelFile& file, const Options& options = {});
+
     // What the model file says.
     const ModelInfo& info() const;
 
@@ -99,6 +102,7 @@ class Segmenter : public Detector {
 public:
     // Throws what Detector's throws, and ModelError for a model that gives no masks.
     explicit Segmenter(const std::filesystem::path& model, const Options& options = {});
+    explicit Segmenter(const ModelFile& file, const Options& options = {});
 };
 
 // ---------------------------------------------------------------------------------------------------------- classifier
@@ -121,6 +125,12 @@ public:
     // `model` is a file made by `python -m convert`.
     // Throws ModelError for the file, DeviceError for the device, InputError for any other option.
     explicit Classifier(const std::filesystem::path& model, const ClassifierOptions& options = {});
+
+    // The same of a file that `read_model` gave, which is not read again; it need not outlive the classifier.
+    explicit Classifier(const ModelFile& file, const ClassifierOptions& options = {})
+        : info_(read_classifier(file)), crop_(options.crop.empty() ? info_.crop : options.crop),
+          imgsz_(side(options.imgsz, info_)),
+          network_((file.check_input(info_.input_shape({imgsz_, imgsz_})), file), info_, find_device(options.device));
 
     // What the model file says.
     const ModelInfo& info() const;
@@ -322,6 +332,9 @@ struct ModelInfo {
     int fold = 1;                    // side of the squares of pixels that the input holds as channels, see `to_blob`
     std::string producer;            // the program that wrote the file, and its version
 
+    // The shape (N, C, H, W) of the network's input for an image of this size in pixels.
+    std::vector<std::int64_t> input_shape(cv::Size size) const;
+
     // What only some tasks have.
     int reg_max = 0;                              // bins of each distance, of a network without anchors
     int masks = 0;                                // mask coefficients of each box
@@ -341,20 +354,23 @@ ModelInfo read_info(const std::map<std::string, std::string>& metadata, const st
 
 // ---------------------------------------------------------------------------------------------------------------- file
 
-// An ONNX file in memory, in the form for OpenCV, and its metadata_props: JSON texts by key.
+// A model file that was read and checked, once; Detector and Classifier take it in place of a path. Several may share
+// one, and nobody writes to it.
 struct ModelFile {
-    std::vector<unsigned char> buffer;
-    std::map<std::string, std::string> metadata;
+    std::filesystem::path path;                   // where it was read; it is not read again
+    std::vector<unsigned char> buffer;            // its bytes, in the form for OpenCV: Swish nodes lose their domain
+    std::map<std::string, std::string> metadata;  // its metadata_props by key; `producer` is the program that wrote it
+    detail::Graph graph;
+    std::map<detail::Sides, std::vector<detail::Sides>> outputs;  // shapes by the input's, of those that it states
+
+    // Checks that the network may run on an input of this shape, (N, C, H, W). Gives the shapes of the outputs.
+    // Throws ModelError if the values in between would take too much memory or time, or do not fit one another.
+    std::vector<detail::Sides> check_input(const detail::Sides& shape) const;
 };
 
-// Reads an ONNX file. The buffer differs from the file in one respect: `Swish` nodes lose their domain, so
-// that OpenCV takes them for its own layer of that name.
+// Reads an ONNX file and checks all that runtime/model/graph.py promises of it.
 // Throws ModelError if there is no such file or it isn't an ONNX model.
 ModelFile read_model(const std::filesystem::path& path);
-
-// Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
-// messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
-void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path);
 
 // ----------------------------------------------------------------------------------------------------------- letterbox
 
@@ -410,9 +426,9 @@ void to_classifier_blob(const cv::Mat& image, int size, const std::string& crop,
 // A loaded network: call it on a blob to get its raw outputs.
 class Network {
 public:
-    // `info` comes from `read_info`; `path` is for messages only.
+    // `info` comes from `read_info`.
     // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
-    Network(const ModelFile& model, const ModelInfo& info, const Device& device, const std::string& path);
+    Network(const ModelFile& model, const ModelInfo& info, const Device& device);
 
     // Runs forward on what `to_blob` made. The outputs are the network's own, and the next call overwrites them.
     // Throws ModelError if OpenCV fails, or an output has another shape than the ModelInfo asks for.
@@ -1597,6 +1613,11 @@ struct ModelInfo {
     int size_multiple = 0;           // what height and width of the input must be divisible by
     int fold = 1;                    // side of the squares of pixels that the input holds as channels, see `to_blob`
     std::string producer;            // the program that wrote the file, and its version
+
+    // The shape (N, C, H, W) of the network's input for an image of this size in pixels.
+    std::vector<std::int64_t> input_shape(cv::Size size) const {
+        return {1, std::int64_t{3} * fold * fold, size.height / fold, size.width / fold};
+    }
 
     // What only some tasks have.
     int reg_max = 0;                              // bins of each distance, of a network without anchors
@@ -3167,36 +3188,38 @@ inline std::vector<unsigned char> for_onnxruntime(const std::vector<unsigned cha
 
 // ------------------------------------------------------------------------------------------------------------- context
 //
-// What the rule of an operator sees of a node, and what the rules have in common.
+// What the shape rule of an operator sees of a node, and what the rules have in common.
 
 namespace detail {
 
 constexpr std::int64_t max_dim = (std::int64_t{1} << 31) - 1;  // of one side of a value
 
 // The inputs are not what the operator can take.
-class Misfit : public std::runtime_error {
+class InferenceError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-inline void need(bool condition, const std::string& reason) {
-    if (!condition) throw Misfit(reason);
+inline void require(bool condition, const std::string& reason) {
+    if (!condition) throw InferenceError(reason);
 }
 
-// What one rule sees of a node: the shapes of its inputs, its attributes, its constants.
-class Operands {
+// What one rule sees of a node: the shapes of its inputs, its attributes, its constants. Some values are indices: integers
+// that are known to be at least 0, and below a limit.
+class InferenceContext {
 public:
-    Operands(const Node& its_node, const std::map<std::string, Sides>& shapes, std::map<std::string, Tensor>& constants)
-        : node(its_node), shapes_(shapes), constants_(constants) {}
+    InferenceContext(const Node& its_node, const std::map<std::string, Sides>& shapes,
+                     std::map<std::string, Tensor>& constants, std::map<std::string, std::int64_t>& index_limits)
+        : node(its_node), shapes_(shapes), constants_(constants), index_limits_(index_limits) {}
 
     const Node& node;
-    std::int64_t work = 0;  // multiplications, told by the rule
+    std::int64_t multiplications = 0;  // told by the rule
 
     bool has(std::size_t index) const { return index < node.inputs.size() && !node.inputs[index].empty(); }
 
     // Of an input that has to be there.
     const Sides& shape(std::size_t index) const {
-        need(index < node.inputs.size(), "an input or output is missing");
-        need(has(index), "input " + std::to_string(index) + " is left out");
+        require(index < node.inputs.size(), "an input or output is missing");
+        require(has(index), "input " + std::to_string(index) + " is left out");
         return shapes_.at(node.inputs[index]);
     }
 
@@ -3204,68 +3227,119 @@ public:
     const Attribute* attribute(const std::string& name, Attribute::Kind kind, const std::string& what) const {
         const auto entry = node.attributes.find(name);
         if (entry == node.attributes.end()) return nullptr;
-        need(entry->second.kind == kind, name + " is not a " + what);
+        require(entry->second.kind == kind, name + " is not a" + what);
         return &entry->second;
     }
 
     Sides integers(const std::string& name, const Sides& otherwise) const {
-        const Attribute* const found = attribute(name, Attribute::Kind::integers, "list");
+        const Attribute* const found = attribute(name, Attribute::Kind::integers, " list");
         return found ? found->integers : otherwise;
     }
 
     std::int64_t integer(const std::string& name, std::int64_t otherwise) const {
-        const Attribute* const found = attribute(name, Attribute::Kind::integer, "whole number");
+        const Attribute* const found = attribute(name, Attribute::Kind::integer, "n integer");
         return found ? found->integers.at(0) : otherwise;
     }
 
-    std::string text(const std::string& name, const std::string& otherwise) const {
-        const Attribute* const found = attribute(name, Attribute::Kind::text, "text");
+    std::string string(const std::string& name, const std::string& otherwise) const {
+        const Attribute* const found = attribute(name, Attribute::Kind::text, " string");
         return found ? found->text : otherwise;
     }
 
     // The numbers of an input that has to stand in the file.
     const std::vector<double>& constant(std::size_t index) const {
-        need(index < node.inputs.size(), "an input or output is missing");
+        require(index < node.inputs.size(), "an input or output is missing");
         const auto entry = constants_.find(node.inputs[index]);
-        need(entry != constants_.end() &&
-                 static_cast<std::int64_t>(entry->second.values.size()) == count_of(entry->second.dims),
-             "input " + std::to_string(index) + " is not a constant of few numbers");
+        require(entry != constants_.end() &&
+                    static_cast<std::int64_t>(entry->second.values.size()) == count_of(entry->second.dims),
+                "input " + std::to_string(index) + " is not a constant of few numbers");
         return entry->second.values;
     }
 
-    // The same, of whole numbers; those beyond 2^62 count as that.
-    Sides whole_constant(std::size_t index) const {
+    // The same, of integers; those beyond 2^62 count as that.
+    Sides integer_constant(std::size_t index) const {
         constexpr double most = 4611686018427387904.0;
         Sides values;
         for (const double value : constant(index)) {
-            need(value == std::floor(value), "input " + std::to_string(index) + " is not of whole numbers");
+            require(value == std::floor(value), "input " + std::to_string(index) + " is not of integers");
             values.push_back(static_cast<std::int64_t>(std::clamp(value, -most, most)));
         }
         return values;
     }
 
-    // What opsets up to 12 have as an attribute, and later ones as an input; nothing if it is left out.
-    std::optional<Sides> listed(const std::string& name, std::size_t index) const {
+    // What older opsets have as an attribute, and later ones as an input; nothing if it is left out.
+    std::optional<Sides> attribute_or_input(const std::string& name, std::size_t index) const {
         if (node.attributes.count(name)) return integers(name, {});
-        if (has(index)) return whole_constant(index);
+        if (has(index)) return integer_constant(index);
         return std::nullopt;
     }
 
     // Notes that the output is a constant.
-    void remember(const Tensor& tensor) { constants_[node.outputs.at(0)] = tensor; }
+    void set_constant(const Tensor& tensor) { constants_[node.outputs.at(0)] = tensor; }
+
+    // Are the numbers of the first input indices that the network computes?
+    bool is_index() const { return !node.inputs.empty() && index_limits_.count(node.inputs[0]); }
+
+    // Below what the numbers of an input are; they have to be indices.
+    std::int64_t index_limit(std::size_t index) const {
+        require(index < node.inputs.size(), "an input or output is missing");
+        if (constants_.count(node.inputs[index])) {
+            const Sides values = integer_constant(index);
+            require(!values.empty() && *std::min_element(values.begin(), values.end()) >= 0, "it has an index below 0");
+            return *std::max_element(values.begin(), values.end()) + 1;
+        }
+        const auto limit = index_limits_.find(node.inputs[index]);
+        require(limit != index_limits_.end(), "its indices are computed in an unknown way");
+        return limit->second;
+    }
+
+    // Notes that the numbers of an output are indices below this limit.
+    void set_index_limit(std::size_t output, std::int64_t limit) {
+        if (output < node.outputs.size()) index_limits_[node.outputs[output]] = limit;
+    }
+
+    // The second input, one integer of at least 1.
+    std::int64_t divisor() const {
+        const Sides values = integer_constant(1);
+        require(values.size() == 1 && values[0] >= 1 && values[0] <= max_dim,
+                "its divisor is not one positive integer");
+        return values[0];
+    }
 
 private:
     const std::map<std::string, Sides>& shapes_;
     std::map<std::string, Tensor>& constants_;
+    std::map<std::string, std::int64_t>& index_limits_;
 };
 
-// The shapes of an operator's outputs, and what makes them of its operands. Throws Misfit.
+// The shapes of an operator's outputs, and what makes them of its operands. Throws InferenceError.
 using Made = std::vector<Sides>;
-using Rule = Made (*)(Operands&);
+using Rule = Made (*)(InferenceContext&);
 
-inline std::size_t axis_of(std::int64_t axis, std::size_t rank) {
+// An attribute that OpenCV does not heed, and its value by ONNX, at which that is harmless: an integer, or a string.
+struct Default {
+    const char* name = "";
+    std::int64_t integer = 0;
+    const char* string = nullptr;
+};
+
+// All that is known here of one of ONNX's operators, of its versions in opsets 7 to 22: its shape rule; the names of the
+// attributes that OpenCV heeds; the other ones; which inputs may be constants of integers: sizes, axes, indices, quantized
+// weights; and whether its output's numbers are indices where those of its first input are.
+struct Operator {
+    Rule rule = nullptr;
+    std::vector<const char*> attributes = {};
+    std::vector<Default> defaults = {};
+    std::vector<std::size_t> integers = {};
+    bool keeps_index = false;
+};
+
+using Operators = std::map<std::string, Operator>;
+
+// Counts an axis, which may be counted from the end, from the start. Throws InferenceError.
+inline std::size_t normalize_axis(std::int64_t axis, std::size_t rank) {
     const auto n = static_cast<std::int64_t>(rank);
-    need(-n <= axis && axis < n, "there is no axis " + std::to_string(axis));
+    require(-n <= axis && axis < n, "there is no axis " + std::to_string(axis));
     return static_cast<std::size_t>((axis + n) % n);
 }
 
@@ -3284,20 +3358,20 @@ inline Sides part_of(const Sides& sides, std::size_t first, std::size_t last) {
     return Sides(sides.begin() + static_cast<std::ptrdiff_t>(first), sides.begin() + static_cast<std::ptrdiff_t>(last));
 }
 
-// The places of axes, each once.
-inline std::set<std::size_t> places(const Sides& axes, std::size_t rank) {
+// Axes counted from the start, each once.
+inline std::set<std::size_t> normalize_axes(const Sides& axes, std::size_t rank) {
     std::set<std::size_t> found;
-    for (const std::int64_t axis : axes) found.insert(axis_of(axis, rank));
+    for (const std::int64_t axis : axes) found.insert(normalize_axis(axis, rank));
     return found;
 }
 
-// The shape that two values spread to.
-inline Sides wider(Sides a, Sides b) {
+// The shape that two values broadcast to. Throws InferenceError.
+inline Sides broadcast(Sides a, Sides b) {
     const std::size_t rank = std::max(a.size(), b.size());
     a.insert(a.begin(), rank - a.size(), 1);
     b.insert(b.begin(), rank - b.size(), 1);
     for (std::size_t i = 0; i < rank; ++i) {
-        need(a[i] == b[i] || a[i] == 1 || b[i] == 1, "their sides differ");
+        require(a[i] == b[i] || a[i] == 1 || b[i] == 1, "their shapes do not broadcast");
         if (a[i] == 1) a[i] = b[i];
     }
     return a;
@@ -3308,394 +3382,167 @@ inline Sides joined(Sides first, const Sides& rest) {
     return first;
 }
 
+// Of operators that take each number by itself: the shape stays.
+inline Made unary(InferenceContext& ctx) { return {ctx.shape(0)}; }
+
+// Of operators that take numbers of several values together, which broadcast to one shape.
+inline Made elementwise(InferenceContext& ctx) {
+    Sides shape = ctx.shape(0);
+    for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i) shape = broadcast(shape, ctx.shape(i));
+    return {shape};
+}
+
+}  // namespace detail
+
+// ------------------------------------------------------------------------------------------------------------- logical
+//
+// ONNX's group `logical`: comparisons and what they are joined by.
+
+namespace detail {
+
+inline const Operators logical_operators = {
+    {"And", {elementwise}},  {"Equal", {elementwise}}, {"Greater", {elementwise}},
+    {"Less", {elementwise}}, {"Not", {unary}},         {"Or", {elementwise}},
+};
+
 }  // namespace detail
 
 // ---------------------------------------------------------------------------------------------------------------- math
 //
-// Operators that compute: number by number, along axes, with matrices.
+// ONNX's group `math`: arithmetic, functions of single numbers, matrices.
 
 namespace detail {
 
-// Every number by itself.
-inline Made same(Operands& o) { return {o.shape(0)}; }
-
-inline Made broadcast(Operands& o) {
-    Sides shape = o.shape(0);
-    for (std::size_t i = 1; i < o.node.inputs.size(); ++i) shape = wider(shape, o.shape(i));
-    return {shape};
-}
-
-inline Made matmul(Operands& o) {
-    const Sides &a = o.shape(0), &b = o.shape(1);
-    need(a.size() >= 2 && b.size() >= 2 && a.back() == b[b.size() - 2], "rows and columns differ in length");
-    const Sides outer = wider(part_of(a, 0, a.size() - 2), part_of(b, 0, b.size() - 2));
+inline Made matmul(InferenceContext& ctx) {
+    const Sides &a = ctx.shape(0), &b = ctx.shape(1);
+    require(a.size() >= 2 && b.size() >= 2 && a.back() == b[b.size() - 2], "rows and columns differ in length");
+    const Sides outer = broadcast(part_of(a, 0, a.size() - 2), part_of(b, 0, b.size() - 2));
     const Sides made = joined(outer, {a[a.size() - 2], b.back()});
-    o.work = product(count_of(made), a.back());
+    ctx.multiplications = product(count_of(made), a.back());
     return {made};
 }
 
-inline Made gemm(Operands& o) {
-    Sides a = o.shape(0), b = o.shape(1);
-    need(a.size() == 2 && b.size() == 2, "it needs two matrices");
-    if (o.integer("transA", 0)) std::swap(a[0], a[1]);
-    if (o.integer("transB", 0)) std::swap(b[0], b[1]);
-    need(a[1] == b[0], "rows and columns differ in length");
+inline Made gemm(InferenceContext& ctx) {
+    Sides a = ctx.shape(0), b = ctx.shape(1);
+    require(a.size() == 2 && b.size() == 2, "it needs two matrices");
+    if (ctx.integer("transA", 0)) std::swap(a[0], a[1]);
+    if (ctx.integer("transB", 0)) std::swap(b[0], b[1]);
+    require(a[1] == b[0], "rows and columns differ in length");
     const Sides made{a[0], b[1]};
-    need(!o.has(2) || wider(o.shape(2), made) == made, "its bias has another length");
-    o.work = product(count_of(made), a[1]);
+    require(!ctx.has(2) || broadcast(ctx.shape(2), made) == made, "its bias has another length");
+    ctx.multiplications = product(count_of(made), a[1]);
     return {made};
 }
 
-inline Made reduce(Operands& o) {
-    const Sides& x = o.shape(0);
-    const Sides axes = o.listed("axes", 1).value_or(Sides());
-    const std::set<std::size_t> gone = places(axes, x.size());
-    const bool keep = o.integer("keepdims", 1) != 0;
-    Sides made;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        const bool reduced = axes.empty() || gone.count(i);
-        if (!reduced) made.push_back(x[i]);
-        if (reduced && keep) made.push_back(1);
-    }
-    return {made};
+inline Made softmax_shape(InferenceContext& ctx) {
+    normalize_axis(ctx.integer("axis", -1), ctx.shape(0).size());
+    return {ctx.shape(0)};
 }
 
-inline Made along_axis(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::size_t axis = axis_of(o.integer("axis", -1), x.size());
-    for (std::size_t i = 1; i < o.node.inputs.size(); ++i)
-        need(o.shape(i) == part_of(x, axis, x.size()), "its numbers are not one a place");
-    return {x};
+// Of indices, the integer part stays.
+inline Made div(InferenceContext& ctx) {
+    if (ctx.is_index()) ctx.set_index_limit(0, (ctx.index_limit(0) - 1) / ctx.divisor() + 1);
+    return elementwise(ctx);
 }
 
-// Normalisation with one number a channel.
-inline Made by_channel(Operands& o) {
-    const Sides& x = o.shape(0);
-    need(x.size() >= 2, "its numbers are not one a channel");
-    for (std::size_t i = 1; i < o.node.inputs.size(); ++i)
-        need(o.shape(i) == Sides{x[1]}, "its numbers are not one a channel");
-    return {x};
+inline Made mod(InferenceContext& ctx) {
+    require(ctx.is_index(), "it is of other numbers than indices");
+    ctx.set_index_limit(0, std::min(ctx.index_limit(0), ctx.divisor()));
+    return elementwise(ctx);
 }
 
-// To whole numbers and back, with one scale or one a channel.
-inline Made quantize(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::size_t axis = x.size() > 1 ? axis_of(o.integer("axis", 1), x.size()) : 0;
-    const Sides channel = axis < x.size() ? Sides{x[axis]} : Sides();
-    for (std::size_t i = 1; i < std::max<std::size_t>(2, o.node.inputs.size()); ++i) {
-        const Sides& shape = o.shape(i);
-        need(shape.empty() || shape == Sides{1} || shape == channel,
-             "its scale is neither one number nor one a channel");
-    }
-    return {x};
+inline Made top_k(InferenceContext& ctx) {
+    Sides shape = ctx.shape(0);
+    const Sides k = ctx.integer_constant(1);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", -1), shape.size());
+    require(k.size() == 1 && k[0] >= 1 && k[0] <= shape[axis], "there are fewer numbers than it takes");
+    ctx.set_index_limit(1, shape[axis]);
+    shape[axis] = k[0];
+    return {shape, shape};
 }
 
-inline Made cast(Operands& o) {
-    const std::int64_t to = o.integer("to", 0);
-    need(to == 1 || to == 10 || to == 11, "it casts to a type without fractions");
-    return {o.shape(0)};
-}
-
-inline std::map<std::string, Rule> make_arithmetic_rules() {
-    std::map<std::string, Rule> rules = {{"Cast", cast}, {"Gemm", gemm}, {"MatMul", matmul}};
-    const auto add = [&](Rule rule, const std::vector<std::string>& operators) {
-        for (const std::string& each : operators) rules[each] = rule;
-    };
-    add(same, {"Abs", "Ceil", "Celu", "Clip", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish"});
-    add(same, {"LeakyRelu", "Log", "Mish", "Neg", "Not", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign"});
-    add(same, {"Sin", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu"});
-    add(broadcast, {"Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Mean", "Min", "Mul", "Or", "PRelu"});
-    add(broadcast, {"Pow", "Sub", "Sum", "Where"});
-    add(along_axis, {"LayerNormalization", "LogSoftmax", "Softmax"});
-    add(by_channel, {"BatchNormalization", "InstanceNormalization"});
-    add(quantize, {"DequantizeLinear", "QuantizeLinear"});
-    add(reduce, {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"});
-    return rules;
-}
-
-inline const std::map<std::string, Rule> arithmetic_rules = make_arithmetic_rules();
-
-}  // namespace detail
-
-// -------------------------------------------------------------------------------------------------------------- tensor
-//
-// Operators that arrange a value anew: join, cut, scale, repeat, turn its sides. They multiply nothing.
-
-namespace detail {
-
-inline Made concat(Operands& o) {
-    Sides made = o.shape(0);
-    const std::size_t axis = axis_of(o.integer("axis", 1), made.size());
-    for (std::size_t i = 1; i < o.node.inputs.size(); ++i) {
-        Sides shape = o.shape(i);
-        const std::int64_t more = axis < shape.size() ? shape[axis] : 0;
-        if (axis < shape.size()) shape[axis] = made[axis];
-        need(shape == made, "their sides differ");
-        made[axis] += more;
-    }
-    return {made};
-}
-
-inline Made split(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::size_t axis = axis_of(o.integer("axis", 0), x.size());
-    const auto count = static_cast<std::int64_t>(o.node.outputs.size());
-    std::optional<Sides> parts = o.listed("split", 1);
-    if (!parts) {
-        const std::int64_t size = (x[axis] + count - 1) / count;
-        parts = Sides();
-        for (std::int64_t i = 0; i < count; ++i) parts->push_back(std::min(size, x[axis] - size * i));
-    }
-    need(static_cast<std::int64_t>(parts->size()) == count && all_within(*parts, 0, x[axis]),
-         "its parts are not the whole");
-    Made made(parts->size(), x);
-    std::int64_t total = 0;
-    for (std::size_t i = 0; i < made.size(); ++i) total += made[i][axis] = (*parts)[i];
-    need(total == x[axis], "its parts are not the whole");
-    return made;
-}
-
-// How many places a slice takes of a side, by Python's rules.
-inline std::int64_t sliced(std::int64_t side, std::int64_t start, std::int64_t end, std::int64_t step) {
-    const auto clamped = [&](std::int64_t at) {
-        if (at < 0) at += side;
-        return step > 0 ? std::clamp<std::int64_t>(at, 0, side) : std::clamp<std::int64_t>(at, -1, side - 1);
-    };
-    const std::int64_t first = clamped(start), last = clamped(end);
-    const std::int64_t distance = step > 0 ? last - first : first - last, pace = step > 0 ? step : -step;
-    return distance <= 0 ? 0 : (distance - 1) / pace + 1;
-}
-
-inline Made slice(Operands& o) {
-    Sides made = o.shape(0);
-    const Sides starts = o.listed("starts", 1).value_or(Sides()), ends = o.listed("ends", 2).value_or(Sides());
-    Sides axes = o.listed("axes", 3).value_or(Sides()), steps = o.listed("steps", 4).value_or(Sides());
-    if (axes.empty())
-        for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
-    if (steps.empty()) steps.assign(starts.size(), 1);
-    need(starts.size() == ends.size() && axes.size() == starts.size() && steps.size() == starts.size() &&
-             !std::count(steps.begin(), steps.end(), 0),
-         "its lists differ in length");
-    for (std::size_t i = 0; i < starts.size(); ++i) {
-        const std::size_t axis = axis_of(axes[i], made.size());
-        made[axis] = sliced(o.shape(0)[axis], starts[i], ends[i], steps[i]);
-        need(made[axis] > 0, "it leaves nothing");
-    }
-    return {made};
-}
-
-inline std::int64_t scaled(std::int64_t side, double scale) {
-    need(scale > 0 && scale <= max_side, "its scale is " + std::to_string(scale));
-    return static_cast<std::int64_t>(std::floor(static_cast<double>(side) * scale));
-}
-
-inline Made resize(Operands& o) {
-    const Sides& x = o.shape(0);
-    const bool upsample = o.node.op_type == "Upsample" || o.node.inputs.size() == 2;
-    Sides sides;
-    if (o.has(3) && o.shape(3) != Sides{0}) {
-        sides = o.whole_constant(3);
-    } else {
-        std::vector<double> scales;
-        if (const Attribute* const listed = o.attribute("scales", Attribute::Kind::reals, "list of numbers"))
-            scales.assign(listed->reals.begin(), listed->reals.end());
-        else
-            scales = o.constant(upsample ? 1 : 2);
-        need(scales.size() == x.size(), "its scales are not one a side");
-        for (std::size_t i = 0; i < x.size(); ++i) sides.push_back(scaled(x[i], scales[i]));
-    }
-    need(sides.size() == x.size() && all_within(sides, 1, max_dim), "its size is not one number a side");
-    need(x.size() < 3 || (sides[0] == x[0] && sides[1] == x[1]), "it scales more than height and width");
-    return {sides};
-}
-
-inline Made reshape(Operands& o) {
-    const Sides& x = o.shape(0);
-    Sides made = o.listed("shape", 1).value_or(Sides());
-    need(made.size() <= max_dimensions && all_within(made, -1, max_dim), "its shape is unusable");
-    need(!std::count(made.begin(), made.end(), 0) || o.integer("allowzero", 0) == 0, "its shape has a 0");
-    std::int64_t known = 1, open = 0;
-    for (std::size_t i = 0; i < made.size(); ++i) {
-        if (made[i] == 0 && i < x.size()) made[i] = x[i];
-        if (made[i] == -1)
-            ++open;
-        else
-            known = product(known, made[i]);
-    }
-    if (open) {
-        need(open == 1 && known > 0 && count_of(x) % known == 0, "its shape leaves a side open");
-        *std::find(made.begin(), made.end(), -1) = count_of(x) / known;
-    }
-    need(count_of(made) == count_of(x), "its shape holds another number of values");
-    return {made};
-}
-
-inline Made flatten(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::int64_t axis = o.integer("axis", 1), rank = static_cast<std::int64_t>(x.size());
-    need(-rank <= axis && axis <= rank, "there is no axis " + std::to_string(axis));
-    const auto middle = static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
-    return {{count_of(part_of(x, 0, middle)), count_of(part_of(x, middle, x.size()))}};
-}
-
-inline Made transpose(Operands& o) {
-    const Sides& x = o.shape(0);
-    Sides straight;
-    for (std::size_t i = 0; i < x.size(); ++i) straight.push_back(static_cast<std::int64_t>(i));
-    const Sides order = o.integers("perm", Sides(straight.rbegin(), straight.rend()));
-    need(order.size() == x.size() && std::is_permutation(order.begin(), order.end(), straight.begin()),
-         "its perm is not an order of the sides");
-    Sides made;
-    for (const std::int64_t i : order) made.push_back(x[static_cast<std::size_t>(i)]);
-    return {made};
-}
-
-inline Made squeeze(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::optional<Sides> axes = o.listed("axes", 1);
-    const std::set<std::size_t> gone = places(axes.value_or(Sides()), x.size());
-    Sides made;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        const bool leaves = axes ? gone.count(i) > 0 : x[i] == 1;
-        need(!leaves || x[i] == 1, "a side it leaves out is not 1");
-        if (!leaves) made.push_back(x[i]);
-    }
-    return {made};
-}
-
-inline Made unsqueeze(Operands& o) {
-    const Sides& x = o.shape(0);
-    const Sides axes = o.listed("axes", 1).value_or(Sides());
-    const std::size_t rank = x.size() + axes.size();
-    const std::set<std::size_t> fresh = places(axes, rank);
-    need(fresh.size() == axes.size() && rank <= max_dimensions, "its axes are unusable");
-    Sides made;
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < rank; ++i) made.push_back(fresh.count(i) ? 1 : x[next++]);
-    return {made};
-}
-
-inline Made constant(Operands& o) {
-    need(o.node.attributes.size() == 1, "it holds no tensor");
-    const std::string& name = o.node.attributes.begin()->first;
-    const Attribute& value = o.node.attributes.begin()->second;
-    Tensor tensor;
-    if (name == "value" && value.kind == Attribute::Kind::tensor) {
-        tensor = value.tensor;
-    } else {
-        const bool many = value.kind == Attribute::Kind::integers || value.kind == Attribute::Kind::reals;
-        need((name == "value_int" || name == "value_float" || name == "value_ints" || name == "value_floats") &&
-                 (many || value.kind == Attribute::Kind::integer || value.kind == Attribute::Kind::real),
-             "it holds no tensor");
-        for (const std::int64_t v : value.integers) tensor.values.push_back(static_cast<double>(v));
-        for (const float v : value.reals) tensor.values.push_back(v);
-        if (many) tensor.dims = {static_cast<std::int64_t>(tensor.values.size())};
-    }
-    o.remember(tensor);
-    return {tensor.dims};
-}
-
-inline Made identity(Operands& o) { return Made(o.node.outputs.size(), o.shape(0)); }  // Dropout's mask, too
-
-inline Made pad(Operands& o) {
-    const Sides& x = o.shape(0);
-    const Sides pads = o.listed("pads", 1).value_or(Sides());
-    need(pads.size() == 2 * x.size() && all_within(pads, -max_side, max_side), "its pads are not two a side");
-    const bool repeats = o.text("mode", "constant") != "constant";
-    Sides made;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        made.push_back(x[i] + pads[i] + pads[i + x.size()]);
-        need(made.back() > 0, "its pads leave nothing");
-    }
-    for (std::size_t i = 0; i < pads.size(); ++i)
-        need(!repeats || pads[i] < x[i % x.size()], "its pads are wider than what they repeat");
-    return {made};
-}
-
-inline Made expand(Operands& o) {
-    const Sides sides = o.whole_constant(1);
-    need(sides.size() <= max_dimensions && all_within(sides, 1, max_dim), "its shape is unusable");
-    return {wider(o.shape(0), sides)};
-}
-
-inline Made tile(Operands& o) {
-    Sides made = o.shape(0);
-    const Sides repeats = o.whole_constant(1);
-    need(repeats.size() == made.size() && all_within(repeats, 1, max_dim), "its repeats are not one a side");
-    for (std::size_t i = 0; i < made.size(); ++i) made[i] = product(made[i], repeats[i]);
-    return {made};
-}
-
-inline Made space_to_depth(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::int64_t block = o.integer("blocksize", 0);
-    need(x.size() == 4 && block >= 1 && block <= max_side && x[2] % block == 0 && x[3] % block == 0,
-         "its blocks do not fit");
-    return {{x[0], product(x[1], block * block), x[2] / block, x[3] / block}};
-}
-
-inline Made depth_to_space(Operands& o) {
-    const Sides& x = o.shape(0);
-    const std::int64_t block = o.integer("blocksize", 0);
-    need(x.size() == 4 && block >= 1 && block <= max_side && x[1] % (block * block) == 0, "its blocks do not fit");
-    return {{x[0], x[1] / (block * block), x[2] * block, x[3] * block}};
-}
-
-inline const std::map<std::string, Rule> arranging_rules = {
-    {"Concat", concat},
-    {"Constant", constant},
-    {"DepthToSpace", depth_to_space},
-    {"Dropout", identity},
-    {"Expand", expand},
-    {"Flatten", flatten},
-    {"Identity", identity},
-    {"Pad", pad},
-    {"Reshape", reshape},
-    {"Resize", resize},
-    {"Slice", slice},
-    {"SpaceToDepth", space_to_depth},
-    {"Split", split},
-    {"Squeeze", squeeze},
-    {"Tile", tile},
-    {"Transpose", transpose},
-    {"Unsqueeze", unsqueeze},
-    {"Upsample", resize},
+inline const Operators math_operators = {
+    {"Abs", {unary}},
+    {"Add", {elementwise}},
+    {"Ceil", {unary}},
+    {"Celu", {unary, {"alpha"}}},
+    {"Clip", {unary, {"max", "min"}}},
+    {"Cos", {unary}},
+    {"Div", {div}},
+    {"Elu", {unary, {"alpha"}}},
+    {"Erf", {unary}},
+    {"Exp", {unary}},
+    {"Floor", {unary}},
+    {"Gelu", {unary, {"approximate"}}},
+    {"Gemm", {gemm, {"alpha", "beta", "transA", "transB"}}},
+    {"HardSigmoid", {unary, {"alpha", "beta"}}},
+    {"HardSwish", {unary}},
+    {"LeakyRelu", {unary, {"alpha"}}},
+    {"Log", {unary}},
+    {"LogSoftmax", {softmax_shape, {"axis"}}},
+    {"MatMul", {matmul}},
+    {"Max", {elementwise}},
+    {"Mean", {elementwise}},
+    {"Min", {elementwise}},
+    {"Mish", {unary}},
+    {"Mod", {mod, {"fmod"}}},
+    {"Mul", {elementwise}},
+    {"Neg", {unary}},
+    {"PRelu", {elementwise}},
+    {"Pow", {elementwise}},
+    {"Reciprocal", {unary}},
+    {"Relu", {unary}},
+    {"Round", {unary}},
+    {"Selu", {unary, {"alpha", "gamma"}}},
+    {"Sigmoid", {unary}},
+    {"Sign", {unary}},
+    {"Sin", {unary}},
+    {"Softmax", {softmax_shape, {"axis"}}},
+    {"Softplus", {unary}},
+    {"Softsign", {unary}},
+    {"Sqrt", {unary}},
+    {"Sub", {elementwise}},
+    {"Sum", {elementwise}},
+    {"Swish", {unary}},
+    {"Tanh", {unary}},
+    {"ThresholdedRelu", {unary, {"alpha"}}},
+    {"TopK", {top_k, {"axis", "largest", "sorted"}, {}, {1}}},
 };
 
 }  // namespace detail
 
 // ------------------------------------------------------------------------------------------------------------------ nn
 //
-// Operators that slide a window along the sides of a value: convolutions and pooling.
+// ONNX's group `nn`: convolutions, pooling, normalisation.
 
 namespace detail {
 
 // Kernel, strides, dilations and pads of a convolution or pooling, each checked.
 class SlidingWindow {
 public:
-    SlidingWindow(const Operands& o, const Sides& its_kernel, std::size_t rank) {
-        need(rank >= 1 && rank <= 3, "it has not one to three sides to slide along");
-        kernel = o.integers("kernel_shape", its_kernel);
-        strides = o.integers("strides", Sides(rank, 1));
-        const Sides dilations = o.integers("dilations", Sides(rank, 1));
-        pads = o.integers("pads", Sides(2 * rank, 0));
+    SlidingWindow(const InferenceContext& ctx, const Sides& its_kernel, std::size_t rank) {
+        require(rank >= 1 && rank <= 3, "its input has not one to three spatial dimensions");
+        kernel = ctx.integers("kernel_shape", its_kernel);
+        strides = ctx.integers("strides", Sides(rank, 1));
+        const Sides dilations = ctx.integers("dilations", Sides(rank, 1));
+        pads = ctx.integers("pads", Sides(2 * rank, 0));
         const auto check = [&](const char* name, const Sides& values) {
-            need(values.size() == rank && all_within(values, 1, max_side), name + (" is " + text_of(values)));
+            require(values.size() == rank && all_within(values, 1, max_side), name + (" is " + text_of(values)));
         };
         check("kernel_shape", kernel);
         check("strides", strides);
         check("dilations", dilations);
-        need(pads.size() == 2 * rank && all_within(pads, 0, max_side), "pads is " + text_of(pads));
+        require(pads.size() == 2 * rank && all_within(pads, 0, max_side), "pads is " + text_of(pads));
         for (std::size_t i = 0; i < rank; ++i) reach.push_back((kernel[i] - 1) * dilations[i] + 1);
         area = count_of(kernel);
-        auto_pad = o.text("auto_pad", "NOTSET");
-        need(auto_pad == "NOTSET" || auto_pad == "VALID" || auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER",
-             "its auto_pad is unknown");
-        ceil_mode = o.integer("ceil_mode", 0) != 0;
+        auto_pad = ctx.string("auto_pad", "NOTSET");
+        require(auto_pad == "NOTSET" || auto_pad == "VALID" || auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER",
+                "its auto_pad is unknown");
+        ceil_mode = ctx.integer("ceil_mode", 0) != 0;
     }
 
-    // The sides of what it makes of a value's sides from the third on.
-    Sides slid(const Sides& x) const {
+    // The spatial dimensions of the output, from all those of the input.
+    Sides output(const Sides& x) const {
         Sides made;
         const std::size_t rank = kernel.size();
         for (std::size_t i = 0; i < rank; ++i) {
@@ -3706,8 +3553,8 @@ public:
             }
             const std::int64_t padded = side + (auto_pad == "VALID" ? 0 : pads[i] + pads[i + rank]);
             const std::int64_t room = padded - reach[i];
-            need(room >= 0, "its window of " + std::to_string(reach[i]) + " is larger than the " +
-                                std::to_string(padded) + " it slides along");
+            require(room >= 0, "its kernel of " + std::to_string(reach[i]) + " is larger than the " +
+                                   std::to_string(padded) + " it slides along");
             made.push_back((room + (ceil_mode ? stride - 1 : 0)) / stride + 1);
         }
         return made;
@@ -3719,76 +3566,459 @@ public:
     bool ceil_mode = false;
 };
 
-inline Made conv(Operands& o) {
-    const Sides &x = o.shape(0), &weight = o.shape(1);
-    need(x.size() >= 3 && weight.size() == x.size() && count_of(weight), "its weight has another number of sides");
-    const std::int64_t group = o.integer("group", 1);
-    need(group >= 1 && x[1] == product(weight[1], group) && weight[0] % group == 0,
-         std::to_string(group) + " groups do not fit the channels");
-    need(!o.has(2) || o.shape(2) == Sides{weight[0]}, "its bias has another length");
-    const SlidingWindow window(o, part_of(weight, 2, weight.size()), x.size() - 2);
-    need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
-    const Sides made = joined({x[0], weight[0]}, window.slid(x));
-    o.work = product(product(count_of(made), weight[1]), window.area);
+inline Made conv(InferenceContext& ctx) {
+    const Sides &x = ctx.shape(0), &weight = ctx.shape(1);
+    require(x.size() >= 3 && weight.size() == x.size() && count_of(weight),
+            "its weight has another number of dimensions");
+    const std::int64_t group = ctx.integer("group", 1);
+    require(group >= 1 && x[1] == product(weight[1], group) && weight[0] % group == 0,
+            std::to_string(group) + " groups do not fit the channels");
+    require(!ctx.has(2) || ctx.shape(2) == Sides{weight[0]}, "its bias has another length");
+    const SlidingWindow window(ctx, part_of(weight, 2, weight.size()), x.size() - 2);
+    require(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
+    const Sides made = joined({x[0], weight[0]}, window.output(x));
+    ctx.multiplications = product(product(count_of(made), weight[1]), window.area);
     return {made};
 }
 
-inline Made conv_transpose(Operands& o) {
-    const Sides &x = o.shape(0), &weight = o.shape(1);
-    need(x.size() >= 3 && weight.size() == x.size() && count_of(weight), "its weight has another number of sides");
-    const std::int64_t group = o.integer("group", 1);
-    need(group >= 1 && x[1] == weight[0] && weight[0] % group == 0,
-         std::to_string(group) + " groups do not fit the channels");
-    need(!o.has(2) || o.shape(2) == Sides{product(weight[1], group)}, "its bias has another length");
+inline Made conv_transpose(InferenceContext& ctx) {
+    const Sides &x = ctx.shape(0), &weight = ctx.shape(1);
+    require(x.size() >= 3 && weight.size() == x.size() && count_of(weight),
+            "its weight has another number of dimensions");
+    const std::int64_t group = ctx.integer("group", 1);
+    require(group >= 1 && x[1] == weight[0] && weight[0] % group == 0,
+            std::to_string(group) + " groups do not fit the channels");
+    require(!ctx.has(2) || ctx.shape(2) == Sides{product(weight[1], group)}, "its bias has another length");
     const std::size_t rank = x.size() - 2;
-    const SlidingWindow window(o, part_of(weight, 2, weight.size()), rank);
-    need(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
-    need(window.auto_pad == "NOTSET", "its size is not stated by pads");
-    const Sides extra = o.integers("output_padding", Sides(rank, 0));
-    const std::int64_t least_stride = *std::min_element(window.strides.begin(), window.strides.end());
-    need(extra.size() == rank && all_within(extra, 0, least_stride - 1), "output_padding is " + text_of(extra));
+    const SlidingWindow window(ctx, part_of(weight, 2, weight.size()), rank);
+    require(window.kernel == part_of(weight, 2, weight.size()), "its weight is not of its kernel's size");
+    require(window.auto_pad == "NOTSET", "its size is not stated by pads");
+    const Sides extra = ctx.integers("output_padding", Sides(rank, 0));
+    bool fits = extra.size() == rank;
+    for (std::size_t i = 0; fits && i < rank; ++i) fits = extra[i] >= 0 && extra[i] < window.strides[i];
+    require(fits, "output_padding is " + text_of(extra));
     Sides made{x[0], product(weight[1], group)};
     for (std::size_t i = 0; i < rank; ++i) {
         made.push_back((x[2 + i] - 1) * window.strides[i] + window.reach[i] + extra[i] - window.pads[i] -
                        window.pads[i + rank]);
-        need(made.back() > 0, "its pads leave nothing");
+        require(made.back() > 0, "its pads leave nothing");
     }
-    o.work = product(product(count_of(x), weight[1]), window.area);
+    ctx.multiplications = product(product(count_of(x), weight[1]), window.area);
     return {made};
 }
 
-inline Made pool(Operands& o) {
-    const Sides& x = o.shape(0);
-    need(x.size() >= 3, "it has not one to three sides to slide along");
-    const SlidingWindow window(o, {}, x.size() - 2);
+inline Made pool(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    require(x.size() >= 3, "its input has not one to three spatial dimensions");
+    const SlidingWindow window(ctx, {}, x.size() - 2);
     for (std::size_t i = 0; i < window.pads.size(); ++i)
-        need(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
-    const Sides made = joined({x[0], x[1]}, window.slid(x));
-    o.work = product(count_of(made), window.area);
+        require(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
+    const Sides made = joined({x[0], x[1]}, window.output(x));
+    ctx.multiplications = product(count_of(made), window.area);
     return {made};
 }
 
-inline Made global_pool(Operands& o) {
-    const Sides& x = o.shape(0);
-    need(x.size() >= 3, "it has no sides to pool");
+inline Made global_pool(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    require(x.size() >= 3, "its input has no spatial dimensions");
     return {joined({x[0], x[1]}, Sides(x.size() - 2, 1))};
 }
 
-inline const std::map<std::string, Rule> sliding_rules = {
-    {"AveragePool", pool},
-    {"Conv", conv},
-    {"ConvTranspose", conv_transpose},
-    {"GlobalAveragePool", global_pool},
-    {"GlobalMaxPool", global_pool},
-    {"MaxPool", pool},
+// With one number for each channel.
+inline Made normalize_channels(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    require(x.size() >= 2, "it has not one number for each channel");
+    for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i)
+        require(ctx.shape(i) == Sides{x[1]}, "it has not one number for each channel");
+    return {x};
+}
+
+// Of channels; with one number for each channel.
+inline Made normalize_groups(InferenceContext& ctx) {
+    const std::int64_t groups = ctx.integer("num_groups", 0);
+    const Made made = normalize_channels(ctx);
+    require(groups >= 1 && made[0][1] % groups == 0, std::to_string(groups) + " groups do not fit the channels");
+    return made;
+}
+
+inline Made normalize_layer(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", -1), x.size());
+    for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i)
+        require(ctx.shape(i) == part_of(x, axis, x.size()), "it has not one number for each element");
+    return {x};
+}
+
+inline Made flatten(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::int64_t axis = ctx.integer("axis", 1), rank = static_cast<std::int64_t>(x.size());
+    require(-rank <= axis && axis <= rank, "there is no axis " + std::to_string(axis));
+    const auto middle = static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
+    return {{count_of(part_of(x, 0, middle)), count_of(part_of(x, middle, x.size()))}};
+}
+
+inline Made dropout(InferenceContext& ctx) { return Made(ctx.node.outputs.size(), ctx.shape(0)); }  // its mask, too
+
+// The attributes of a window, and more.
+inline std::vector<const char*> window_and(const std::vector<const char*>& more) {
+    std::vector<const char*> names = {"auto_pad", "dilations", "kernel_shape", "pads", "strides"};
+    names.insert(names.end(), more.begin(), more.end());
+    return names;
+}
+
+inline const Operators nn_operators = {
+    {"AveragePool", {pool, window_and({"ceil_mode", "count_include_pad"})}},
+    {"BatchNormalization", {normalize_channels, {"epsilon", "momentum"}, {{"spatial", 1}, {"training_mode", 0}}}},
+    {"Conv", {conv, window_and({"group"})}},
+    {"ConvTranspose", {conv_transpose, window_and({"group", "output_padding"})}},
+    {"Dropout", {dropout, {"ratio", "seed"}}},
+    {"Flatten", {flatten, {"axis"}, {}, {}, true}},
+    {"GlobalAveragePool", {global_pool}},
+    {"GlobalMaxPool", {global_pool}},
+    {"GroupNormalization", {normalize_groups, {"epsilon", "num_groups"}, {{"stash_type", 1}}}},
+    {"InstanceNormalization", {normalize_channels, {"epsilon"}}},
+    {"LayerNormalization", {normalize_layer, {"axis", "epsilon"}, {{"stash_type", 1}}}},
+    {"MaxPool", {pool, window_and({"ceil_mode", "storage_order"})}},
+};
+
+}  // namespace detail
+
+// -------------------------------------------------------------------------------------------------------- quantization
+//
+// ONNX's group `quantization`: to integers of 8 bits and back.
+
+namespace detail {
+
+// With one scale, or one a channel.
+inline Made quantize(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::size_t axis = x.size() > 1 ? normalize_axis(ctx.integer("axis", 1), x.size()) : 0;
+    const Sides channel = axis < x.size() ? Sides{x[axis]} : Sides();
+    for (std::size_t i = 1; i < std::max<std::size_t>(2, ctx.node.inputs.size()); ++i) {
+        const Sides& shape = ctx.shape(i);
+        require(shape.empty() || shape == Sides{1} || shape == channel,
+                "its scale is neither one number nor one for each channel");
+    }
+    return {x};
+}
+
+inline const std::vector<Default> quantize_defaults = {
+    {"block_size", 0}, {"output_dtype", 0}, {"precision", 0}, {"saturate", 1}};
+
+inline const Operators quantization_operators = {
+    {"DequantizeLinear", {quantize, {"axis"}, quantize_defaults, {0, 2}}},
+    {"QuantizeLinear", {quantize, {"axis"}, quantize_defaults, {2}}},
+};
+
+}  // namespace detail
+
+// ----------------------------------------------------------------------------------------------------------- reduction
+//
+// ONNX's group `reduction`: many numbers become one.
+
+namespace detail {
+
+inline Made reduce(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const Sides axes = ctx.attribute_or_input("axes", 1).value_or(Sides());
+    const std::set<std::size_t> reduced = normalize_axes(axes, x.size());
+    const bool keep = ctx.integer("keepdims", 1) != 0;
+    Sides made;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const bool goes = axes.empty() || reduced.count(i);
+        if (!goes) made.push_back(x[i]);
+        if (goes && keep) made.push_back(1);
+    }
+    return {made};
+}
+
+inline const Operator reduce_operator = {reduce, {"axes", "keepdims"}, {{"noop_with_empty_axes", 0}}, {1}};
+
+inline const Operators reduction_operators = {
+    {"ReduceL2", reduce_operator},  {"ReduceMax", reduce_operator}, {"ReduceMean", reduce_operator},
+    {"ReduceMin", reduce_operator}, {"ReduceSum", reduce_operator},
+};
+
+}  // namespace detail
+
+// -------------------------------------------------------------------------------------------------------------- tensor
+//
+// ONNX's group `tensor`, with Constant of its `generator`: join, cut, scale, repeat, transpose, look up.
+
+namespace detail {
+
+inline Made concat(InferenceContext& ctx) {
+    Sides made = ctx.shape(0);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", 1), made.size());
+    for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i) {
+        Sides shape = ctx.shape(i);
+        const std::int64_t more = axis < shape.size() ? shape[axis] : 0;
+        if (axis < shape.size()) shape[axis] = made[axis];
+        require(shape == made, "their dimensions differ");
+        made[axis] += more;
+    }
+    return {made};
+}
+
+inline Made split(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", 0), x.size());
+    const auto count = static_cast<std::int64_t>(ctx.node.outputs.size());
+    std::optional<Sides> parts = ctx.attribute_or_input("split", 1);
+    if (!parts) {
+        const std::int64_t size = (x[axis] + count - 1) / count;
+        parts = Sides();
+        for (std::int64_t i = 0; i < count; ++i) parts->push_back(std::min(size, x[axis] - size * i));
+    }
+    require(static_cast<std::int64_t>(parts->size()) == count && all_within(*parts, 0, x[axis]),
+            "its parts are not the whole");
+    Made made(parts->size(), x);
+    std::int64_t total = 0;
+    for (std::size_t i = 0; i < made.size(); ++i) total += made[i][axis] = (*parts)[i];
+    require(total == x[axis], "its parts are not the whole");
+    return made;
+}
+
+// How many elements a slice takes of a dimension, by Python's rules.
+inline std::int64_t sliced(std::int64_t side, std::int64_t start, std::int64_t end, std::int64_t step) {
+    const auto clamped = [&](std::int64_t at) {
+        if (at < 0) at += side;
+        return step > 0 ? std::clamp<std::int64_t>(at, 0, side) : std::clamp<std::int64_t>(at, -1, side - 1);
+    };
+    const std::int64_t first = clamped(start), last = clamped(end);
+    const std::int64_t distance = step > 0 ? last - first : first - last, pace = step > 0 ? step : -step;
+    return distance <= 0 ? 0 : (distance - 1) / pace + 1;
+}
+
+inline Made slice(InferenceContext& ctx) {
+    Sides made = ctx.shape(0);
+    const Sides starts = ctx.attribute_or_input("starts", 1).value_or(Sides()),
+                ends = ctx.attribute_or_input("ends", 2).value_or(Sides());
+    Sides axes = ctx.attribute_or_input("axes", 3).value_or(Sides()),
+          steps = ctx.attribute_or_input("steps", 4).value_or(Sides());
+    if (axes.empty())
+        for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
+    if (steps.empty()) steps.assign(starts.size(), 1);
+    require(starts.size() == ends.size() && axes.size() == starts.size() && steps.size() == starts.size() &&
+                !std::count(steps.begin(), steps.end(), 0),
+            "its lists differ in length");
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+        const std::size_t axis = normalize_axis(axes[i], made.size());
+        made[axis] = sliced(ctx.shape(0)[axis], starts[i], ends[i], steps[i]);
+        require(made[axis] > 0, "it leaves nothing");
+    }
+    return {made};
+}
+
+inline std::int64_t scaled(std::int64_t side, double scale) {
+    require(scale > 0 && scale <= max_side, "its scale is " + std::to_string(scale));
+    return static_cast<std::int64_t>(std::floor(static_cast<double>(side) * scale));
+}
+
+inline Made resize(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const bool upsample = ctx.node.op_type == "Upsample" || ctx.node.inputs.size() == 2;
+    Sides sides;
+    if (ctx.has(3) && ctx.shape(3) != Sides{0}) {
+        sides = ctx.integer_constant(3);
+    } else {
+        std::vector<double> scales;
+        if (const Attribute* const listed = ctx.attribute("scales", Attribute::Kind::reals, " list of numbers"))
+            scales.assign(listed->reals.begin(), listed->reals.end());
+        else
+            scales = ctx.constant(upsample ? 1 : 2);
+        require(scales.size() == x.size(), "its scales are not one for each dimension");
+        for (std::size_t i = 0; i < x.size(); ++i) sides.push_back(scaled(x[i], scales[i]));
+    }
+    require(sides.size() == x.size() && all_within(sides, 1, max_dim),
+            "its size has not one number for each dimension");
+    require(x.size() < 3 || (sides[0] == x[0] && sides[1] == x[1]), "it scales more than height and width");
+    return {sides};
+}
+
+inline Made reshape(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    Sides made = ctx.attribute_or_input("shape", 1).value_or(Sides());
+    require(made.size() <= max_dimensions && all_within(made, -1, max_dim), "its shape is unusable");
+    require(!std::count(made.begin(), made.end(), 0) || ctx.integer("allowzero", 0) == 0, "its shape has a 0");
+    std::int64_t known = 1, open = 0;
+    for (std::size_t i = 0; i < made.size(); ++i) {
+        if (made[i] == 0 && i < x.size()) made[i] = x[i];
+        if (made[i] == -1)
+            ++open;
+        else
+            known = product(known, made[i]);
+    }
+    if (open) {
+        require(open == 1 && known > 0 && count_of(x) % known == 0, "its shape leaves a dimension open");
+        *std::find(made.begin(), made.end(), -1) = count_of(x) / known;
+    }
+    require(count_of(made) == count_of(x), "its shape holds another number of values");
+    return {made};
+}
+
+inline Made transpose(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    Sides straight;
+    for (std::size_t i = 0; i < x.size(); ++i) straight.push_back(static_cast<std::int64_t>(i));
+    const Sides order = ctx.integers("perm", Sides(straight.rbegin(), straight.rend()));
+    require(order.size() == x.size() && std::is_permutation(order.begin(), order.end(), straight.begin()),
+            "its perm is not an order of the dimensions");
+    Sides made;
+    for (const std::int64_t i : order) made.push_back(x[static_cast<std::size_t>(i)]);
+    return {made};
+}
+
+inline Made squeeze(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::optional<Sides> axes = ctx.attribute_or_input("axes", 1);
+    const std::set<std::size_t> gone = normalize_axes(axes.value_or(Sides()), x.size());
+    Sides made;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const bool leaves = axes ? gone.count(i) > 0 : x[i] == 1;
+        require(!leaves || x[i] == 1, "a dimension that it leaves out is not 1");
+        if (!leaves) made.push_back(x[i]);
+    }
+    return {made};
+}
+
+inline Made unsqueeze(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const Sides axes = ctx.attribute_or_input("axes", 1).value_or(Sides());
+    const std::size_t rank = x.size() + axes.size();
+    const std::set<std::size_t> fresh = normalize_axes(axes, rank);
+    require(fresh.size() == axes.size() && rank <= max_dimensions, "its axes are unusable");
+    Sides made;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < rank; ++i) made.push_back(fresh.count(i) ? 1 : x[next++]);
+    return {made};
+}
+
+inline Made constant(InferenceContext& ctx) {
+    require(ctx.node.attributes.size() == 1, "it holds no tensor");
+    const std::string& name = ctx.node.attributes.begin()->first;
+    const Attribute& value = ctx.node.attributes.begin()->second;
+    Tensor tensor;
+    if (name == "value" && value.kind == Attribute::Kind::tensor) {
+        tensor = value.tensor;
+    } else {
+        const bool many = value.kind == Attribute::Kind::integers || value.kind == Attribute::Kind::reals;
+        require((name == "value_int" || name == "value_float" || name == "value_ints" || name == "value_floats") &&
+                    (many || value.kind == Attribute::Kind::integer || value.kind == Attribute::Kind::real),
+                "it holds no tensor");
+        for (const std::int64_t v : value.integers) tensor.values.push_back(static_cast<double>(v));
+        for (const float v : value.reals) tensor.values.push_back(v);
+        if (many) tensor.dims = {static_cast<std::int64_t>(tensor.values.size())};
+    }
+    ctx.set_constant(tensor);
+    return {tensor.dims};
+}
+
+inline Made pad(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const Sides pads = ctx.attribute_or_input("pads", 1).value_or(Sides());
+    require(!ctx.has(3), "its axes are an input");
+    require(pads.size() == 2 * x.size() && all_within(pads, -max_side, max_side),
+            "its pads are not two for each dimension");
+    const bool repeats = ctx.string("mode", "constant") != "constant";
+    Sides made;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        made.push_back(x[i] + pads[i] + pads[i + x.size()]);
+        require(made.back() > 0, "its pads leave nothing");
+    }
+    for (std::size_t i = 0; i < pads.size(); ++i)
+        require(!repeats || pads[i] < x[i % x.size()], "its pads are wider than what they repeat");
+    return {made};
+}
+
+inline Made expand(InferenceContext& ctx) {
+    const Sides sides = ctx.integer_constant(1);
+    require(sides.size() <= max_dimensions && all_within(sides, 1, max_dim), "its shape is unusable");
+    return {broadcast(ctx.shape(0), sides)};
+}
+
+inline Made tile(InferenceContext& ctx) {
+    Sides made = ctx.shape(0);
+    const Sides repeats = ctx.integer_constant(1);
+    require(repeats.size() == made.size() && all_within(repeats, 1, max_dim),
+            "its repeats are not one for each dimension");
+    for (std::size_t i = 0; i < made.size(); ++i) made[i] = product(made[i], repeats[i]);
+    return {made};
+}
+
+inline Made space_to_depth(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::int64_t block = ctx.integer("blocksize", 0);
+    require(x.size() == 4 && block >= 1 && block <= max_side && x[2] % block == 0 && x[3] % block == 0,
+            "its blocks do not fit");
+    return {{x[0], product(x[1], block * block), x[2] / block, x[3] / block}};
+}
+
+inline Made depth_to_space(InferenceContext& ctx) {
+    const Sides& x = ctx.shape(0);
+    const std::int64_t block = ctx.integer("blocksize", 0);
+    require(x.size() == 4 && block >= 1 && block <= max_side && x[1] % (block * block) == 0, "its blocks do not fit");
+    return {{x[0], x[1] / (block * block), x[2] * block, x[3] * block}};
+}
+
+// What it takes must be there: a network that reads beside a value is refused.
+inline Made gather(InferenceContext& ctx) {
+    const Sides &x = ctx.shape(0), &indices = ctx.shape(1);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", 0), x.size());
+    require(ctx.index_limit(1) <= x[axis], "its indices go beyond what is there");
+    const Sides made = joined(joined(part_of(x, 0, axis), indices), part_of(x, axis + 1, x.size()));
+    require(made.size() <= max_dimensions, "it makes too many dimensions");
+    return {made};
+}
+
+inline Made gather_elements(InferenceContext& ctx) {
+    const Sides &x = ctx.shape(0), &indices = ctx.shape(1);
+    const std::size_t axis = normalize_axis(ctx.integer("axis", 0), x.size());
+    require(ctx.index_limit(1) <= x[axis] && indices.size() == x.size(), "its indices go beyond what is there");
+    for (std::size_t i = 0; i < x.size(); ++i) require(i == axis || indices[i] <= x[i], "their dimensions differ");
+    return {indices};
+}
+
+inline Made cast(InferenceContext& ctx) {
+    const std::int64_t to = ctx.integer("to", 0);
+    const bool is_real = to == 1 || to == 10 || to == 11;
+    require(is_real || (ctx.is_index() && (to == 6 || to == 7)), "it casts to a type without fractions");
+    return {ctx.shape(0)};
+}
+
+inline const Operators tensor_operators = {
+    {"Cast", {cast, {"to"}, {{"saturate", 1}}, {}, true}},
+    {"Concat", {concat, {"axis"}}},
+    {"Constant", {constant, {"value", "value_float", "value_floats", "value_int", "value_ints"}}},
+    {"DepthToSpace", {depth_to_space, {"blocksize", "mode"}}},
+    {"Expand", {expand, {}, {}, {1}}},
+    {"Gather", {gather, {"axis"}, {}, {0, 1}}},
+    {"GatherElements", {gather_elements, {"axis"}, {}, {0, 1}}},
+    {"Identity", {unary, {}, {}, {}, true}},
+    {"Pad", {pad, {"mode", "pads", "value"}, {}, {1, 3}}},
+    {"Reshape", {reshape, {"allowzero", "shape"}, {}, {1}, true}},
+    {"Resize",
+     {resize,
+      {"coordinate_transformation_mode", "cubic_coeff_a", "extrapolation_value", "mode", "nearest_mode"},
+      {{"antialias", 0}, {"exclude_outside", 0}, {"keep_aspect_ratio_policy", 0, "stretch"}},
+      {3}}},
+    {"Slice", {slice, {"axes", "ends", "starts"}, {}, {1, 2, 3, 4}}},
+    {"SpaceToDepth", {space_to_depth, {"blocksize"}}},
+    {"Split", {split, {"axis", "num_outputs", "split"}, {}, {1}}},
+    {"Squeeze", {squeeze, {"axes"}, {}, {1}, true}},
+    {"Tile", {tile, {}, {}, {1}, true}},
+    {"Transpose", {transpose, {"perm"}, {}, {}, true}},
+    {"Unsqueeze", {unsqueeze, {"axes"}, {}, {1}, true}},
+    {"Upsample", {resize, {"mode", "scales"}}},
+    {"Where", {elementwise}},
 };
 
 }  // namespace detail
 
 // --------------------------------------------------------------------------------------------------------------- infer
 //
-// How much a network computes and holds at an input size: the shapes of all its values, from its graph alone. One rule
-// for each operator (in operators/), from the shapes of its inputs to those of its outputs. A graph with any other
+// How much a network computes and holds at an input size: the shapes of all its values, from its graph alone. One record
+// for each operator, from the groups beside this file. A graph with any other
 // operator or attribute is refused: OpenCV would take it for any layer or option of its own, from whatever framework.
 // Operators: https://github.com/onnx/onnx/blob/v1.16.0/docs/Operators.md
 
@@ -3797,37 +4027,27 @@ namespace detail {
 constexpr std::int64_t max_alive = std::int64_t{1} << 30;  // numbers a forward pass may hold at one time: 4 GiB
 constexpr std::int64_t max_work = 10000000000000;  // its multiplications; the largest YOLOv5 at 1280 has 4 · 10¹¹
 
-// The rule of an operator, or nullptr if it is unknown here.
-inline Rule find_rule(const std::string& operator_name) {
-    for (const auto* const rules : {&sliding_rules, &arranging_rules, &arithmetic_rules}) {
-        const auto entry = rules->find(operator_name);
-        if (entry != rules->end()) return entry->second;
+// The record of an operator, or nullptr if it is unknown here.
+inline const Operator* find_operator(const std::string& name) {
+    for (const auto* const operators : {&math_operators, &logical_operators, &nn_operators, &quantization_operators,
+                                        &reduction_operators, &tensor_operators}) {
+        const auto entry = operators->find(name);
+        if (entry != operators->end()) return &entry->second;
     }
     return nullptr;
 }
 
-// May the operator read constants of whole numbers: sizes, axes, quantized weights?
-inline bool reads_whole_numbers(const std::string& operator_name) {
-    static const std::set<std::string> operators = {
-        "DequantizeLinear", "Expand",  "Pad",    "QuantizeLinear", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
-        "ReduceSum",        "Reshape", "Resize", "Slice",          "Split",    "Squeeze",   "Tile",       "Unsqueeze",
-        "Upsample"};
-    return operators.count(operator_name) > 0;
-}
-
-// Is it one of ONNX's own attributes of the operators here?
-inline bool is_attribute(const std::string& name) {
-    // clang-format off
-    static const std::set<std::string> attributes = {
-        "allowzero", "alpha", "antialias", "approximate", "auto_pad", "axes", "axis", "beta", "blocksize",
-        "ceil_mode", "coordinate_transformation_mode", "count_include_pad", "cubic_coeff_a", "dilations",
-        "ends", "epsilon", "exclude_outside", "extrapolation_value", "gamma", "group", "keepdims",
-        "kernel_shape", "max", "min", "mode", "momentum", "nearest_mode", "noop_with_empty_axes", "num_outputs",
-        "output_padding", "pads", "perm", "ratio", "scales", "seed", "shape", "spatial", "split", "starts",
-        "steps", "storage_order", "strides", "to", "training_mode", "transA", "transB", "value", "value_float",
-        "value_floats", "value_int", "value_ints"};
-    // clang-format on
-    return attributes.count(name) > 0;
+// Checks that an attribute is one that OpenCV heeds, or has the value that ONNX gives it. Throws GraphError.
+inline void check_attribute(const Node& node, const Operator& op, const std::string& name, const Attribute& value) {
+    const auto is_name = [&](const char* each) { return name == each; };
+    if (std::any_of(op.attributes.begin(), op.attributes.end(), is_name)) return;
+    const auto found =
+        std::find_if(op.defaults.begin(), op.defaults.end(), [&](const Default& each) { return is_name(each.name); });
+    if (found == op.defaults.end()) throw GraphError(node.title + " has the unknown attribute " + name);
+    const bool same = found->string ? value.kind == Attribute::Kind::text && value.text == found->string
+                                    : value.kind == Attribute::Kind::integer && value.integers.at(0) == found->integer;
+    const std::string shown = found->string ? "'" + std::string(found->string) + "'" : std::to_string(found->integer);
+    if (!same) throw GraphError(node.title + " has another " + name + " than OpenCV takes, " + shown);
 }
 
 // The shapes of a node's inputs, for messages.
@@ -3843,8 +4063,8 @@ inline std::string inputs_of(const Node& node, const std::map<std::string, Sides
     return text;
 }
 
-// Checks what the network computes for an input of this shape (N, C, H, W). Gives the shapes of its outputs. Throws GraphError, which names the operator
-// that does not fit, or the budget.
+// Checks what the network computes for an input of this shape (N, C, H, W). Gives the shapes of its outputs. Throws
+// GraphError, which names the operator that does not fit, or the budget.
 inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
     std::map<std::string, Sides> shapes;
     for (const auto& tensor : graph.tensors) shapes[tensor.first] = tensor.second.dims;
@@ -3858,37 +4078,38 @@ inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
     for (const std::string& name : graph.outputs) last_use[name] = graph.nodes.size();
 
     std::map<std::string, Tensor> constants = graph.tensors;
+    std::map<std::string, std::int64_t> index_limits;
     std::int64_t alive = count_of(shape), work = 0;
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
-        const Rule rule = find_rule(node.op_type);
-        if (!rule)
+        const Operator* const op = find_operator(node.op_type);
+        if (!op)
             throw GraphError(node.title + " is of an operator that is unknown here" +
-                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : "") +
-                             (node.op_type == "TopK" ? "; export it again without NMS" : ""));
-        for (const auto& attribute : node.attributes)
-            if (!is_attribute(attribute.first))
-                throw GraphError(node.title + " has the unknown attribute " + attribute.first);
-        for (const std::string& name : node.inputs) {
-            const auto tensor = constants.find(name);
-            if (tensor != constants.end() && tensor->second.whole && !reads_whole_numbers(node.op_type))
-                throw GraphError(node.title + " reads whole numbers, " + show(name) + ", where it needs others");
+                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : ""));
+        for (const auto& [name, value] : node.attributes) check_attribute(node, *op, name, value);
+        InferenceContext context(node, shapes, constants, index_limits);
+        for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+            const auto tensor = constants.find(node.inputs[k]);
+            if (tensor == constants.end() || !tensor->second.whole || context.is_index()) continue;
+            if (std::find(op->integers.begin(), op->integers.end(), k) == op->integers.end())
+                throw GraphError(node.title + " reads integers, " + show(node.inputs[k]) +
+                                 ", where it needs floating-point numbers");
         }
-        Operands operands(node, shapes, constants);
         Made made;
         try {
-            made = rule(operands);
-        } catch (const Misfit& misfit) {
+            made = op->rule(context);
+        } catch (const InferenceError& error) {
             throw GraphError(node.title + " does not fit its inputs of " + inputs_of(node, shapes) + ": " +
-                             misfit.what());
+                             error.what());
         }
         if (made.size() < node.outputs.size())
             throw GraphError(node.title + " has " + std::to_string(node.outputs.size()) + " outputs");
-        work += operands.work;
+        work += context.multiplications;
         for (std::size_t k = 0; k < node.outputs.size(); ++k) {
             if (node.outputs[k].empty()) continue;
             if (count_of(made[k]) == 0 && node.op_type != "Constant")
                 throw GraphError(node.title + " leaves nothing of its input");
+            if (op->keeps_index && context.is_index()) index_limits[node.outputs[k]] = context.index_limit(0);
             shapes[node.outputs[k]] = made[k];
             alive = std::min(alive + count_of(made[k]), max_alive + 1);
         }
@@ -3916,10 +4137,26 @@ inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
 // Reading the model file: the network's bytes for OpenCV, and its metadata. The file is ONNX, that is a protobuf message.
 // What the walk through it promises stands in runtime/model/graph.py.
 
-// An ONNX file in memory, in the form for OpenCV, and its metadata_props: JSON texts by key.
+// A model file that was read and checked, once; Detector and Classifier take it in place of a path. Several may share
+// one, and nobody writes to it.
 struct ModelFile {
-    std::vector<unsigned char> buffer;
-    std::map<std::string, std::string> metadata;
+    std::filesystem::path path;                   // where it was read; it is not read again
+    std::vector<unsigned char> buffer;            // its bytes, in the form for OpenCV: Swish nodes lose their domain
+    std::map<std::string, std::string> metadata;  // its metadata_props by key; `producer` is the program that wrote it
+    detail::Graph graph;
+    std::map<detail::Sides, std::vector<detail::Sides>> outputs;  // shapes by the input's, of those that it states
+
+    // Checks that the network may run on an input of this shape, (N, C, H, W). Gives the shapes of the outputs.
+    // Throws ModelError if the values in between would take too much memory or time, or do not fit one another.
+    std::vector<detail::Sides> check_input(const detail::Sides& shape) const {
+        const auto known = outputs.find(shape);
+        if (known != outputs.end()) return known->second;
+        try {
+            return detail::check_size(graph, shape);
+        } catch (const detail::GraphError& error) {
+            throw ModelError(detail::utf8(path) + " is refused: " + error.what());
+        }
+    }
 };
 
 namespace detail {
@@ -3976,13 +4213,13 @@ inline std::set<Sides> input_shapes(const Graph& graph, const std::map<std::stri
     return shapes;
 }
 
-// Collects a ModelProto's metadata, checks its graph, and frees its Swish nodes from their domain: SiLU is written as a
+// Collects the metadata of a ModelFile's bytes, checks its graph, and frees its Swish nodes from their domain: SiLU is written as a
 // function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`, finds none, and would
 // refuse the file, although it has a layer `Swish`, faster than a Sigmoid and a Mul. Under another field number of the
 // same length the domain is skipped as unknown. Throws Invalid or GraphError.
-inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>& buffer) {
-    ProtoReader reader(buffer);
-    const ProtoMessage parts = reader.message({0, 0, buffer.size()}, onnx::model);
+inline void walk_model(ModelFile& file) {
+    ProtoReader reader(file.buffer);
+    const ProtoMessage parts = reader.message({0, 0, file.buffer.size()}, onnx::model);
     if (!parts.has("graph")) throw Invalid("it holds no graph");
     if (parts.has("training_info")) throw GraphError("it has a part for training");
     if (parts.spans("metadata_props").size() > max_metadata)
@@ -4003,21 +4240,17 @@ inline std::map<std::string, std::string> walk_model(std::vector<unsigned char>&
     metadata.emplace("producer", producer);
 
     for (const Span& place : parts.spans("functions")) check_function(reader, place);
-    const Graph graph = read_graph(reader, parts.span("graph"));
-    Sides largest;
-    std::vector<Sides> outputs;
-    for (const Sides& shape : input_shapes(graph, metadata)) {
-        outputs = check_size(graph, shape);
-        largest = shape;
-    }
-    for (const Span& place : graph.domains) buffer[place.tag] = tag_of(hidden_field);
-    return own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
+    file.graph = read_graph(reader, parts.span("graph"));
+    const Graph& graph = file.graph;
+    for (const Sides& shape : input_shapes(graph, metadata)) file.outputs[shape] = check_size(graph, shape);
+    for (const Span& place : graph.domains) file.buffer[place.tag] = tag_of(hidden_field);
+    const auto& [largest, outputs] = *file.outputs.rbegin();
+    file.metadata = own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
 }
 
 }  // namespace detail
 
-// Reads an ONNX file. The buffer differs from the file in one respect: `Swish` nodes lose their domain, so
-// that OpenCV takes them for its own layer of that name.
+// Reads an ONNX file and checks all that runtime/model/graph.py promises of it.
 // Throws ModelError if there is no such file or it isn't an ONNX model.
 inline ModelFile read_model(const std::filesystem::path& path) {
     const std::string name = detail::utf8(path);
@@ -4035,6 +4268,7 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         throw ModelError(name + " has " + std::to_string(size) + " bytes, more than an ONNX file can have");
 
     ModelFile model;
+    model.path = path;
     model.buffer.resize(static_cast<std::size_t>(size));
     std::ifstream file(path, std::ios::binary);
     if (!file.read(reinterpret_cast<char*>(model.buffer.data()), static_cast<std::streamsize>(size)))
@@ -4043,7 +4277,7 @@ inline ModelFile read_model(const std::filesystem::path& path) {
     if (head.substr(0, 4) == "PK\x03\x04" || head.substr(0, 2) == "\x80\x02")
         throw ModelError(name + " is a PyTorch checkpoint, not an ONNX model; " + detail::how_to_convert_this(name));
     try {
-        model.metadata = detail::walk_model(model.buffer);
+        detail::walk_model(model);
     } catch (const detail::ExportError& unknown) {
         throw ModelError(name + " " + unknown.what() + "; " + detail::how_to_convert);
     } catch (const detail::GraphError& refusal) {
@@ -4055,33 +4289,6 @@ inline ModelFile read_model(const std::filesystem::path& path) {
     }
     return model;
 }
-
-// Checks that a network may run at an input of this shape, (N, C, H, W), which its file doesn't state; `path` is for
-// messages only. Throws ModelError if its values would take too much memory or time, or do not fit one another.
-inline void check_input(const ModelFile& model, const std::vector<std::int64_t>& shape, const std::string& path) {
-    const std::vector<unsigned char> buffer = detail::as_in_the_file(model.buffer);
-    detail::ProtoReader reader(buffer);
-    try {
-        const detail::ProtoMessage parts = reader.message({0, 0, buffer.size()}, detail::onnx::model);
-        detail::check_size(detail::read_graph(reader, parts.span("graph")), shape);
-    } catch (const detail::GraphError& error) {
-        throw ModelError(path + " is refused: " + error.what());
-    }
-}
-
-namespace detail {
-
-// Gives a file back if its network may run at this size, which can be larger than what it states. Throws ModelError,
-// which calls the file `name`.
-inline const ModelFile& within_budget(const ModelFile& file, const ModelInfo& info, cv::Size size,
-                                      const std::string& name) {
-    const int fold = info.fold;
-    if (size.height > info.imgsz.height || size.width > info.imgsz.width)
-        check_input(file, {1, 3 * fold * fold, size.height / fold, size.width / fold}, name);
-    return file;
-}
-
-}  // namespace detail
 
 // ------------------------------------------------------------------------------------------------------------- network
 //
@@ -4150,7 +4357,7 @@ inline cv::dnn::Net load_onnxruntime(const ModelFile& model, bool dynamic) {
 }
 #endif
 
-inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool dynamic, const std::string& name) {
+inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool dynamic) {
     try {
 #if CV_VERSION_MAJOR >= 5
         // The new engine runs on the CPU only; the other devices need the classic one. This overload, because in 5.0
@@ -4172,7 +4379,7 @@ inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool 
         net.setPreferableTarget(device.target);
         return net;
     } catch (const std::exception& error) {
-        throw ModelError("OpenCV " CV_VERSION " cannot load " + name + ": " + reason(error));
+        throw ModelError("OpenCV " CV_VERSION " cannot load " + utf8(model.path) + ": " + reason(error));
     }
 }
 
@@ -4196,14 +4403,14 @@ inline std::string text_of(const Shape& shape) {
 // A loaded network: call it on a blob to get its raw outputs.
 class Network {
 public:
-    // `info` comes from `read_info`; `path` is for messages only.
+    // `info` comes from `read_info`.
     // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
-    Network(const ModelFile& model, const ModelInfo& info, const Device& device, const std::string& path)
-        : info_(info), path_(path), net_(detail::load_net(model, device, info.dynamic, path)),
+    Network(const ModelFile& model, const ModelInfo& info, const Device& device)
+        : info_(info), path_(detail::utf8(model.path)), net_(detail::load_net(model, device, info.dynamic)),
           names_(detail::in_order(info.head->outputs(info, info.imgsz), net_.getUnconnectedOutLayersNames())) {
         const std::size_t expected = info.head->outputs(info, info.imgsz).size();
         if (names_.size() != expected)
-            throw ModelError(path + " has " + std::to_string(names_.size()) + " outputs, but its metadata describe " +
+            throw ModelError(path_ + " has " + std::to_string(names_.size()) + " outputs, but its metadata describe " +
                              std::to_string(expected));
     }
 
@@ -4572,9 +4779,10 @@ inline std::vector<int> class_ids(const std::vector<std::string>& classes, const
 }
 
 // Reads the ModelInfo of a model that finds boxes. Throws ModelError for any other.
-inline ModelInfo box_info(const ModelFile& file, const std::filesystem::path& model, const Options& options) {
-    ModelInfo info = read_info(file.metadata, model, given_info(options));
-    if (!info.head->decode) throw ModelError(utf8(model) + " is no model to detect with; it is for " + info.head->user);
+inline ModelInfo box_info(const ModelFile& file, const Options& options) {
+    ModelInfo info = read_info(file.metadata, file.path, given_info(options));
+    if (!info.head->decode)
+        throw ModelError(utf8(file.path) + " is no model to detect with; it is for " + info.head->user);
     return info;
 }
 
@@ -4599,7 +4807,17 @@ public:
     // `model` is a file made by `python -m convert`.
     // Throws ModelError for the file, DeviceError for the device, InputError for any other option.
     explicit Detector(const std::filesystem::path& model, const Options& options = {})
-        : Detector(read_model(model), model, options) {}
+        : Detector(read_model(model), options) {}
+
+    // The same of a file that `read_model` gave, which is not read again; it need not outlive the detector.
+    explicit Detector(const ModelFile& file, const Options& options = {})
+        : options_(detail::checked(options)), info_(detail::box_info(file, options)),
+          conf_thres_(options.conf_thres.value_or(info_.head->conf_thres)),
+          iou_thres_(options.iou_thres.value_or(info_.head->iou_thres)),
+          classes_(detail::class_ids(options.classes, info_.names)),
+          imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
+          multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
+          network_((file.check_input(info_.input_shape(imgsz_)), file), info_, find_device(options.device)) {}
 
     // What the model file says.
     const ModelInfo& info() const { return info_; }
@@ -4639,16 +4857,6 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
-
-    Detector(const ModelFile& file, const std::filesystem::path& model, const Options& options)
-        : options_(detail::checked(options)), info_(detail::box_info(file, model, options)),
-          conf_thres_(options.conf_thres.value_or(info_.head->conf_thres)),
-          iou_thres_(options.iou_thres.value_or(info_.head->iou_thres)),
-          classes_(detail::class_ids(options.classes, info_.names)),
-          imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
-          multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
-          network_(detail::within_budget(file, info_, imgsz_, detail::utf8(model)), info_, find_device(options.device),
-                   detail::utf8(model)) {}
 
     static double ms(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
 
@@ -4757,9 +4965,11 @@ private:
 class Segmenter : public Detector {
 public:
     // Throws what Detector's throws, and ModelError for a model that gives no masks.
-    explicit Segmenter(const std::filesystem::path& model, const Options& options = {}) : Detector(model, options) {
+    explicit Segmenter(const std::filesystem::path& model, const Options& options = {})
+        : Segmenter(read_model(model), options) {}
+    explicit Segmenter(const ModelFile& file, const Options& options = {}) : Detector(file, options) {
         if (info().masks == 0)
-            throw ModelError(detail::utf8(model) + " gives no masks; it is for " + info().head->user);
+            throw ModelError(detail::utf8(file.path) + " gives no masks; it is for " + info().head->user);
     }
 };
 
@@ -4916,7 +5126,16 @@ public:
     // `model` is a file made by `python -m convert`.
     // Throws ModelError for the file, DeviceError for the device, InputError for any other option.
     explicit Classifier(const std::filesystem::path& model, const ClassifierOptions& options = {})
-        : Classifier(read_model(model), model, options) {}
+        : Classifier(read_model(model), options) {}
+
+    // The same of a file that `read_model` gave, which is not read again; it need not outlive the classifier.
+    explicit Classifier(const ModelFile& file, const ClassifierOptions& options = {})
+        : info_(read_classifier(file)), crop_(options.crop.empty() ? info_.crop : options.crop),
+          imgsz_(side(options.imgsz, info_)),
+          network_((file.check_input(info_.input_shape({imgsz_, imgsz_})), file), info_, find_device(options.device)) {
+        if (crop_ != "square" && crop_ != "shorter-side")
+            throw InputError("crop must be square or shorter-side, not '" + crop_ + "'");
+    }
 
     // What the model file says.
     const ModelInfo& info() const { return info_; }
@@ -4948,19 +5167,10 @@ public:
     Classification operator()(const cv::Mat& image) { return classify(image); }
 
 private:
-    Classifier(const ModelFile& file, const std::filesystem::path& model, const ClassifierOptions& options)
-        : info_(read_classifier(file, model)), crop_(options.crop.empty() ? info_.crop : options.crop),
-          imgsz_(side(options.imgsz, info_)),
-          network_(detail::within_budget(file, info_, {imgsz_, imgsz_}, detail::utf8(model)), info_,
-                   find_device(options.device), detail::utf8(model)) {
-        if (crop_ != "square" && crop_ != "shorter-side")
-            throw InputError("crop must be square or shorter-side, not '" + crop_ + "'");
-    }
-
-    static ModelInfo read_classifier(const ModelFile& file, const std::filesystem::path& model) {
-        ModelInfo info = read_info(file.metadata, model);
+    static ModelInfo read_classifier(const ModelFile& file) {
+        ModelInfo info = read_info(file.metadata, file.path);
         if (info.head->decode)
-            throw ModelError(detail::utf8(model) + " is no classifier; it is for " + info.head->user);
+            throw ModelError(detail::utf8(file.path) + " is no classifier; it is for " + info.head->user);
         return info;
     }
 
