@@ -30,6 +30,7 @@ from .inputs.image_file import IMAGE_SUFFIXES, decode_image
 from .model.file import read_model
 from .predictors.detector import DEFAULT_MODEL
 from .predictors.load import load_model
+from .results.columns import column_of
 from .stages.letterbox import GREY
 from .tasks.read_info import read_info
 
@@ -175,10 +176,10 @@ def schema_of(result: Any) -> Any:
     fields = [("class_id", pa.int32()), ("name", pa.string()), (score, pa.float32())]
     if hasattr(result, "xyxy"):
         fields.append(("box", pa.list_(pa.float32())))
-    if getattr(result, "masks", None) is not None:
-        fields.append(("mask", pa.struct([("size", pa.list_(pa.int32())), ("counts", pa.string())])))
-    if getattr(result, "keypoints", None) is not None:
-        fields.append(("keypoints", pa.list_(pa.list_(pa.float32()))))
+        fields += [
+            (column_of(name).each, column_of(name).arrow_type(pa, values))
+            for name, values in result.columns.items()
+        ]
     return pa.schema(
         [
             ("path", pa.string()),

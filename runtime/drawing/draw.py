@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
 from ..escape import escape
 from ..stages.letterbox import to_bgr
-from ..stages.masks import Masks
 from .labels import place_labels
+from .marks import Colour, text_colour
 from .text import Extent, measure, put_text
 
 MAX_LETTERS = 100  # of a label: measuring and drawing thousands would take seconds
 
-Colour = tuple[int, int, int]  # blue, green, red, 0 to 255
-
-MASK_OPACITY = 0.4
-# Left and right are told apart by colour.
-LEFT, RIGHT, MIDDLE = (255, 176, 0), (0, 110, 255), (255, 255, 255)  # blue, orange, white
-FIVE_POINTS = (
-    LEFT,
-    RIGHT,
-    MIDDLE,
-    LEFT,
-    RIGHT,
-)  # eyes, nose, corners of the mouth, as yolov5-face orders them
+Paint = Callable[[np.ndarray, int, Colour, int], None]
+"""Draws, on an image, what belongs to a row, in its colour and in lines of so many pixels."""
 
 
 def class_colour(class_id: int) -> Colour:
@@ -42,12 +32,6 @@ def class_colour(class_id: int) -> Colour:
     saturation, value = ((0.85, 1.0), (0.6, 1.0), (0.9, 0.75))[class_id % 3]
     red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
     return round(blue * 255), round(green * 255), round(red * 255)
-
-
-def text_colour(background: Colour) -> Colour:
-    """Black or white, whichever reads better: black on more than half of white's luma (BT.601)."""
-    blue, green, red = background
-    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 127.5 else (255, 255, 255)
 
 
 def line_width(image_hw: tuple[int, int]) -> int:
@@ -66,20 +50,23 @@ def draw(
     scores: np.ndarray,
     class_ids: np.ndarray,
     names: Sequence[str],
-    masks: Masks | None = None,
-    keypoints: np.ndarray | None = None,
     *,
+    below: Sequence[Paint] = (),
+    outline: Paint | None = None,
+    above: Sequence[Paint] = (),
+    notes: Sequence[str] | None = None,
     line_thickness: int | None = None,
     hide_labels: bool = False,
     hide_conf: bool = False,
 ) -> np.ndarray:
-    """Draw masks, boxes, keypoints and labels (name and score) on a copy of an image.
+    """Draw boxes and labels (name and score), and what else is given, on a copy of an image.
 
     image: uint8, (h, w, 3) BGR, or grey (h, w) or BGRA, which become BGR. xyxy: float32 (n, 4), in pixels of
-    the image; scores: float32 (n,); class_ids: int (n,); names: of the classes, by class id; masks: of n
-    rows; keypoints: float32 (n, k, 2), in pixels of the image. The first rows, which should be the best, are
-    drawn last, over the others.
+    the image; scores: float32 (n,); class_ids: int (n,); names: of the classes, by class id. The first rows,
+    which should be the best, are drawn last, over the others.
 
+    below, above: what is drawn under and over the boxes; outline: what is drawn instead of an upright box;
+    notes: what stands in each label after name and score.
     line_thickness: of the boxes, in pixels; by default `line_width`. hide_labels: draw no labels; hide_conf:
     no scores on them.
 
@@ -95,21 +82,25 @@ def draw(
     worst_first = range(len(scores) - 1, -1, -1)
     boxes = np.rint(np.clip(xyxy, -(2**15), 2**15)).astype(int).tolist()
     colours = [class_colour(class_id) for class_id in class_ids.tolist()]
-    if masks is not None:
+    for paint in (*below, outline or _paint_boxes(boxes), *above):
         for i in worst_first:
-            _draw_mask(canvas, *masks.window(i), colours[i], max(1, line // 2))
-    for i in worst_first:
-        for colour, width in ((text_colour(colours[i]), line + 2), (colours[i], line)):
-            cv2.rectangle(canvas, boxes[i][:2], boxes[i][2:], colour, width)
-    if keypoints is not None:
-        for i in worst_first:
-            _draw_keypoints(canvas, keypoints[i], colours[i], line)
+            paint(canvas, i, colours[i], line)
     if not hide_labels:  # after all else, so that no line crosses a label
         texts = [escape(str(names[class_id]), MAX_LETTERS) for class_id in class_ids.tolist()]
         if not hide_conf:
             texts = [f"{text} {score:.2f}" for text, score in zip(texts, scores.tolist(), strict=True)]
+        if notes is not None:
+            texts = [f"{text} {escape(note, MAX_LETTERS)}" for text, note in zip(texts, notes, strict=True)]
         _draw_labels(canvas, texts, boxes, colours, line)
     return canvas
+
+
+def _paint_boxes(boxes: Sequence[Sequence[int]]) -> Paint:
+    def paint(canvas: np.ndarray, row: int, colour: Colour, line: int) -> None:
+        for shade, width in ((text_colour(colour), line + 2), (colour, line)):
+            cv2.rectangle(canvas, boxes[row][:2], boxes[row][2:], shade, width)
+
+    return paint
 
 
 def draw_classes(image: np.ndarray, classes: Sequence[tuple[int, str]]) -> np.ndarray:
@@ -133,29 +124,6 @@ def draw_classes(image: np.ndarray, classes: Sequence[tuple[int, str]]) -> np.nd
         _draw_label(canvas, fitted, (0, top), class_colour(class_id), pad)
         top += height
     return canvas
-
-
-def _draw_mask(canvas: np.ndarray, left: int, top: int, mask: np.ndarray, colour: Colour, line: int) -> None:
-    """Tint the pixels of a mask and draw its contour."""
-    if not mask.any():
-        return
-    part = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
-    tinted = cv2.addWeighted(part, 1 - MASK_OPACITY, np.full_like(part, colour), MASK_OPACITY, 0)
-    cv2.copyTo(tinted, mask.astype(np.uint8), part)
-    contours, _ = cv2.findContours(
-        mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(left, top)
-    )
-    for shade, width in ((text_colour(colour), line + 2), (colour, line)):
-        cv2.drawContours(canvas, contours, -1, shade, width)
-
-
-def _draw_keypoints(canvas: np.ndarray, points: np.ndarray, colour: Colour, line: int) -> None:
-    """Draw a disc for each point: five in the colours of left, right and middle, others in the class's."""
-    colours = FIVE_POINTS if len(points) == 5 else (colour,) * len(points)
-    for (x, y), shade in zip(points.tolist(), colours, strict=True):
-        centre = round(x), round(y)
-        cv2.circle(canvas, centre, line + 2, text_colour(shade), cv2.FILLED, cv2.LINE_AA)
-        cv2.circle(canvas, centre, line, shade, cv2.FILLED, cv2.LINE_AA)
 
 
 def _draw_labels(

@@ -9,8 +9,11 @@ from typing import Any, TextIO
 
 from ..escape import escape
 from ..inputs.sources import Source
+from ..results.columns import COLUMNS
 from .atomic import AtomicFile, own_folder, write_atomic
 from .results import Protected, Result
+
+_SHARES = {"score", "probability"} | {column.each for column in COLUMNS.values() if column.decimals > 3}
 
 
 class _TextFile:
@@ -87,10 +90,10 @@ class CsvFile(_TextFile):
         """Append the rows of one image."""
         self._empty = False
         frame, found = result.frame, result.found
-        self._head(found.columns)
+        self._head(found.header)
         index = "" if frame.index is None else frame.index
         for row in found.rows():
-            values = (rounded(value, column) for value, column in zip(row, found.columns, strict=True))
+            values = (rounded(value, column) for value, column in zip(row, found.header, strict=True))
             self._writer.writerow((cell(frame.source.name), index, *map(cell, values)))
 
     def _head(self, columns: tuple[str, ...]) -> None:
@@ -118,7 +121,7 @@ def cell(value: Any) -> Any:
 def rounded(value: Any, key: str = "") -> Any:
     """Round the numbers in plain values, shares to 6 decimals, others to 3: finer than machines agree."""
     if isinstance(value, float):
-        return round(value, 6 if key in ("score", "probability") else 3)
+        return round(value, 6 if key in _SHARES else 3)
     if isinstance(value, list):
         return [rounded(each, key) for each in value]
     if isinstance(value, dict):

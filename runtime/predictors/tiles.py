@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from ..results.columns import column_of
 from ..results.detections import Detections
-from ..stages.letterbox import Placement
-from ..stages.masks import Masks
 from ..stages.nms import nms
 
 MIN_TILE = 32  # pixels
@@ -103,15 +101,11 @@ def merge_windows(
 def _moved(part: Detections, window: Window, image_hw: tuple[int, int]) -> Detections:
     """Bring what was found in a window to the image's pixels."""
     left, top = window[:2]
-    masks = keypoints = None
-    if part.masks is not None:
-        bitmaps = [(x + left, y + top, mask) for x, y, mask in map(part.masks.window, range(len(part)))]
-        masks = Masks(bitmaps, Placement(1.0, 0.0, 0.0), image_hw)
-    if part.keypoints is not None:
-        keypoints = part.keypoints + np.array([left, top], np.float32)
-    return replace(
-        part, xyxy=part.xyxy + np.array([left, top] * 2, np.float32), masks=masks, keypoints=keypoints
-    )
+    columns = {
+        name: column_of(name).moved(values, left, top, image_hw) for name, values in part.columns.items()
+    }
+    xyxy = part.xyxy + np.array([left, top] * 2, np.float32)
+    return Detections(xyxy, part.scores, part.class_ids, part.names, timings=part.timings, **columns)
 
 
 def _cut(part: Detections, window: Window, image_hw: tuple[int, int]) -> np.ndarray:
@@ -147,6 +141,5 @@ def _united(joined: Detections, groups: list[list[int]]) -> Detections:
     united = joined[np.array([group[0] for group in groups], int)]
     for row, group in zip(united.xyxy, groups, strict=True):
         row[:2], row[2:] = joined.xyxy[group, :2].min(axis=0), joined.xyxy[group, 2:].max(axis=0)
-    if joined.masks is not None:
-        united.masks = joined.masks.union(groups)
-    return united
+    rows = {name: column_of(name).united(values, groups) for name, values in joined.columns.items()}
+    return united.with_columns(**rows)

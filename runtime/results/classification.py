@@ -37,7 +37,7 @@ class Classification:
     timings: dict[str, float] = field(default_factory=dict)
 
     kind: ClassVar[str] = "classes"
-    columns: ClassVar[tuple[str, ...]] = Guess._fields
+    header: ClassVar[tuple[str, ...]] = Guess._fields
 
     def top(self, k: int | None = None) -> list[Guess]:
         """Give the k (or `shown`) most probable classes, best first; of equals, the lower number first."""
@@ -57,7 +57,7 @@ class Classification:
         return [guess._asdict() for guess in self.top()]
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """Give what is shown as a table's rows, with `columns`."""
+        """Give what is shown as a table's rows, with `header`."""
         return [tuple(guess) for guess in self.top()]
 
     def label_lines(self, image_hw: tuple[int, int], scores: bool = False) -> list[str]:

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 
+from ..drawing.marks import Colour
 from ..errors import InputError
 from ..escape import escape
-from ..stages.masks import Masks
-from .rle import encode
+from .columns import COLUMNS, Column, column_of
 
 MAX_NAME = 60  # letters of a class name in a line
 MAX_CLASSES = 100
+_OWN = ("xyxy", "scores", "class_ids", "names", "timings", "columns", "score", "class_id", "name", "box")
 
 
 class Detection(NamedTuple):
     """One box and what is known of it; see Detections.
 
     box: x1, y1, x2, y2 in the image's pixels.
-    mask: bool (h, w), keypoints: float32 (k, 2), in the image's pixels; None where the model has none.
+    columns: by name, what else there is of it, which is also `detection.NAME`: mask, bool (h, w), and
+        keypoints, float32 (k, 2), in the image's pixels; track_id. Of these, None is what there is not.
     """
 
     box: tuple[float, float, float, float]
     score: float
     class_id: int
     name: str
-    mask: np.ndarray | None = None
-    keypoints: np.ndarray | None = None
+    columns: Mapping[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.columns:
+            return self.columns[name]
+        if any(name == column.each for column in COLUMNS.values()):
+            return None
+        raise AttributeError(f"a detection has no {name!r}")
 
 
-@dataclass(eq=False)
 class Detections:
     """The boxes of one image, best first.
 
@@ -41,38 +47,77 @@ class Detections:
     scores: float32 (n,), objectness × class probability, 0 to 1.
     class_ids: int32 (n,).
     names: the names of all the model's classes, by class id.
-    masks: bool (n, h, w), which of the image's pixels belong to each; None if the model gives no masks. They
-        are kept as Masks, which go for such an array and take less memory.
-    keypoints: float32 (n, k, 2), x y in the image's pixels; None if the model gives none.
     timings: milliseconds that the call spent in each stage, as `predictors.detector.STAGES` names them.
+    columns: what else is known of each box, as `results.columns` describes it, by name. Each is also
+        `detections.NAME`, and these are None where the model does not give them:
+        masks: bool (n, h, w), which of the image's pixels belong to each. They are kept as Masks, which go
+        for such an array and take less memory.
+        keypoints: float32 (n, k, 2), x y in the image's pixels.
+        track_ids: int (n,), the same for one object from frame to frame; for a tracker to add.
 
     `kind` is what a JSON object calls them: "detections".
 
     `detections[index]` with a slice, a bool mask or an array of indices gives the Detections of those rows;
     with a whole number it gives one Detection, and so does a loop over them.
+
+    A column of one's own is sliced, joined, written and sent like the others, and drawn as
+    `results.columns` says of it:
+
+    >>> detections = detections.with_columns(track_ids=tracker.update(detections))
+    >>> detections = detections.with_columns(speeds=speeds)  # float (n,): "speeds" in JSON and CSV
+
+    Raises InputError for a column that does not have a row for each box.
     """
 
-    xyxy: np.ndarray
-    scores: np.ndarray
-    class_ids: np.ndarray
-    names: tuple[str, ...]
-    masks: Masks | None = None
-    keypoints: np.ndarray | None = None
-    timings: dict[str, float] = field(default_factory=dict)
-
     kind: ClassVar[str] = "detections"
+    __slots__ = ("class_ids", "columns", "names", "scores", "timings", "xyxy")  # no column past `columns`
 
-    def __post_init__(self) -> None:
-        if self.masks is not None and not isinstance(self.masks, Masks):
-            self.masks = Masks.of_array(self.masks)
+    def __init__(
+        self,
+        xyxy: np.ndarray,
+        scores: np.ndarray,
+        class_ids: np.ndarray,
+        names: tuple[str, ...],
+        *,
+        timings: dict[str, float] | None = None,
+        **columns: Any,
+    ) -> None:
+        self.xyxy = xyxy
+        self.scores = scores
+        self.class_ids = class_ids
+        self.names = names
+        self.timings = {} if timings is None else timings
+        self.columns: dict[str, Any] = {}
+        for name, values in columns.items():
+            _check_name(name)
+            if values is not None:
+                self.columns[name] = column_of(name).check(values, len(scores))
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.__slots__ and name in self.columns:
+            return self.columns[name]
+        if name in COLUMNS:
+            return None
+        raise AttributeError(f"these detections have no {name!r}")
+
+    def with_columns(self, **columns: Any) -> Detections:
+        """Give the same boxes with these columns, too, or instead of theirs; None takes a column away."""
+        for name in columns:
+            _check_name(name)
+        return Detections(
+            self.xyxy,
+            self.scores,
+            self.class_ids,
+            self.names,
+            timings=self.timings,
+            **{**self.columns, **columns},
+        )
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __repr__(self) -> str:
-        also = "".join(
-            f", with {column}" for column in ("masks", "keypoints") if getattr(self, column) is not None
-        )
+        also = "".join(f", with {name}" for name in self.columns)
         return f"<Detections: {self.summary()}{also}>"
 
     @overload
@@ -97,9 +142,8 @@ class Detections:
             self.scores[index],
             self.class_ids[index],
             self.names,
-            None if self.masks is None else self.masks[index],
-            None if self.keypoints is None else self.keypoints[index],
-            self.timings,
+            timings=self.timings,
+            **{name: values[index] for name, values in self.columns.items()},
         )
 
     def __iter__(self) -> Iterator[Detection]:
@@ -113,16 +157,15 @@ class Detections:
             float(self.scores[index]),
             class_id,
             self.names[class_id],
-            None if self.masks is None else self.masks[index],
-            None if self.keypoints is None else self.keypoints[index],
+            {column_of(name).each: values[index] for name, values in self.columns.items()},
         )
 
     @classmethod
     def concatenate(cls, parts: Sequence[Detections]) -> Detections:
         """Join the rows of one or more of the same image and names, in their order; timings are added up.
 
-        Raises InputError if there are none, or their names differ, or some have masks or keypoints and some
-        have not.
+        Raises InputError if there are none, or their names differ, or some have a column that others have
+        not.
         """
         if not parts:
             raise InputError("there are no detections to join")
@@ -130,21 +173,23 @@ class Detections:
         if any(part.names != names for part in parts):
             raise InputError("detections of models with different classes cannot be joined")
 
-        def join(column: str) -> Any:
-            arrays = [getattr(part, column) for part in parts]
-            missing = sum(array is None for array in arrays)
-            if 0 < missing < len(arrays):
-                raise InputError(f"detections with and without {column} cannot be joined")
-            if missing:
-                return None
-            return Masks.concatenate(arrays) if column == "masks" else np.concatenate(arrays)
-
+        columns = {}
+        for name in {name: None for part in parts for name in part.columns}:
+            if not all(name in part.columns for part in parts):
+                raise InputError(f"detections with and without {name} cannot be joined")
+            columns[name] = column_of(name).join([part.columns[name] for part in parts])
         timings: dict[str, float] = {}
         for part in parts:
             for stage, milliseconds in part.timings.items():
                 timings[stage] = timings.get(stage, 0.0) + milliseconds
-        boxes = join("xyxy"), join("scores"), join("class_ids")
-        return cls(*boxes, names=names, masks=join("masks"), keypoints=join("keypoints"), timings=timings)
+        return cls(
+            np.concatenate([part.xyxy for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.class_ids for part in parts]),
+            names,
+            timings=timings,
+            **columns,
+        )
 
     def counts(self) -> Counter[int]:
         """Count the detections of each class, by class id."""
@@ -157,8 +202,8 @@ class Detections:
     def to_dict(self) -> list[dict[str, Any]]:
         """Give plain values, ready for JSON: class_id, name, score and box [x1, y1, x2, y2] of each.
 
-        Where there are masks, also mask, as COCO's RLE: {"size": [h, w], "counts": text}; where there are
-        keypoints, also keypoints [[x, y], …].
+        Then what its columns have: mask, as COCO's RLE: {"size": [h, w], "counts": text}; keypoints
+        [[x, y], …]; track_id; any other one as it is called.
         """
         plain: list[dict[str, Any]] = [
             {"class_id": class_id, "name": self.names[class_id], "score": score, "box": box}
@@ -166,13 +211,10 @@ class Detections:
                 self.class_ids.tolist(), self.scores.tolist(), self.xyxy.tolist(), strict=True
             )
         ]
-        if self.masks is not None:
-            for i, each in enumerate(plain):
-                left, top, mask = self.masks.window(i)
-                each["mask"] = encode(mask, left, top, self.masks.shape[1:])
-        if self.keypoints is not None:
-            for each, points in zip(plain, self.keypoints.tolist(), strict=True):
-                each["keypoints"] = points
+        for name, values in self.columns.items():
+            column = column_of(name)
+            for each, value in zip(plain, column.plain(values), strict=True):
+                each[column.each] = value
         return plain
 
     def label_lines(self, image_hw: tuple[int, int], scores: bool = False) -> list[str]:
@@ -180,22 +222,28 @@ class Detections:
 
         A line has the class number, then centre x, centre y, width and height of the box; or, where there are
         masks, x and y of the corners of the mask's largest part, clockwise or not; where there are keypoints,
-        the box and then x and y of each. With `scores` the score follows. A mask of no pixel has no line.
+        the box and then x and y of each. With `scores` the score follows, and at last a track id if there is
+        one. A mask of no pixel has no line.
         """
         size = np.array([image_hw[1], image_hw[0]], np.float64)
+        columns = [(column_of(name), values) for name, values in self.columns.items()]
         lines = []
         for i, (box, score, class_id, *_) in enumerate(self):
             corners = np.array(box).reshape(2, 2) / size
-            values = [*corners.mean(axis=0), *(corners[1] - corners[0])]
-            if self.masks is not None:
-                values = [*(self.masks.polygon(i) / size).reshape(-1)]
-                if not values:
-                    continue
-            if self.keypoints is not None:
-                values += [*(self.keypoints[i] / size).reshape(-1)]
-            if scores:
-                values.append(score)
-            lines.append(" ".join([str(class_id), *(f"{value:.6f}" for value in values)]))
+            place = np.stack((corners.mean(axis=0), corners[1] - corners[0]))
+            after: list[float] = []
+            end: list[str] = []
+            for column, values in columns:
+                if column.in_labels == "box":
+                    place = column.coordinates(values, i) / size
+                elif column.in_labels == "after":
+                    after += [*(column.coordinates(values, i) / size).reshape(-1)]
+                elif column.in_labels == "end":
+                    end.append(str(values[i]))
+            if not place.size:
+                continue
+            numbers = [*place.reshape(-1), *after, *([score] if scores else [])]
+            lines.append(" ".join([str(class_id), *(f"{number:.6f}" for number in numbers), *end]))
         return lines
 
     def draw(
@@ -209,14 +257,25 @@ class Detections:
         """Give a copy of `image` with all of it drawn there: uint8 (h, w, 3), BGR. See `drawing.draw`."""
         from ..drawing.draw import draw  # most callers want boxes, not pictures
 
+        columns = [(column_of(name), values) for name, values in self.columns.items()]
+        paints: dict[str, list[Any]] = {"below": [], "outline": [], "above": []}
+        for column, values in columns:
+            if column.layer:
+                paints[column.layer].append(_painter(column, values))
+        notes = [
+            " ".join(filter(None, (column.label(values, row) for column, values in columns)))
+            for row in range(len(self))
+        ]
         return draw(
             image,
             self.xyxy,
             self.scores,
             self.class_ids,
             self.names,
-            self.masks,
-            self.keypoints,
+            below=paints["below"],
+            outline=paints["outline"][-1] if paints["outline"] else None,
+            above=paints["above"],
+            notes=notes if any(notes) else None,
             line_thickness=line_thickness,
             hide_labels=hide_labels,
             hide_conf=hide_conf,
@@ -225,13 +284,17 @@ class Detections:
     def to_supervision(self) -> dict[str, Any]:
         """Give the arguments for supervision: `supervision.Detections(**detections.to_supervision())`."""
         names = np.array([self.names[class_id] for class_id in self.class_ids], dtype=str)
-        return {
+        arguments: dict[str, Any] = {
             "xyxy": self.xyxy,
-            "mask": None if self.masks is None else np.asarray(self.masks),
             "confidence": self.scores,
             "class_id": self.class_ids.astype(int),
             "data": {"class_name": names},
         }
+        for name, values in self.columns.items():
+            column = column_of(name)
+            into = arguments if column.supervision else arguments["data"]
+            into[column.supervision or name] = column.to_supervision(values)
+        return arguments
 
     def to_supervision_keypoints(self) -> dict[str, Any]:
         """Give the arguments for `supervision.KeyPoints`. Raises InputError if there are no keypoints."""
@@ -245,30 +308,39 @@ class Detections:
         }
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def header(self) -> tuple[str, ...]:
         """The columns of a table: class_id, name, score, x1, y1, x2, y2, and what else there is.
 
         Keypoints are keypoint0_x, keypoint0_y, …; a mask is its run lengths, COCO's `counts`.
         """
-        k = 0 if self.keypoints is None else self.keypoints.shape[1]
-        points = (f"keypoint{i}_{axis}" for i in range(k) for axis in "xy")
-        mask = () if self.masks is None else ("mask",)
-        return "class_id", "name", "score", "x1", "y1", "x2", "y2", *points, *mask
+        more = (cell for name, values in self.columns.items() for cell in column_of(name).cell_names(values))
+        return "class_id", "name", "score", "x1", "y1", "x2", "y2", *more
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Give the table's rows, plain values, best first."""
-        rows = []
-        for each in self.to_dict():
-            points = (axis for point in each.get("keypoints", ()) for axis in point)
-            mask = (each["mask"]["counts"],) if "mask" in each else ()
-            rows.append((each["class_id"], each["name"], each["score"], *each["box"], *points, *mask))
-        return rows
+        described = [column_of(name) for name in self.columns]
+        return [
+            (
+                *(each["class_id"], each["name"], each["score"], *each["box"]),
+                *(cell for column in described for cell in column.cells(each[column.each])),
+            )
+            for each in self.to_dict()
+        ]
 
     def to_pandas(self) -> Any:
-        """Give `rows` as a `pandas.DataFrame` with `columns`. Needs pandas."""
+        """Give `rows` as a `pandas.DataFrame` with `header`. Needs pandas."""
         import pandas
 
-        return pandas.DataFrame(self.rows(), columns=list(self.columns))
+        return pandas.DataFrame(self.rows(), columns=list(self.header))
+
+
+def _check_name(name: str) -> None:
+    if name in _OWN or not name.isidentifier() or hasattr(Detections, name):
+        raise InputError(f"a column cannot be called {name!r}")
+
+
+def _painter(column: Column, values: Any) -> Callable[[np.ndarray, int, Colour, int], None]:
+    return lambda canvas, row, colour, line: column.paint(canvas, values, row, colour, line)
 
 
 def class_counts(counts: Mapping[int, int], names: Sequence[str]) -> str:

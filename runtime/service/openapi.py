@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .outputs import IMAGE_IDS, OUTPUTS
+
 SUMMARY = """A YOLOv5 model behind an address. Clients of the Open Inference Protocol (KServe, Triton) use the
 addresses under /v2, those of TensorFlow Serving the ones under /v1. The page at [/](/) shows both at work."""
 
@@ -17,7 +19,7 @@ _PARAMETERS: dict[str, Any] = {
         "agnostic_nms": {"type": "boolean"},
     },
 }
-_OUTPUTS = "boxes, scores, class_ids, names, masks, keypoints, probabilities, annotated, image_ids, out0 …"
+_OUTPUTS = ", ".join((*OUTPUTS, IMAGE_IDS, "out0 …"))
 
 
 def _body(schema: dict[str, Any], example: dict[str, Any], binary: bool = False) -> dict[str, Any]:

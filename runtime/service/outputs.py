@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
+from ..results.columns import COLUMNS, Column
 from .errors import RequestError
 
 JPEG_QUALITY = 90
@@ -47,6 +49,14 @@ def _has(*names: str) -> Callable[[Any], bool]:
     return lambda result: any(getattr(result, name, None) is not None for name in names)
 
 
+def _column(column: Column, name: str, prediction: Prediction) -> np.ndarray:
+    """Give a column of Detections; what is no number, as JSON."""
+    values = prediction.result.columns[name]
+    if column.datatype == "BYTES":
+        return as_bytes(json.dumps(plain).encode() for plain in column.plain(values))
+    return np.asarray(values, {"FP32": np.float32, "INT32": np.int32, "INT64": np.int64}[column.datatype])
+
+
 OUTPUTS = {
     "boxes": Output("FP32", (4,), _has("xyxy"), lambda prediction: prediction.result.xyxy),
     "scores": Output("FP32", (), _has("scores", "top"), lambda prediction: _scores(prediction.result)),
@@ -54,12 +64,12 @@ OUTPUTS = {
         "INT32", (), _has("class_ids", "top"), lambda prediction: _class_ids(prediction.result)
     ),
     "names": Output("BYTES", (), _has("class_ids", "top"), lambda prediction: _names(prediction.result)),
-    "masks": Output(
-        "BYTES", (), _has("masks"), lambda prediction: _masks(prediction.result), beyond_boxes=True
-    ),
-    "keypoints": Output(
-        "FP32", (-1, 2), _has("keypoints"), lambda prediction: prediction.result.keypoints, beyond_boxes=True
-    ),
+    **{
+        name: Output(
+            column.datatype, column.shape, _has(name), partial(_column, column, name), beyond_boxes=True
+        )
+        for name, column in COLUMNS.items()
+    },
     "probabilities": Output(
         "FP32", (-1,), _has("probabilities"), lambda prediction: prediction.result.probabilities[None]
     ),
@@ -72,6 +82,8 @@ OUTPUTS = {
         beyond_boxes=True,
     ),
 }
+BY_BOX = ("boxes", "scores", "class_ids", "names", *COLUMNS)
+"""Those that have a row for each box; of a whole picture, for each of its classes."""
 # For a batch: which of its pictures a row of the other arrays belongs to.
 IMAGE_IDS = "image_ids"
 
@@ -101,10 +113,6 @@ def _scores(result: Any) -> np.ndarray:
 
 def _names(result: Any) -> np.ndarray:
     return as_bytes(result.names[class_id].encode() for class_id in _class_ids(result))
-
-
-def _masks(result: Any) -> np.ndarray:
-    return as_bytes(json.dumps(row["mask"]).encode() for row in result.to_dict())
 
 
 def _annotated(prediction: Prediction) -> np.ndarray:

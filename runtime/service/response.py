@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DetectorError, InputError
 from .errors import RequestError, bad_request, quoted
-from .outputs import IMAGE_IDS, OUTPUTS, Prediction
+from .outputs import BY_BOX, IMAGE_IDS, OUTPUTS, Prediction
 from .request import InferenceRequest, read_picture
 from .served_model import ServedModel
 
@@ -92,9 +92,7 @@ def join_batch(results: Sequence[Arrays], outputs: Sequence[str] | None) -> Arra
 
 def _counting(arrays: Arrays) -> str:
     """Give the name of an array whose rows `image_ids` numbers: one by box, or else any."""
-    by_box = [
-        name for name in arrays if name in ("boxes", "scores", "class_ids", "names", "masks", "keypoints")
-    ]
+    by_box = [name for name in arrays if name in BY_BOX]
     return (by_box or list(arrays))[0]
 
 

@@ -54,5 +54,4 @@ class Keypoints(Detect):
         found = self.boxes(kept, placement, image_hw)
         pairs = kept.extra.reshape(-1, 2)  # a point is a box whose corners are the same
         points = unletterbox(np.concatenate((pairs, pairs), axis=1), placement, image_hw)[:, :2]
-        found.keypoints = points.reshape(-1, self.k, 2)
-        return found
+        return found.with_columns(keypoints=points.reshape(-1, self.k, 2))

@@ -65,5 +65,4 @@ class Segment(Detect):
         found = self.boxes(kept, placement, image_hw)
         canvas_hw = tuple(side * self.strides[0] for side in outputs[0].shape[1:])
         bitmaps = make_bitmaps(outputs[-1], kept.extra, kept.xyxy, (canvas_hw[0], canvas_hw[1]))
-        found.masks = Masks(bitmaps, placement, image_hw)
-        return found
+        return found.with_columns(masks=Masks(bitmaps, placement, image_hw))

@@ -27,7 +27,6 @@ from runtime.results.detections import Detections
 from runtime.results.rle import decode as decode_rle
 from runtime.stages.decode import Layout, decode
 from runtime.stages.letterbox import letterbox, to_bgr, to_blob
-from runtime.stages.masks import Masks
 from runtime.stages.nms import nms
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -298,14 +297,15 @@ def random_detections(count: int, image_hw: tuple[int, int], task: str) -> Detec
     )
     if task == "keypoints":
         sides = xyxy[:, None, 2:] - xyxy[:, None, :2]
-        found.keypoints = (xyxy[:, None, :2] + random.uniform(0, 1, (count, 5, 2)) * sides).astype(np.float32)
+        points = (xyxy[:, None, :2] + random.uniform(0, 1, (count, 5, 2)) * sides).astype(np.float32)
+        return found.with_columns(keypoints=points)
     if task == "segment":
         y, x = np.mgrid[:height, :width]
         masks = [
             (x - (x1 + x2) / 2) ** 2 / (x2 - x1) ** 2 + (y - (y1 + y2) / 2) ** 2 / (y2 - y1) ** 2 < 0.2
             for x1, y1, x2, y2 in xyxy
         ]
-        found.masks = Masks.of_array(np.array(masks))
+        return found.with_columns(masks=np.array(masks))
     return found
 
 
@@ -317,7 +317,9 @@ def test_pictures_are_the_same(cpp: Stage, task: str) -> None:
     expected = detections.draw(image)
 
     parts = [struct.pack("<i", len(detections))]
-    for (x1, y1, x2, y2), score, class_id, _, mask, keypoints in detections:
+    for one in detections:
+        (x1, y1, x2, y2), score, class_id = one[:3]
+        mask, keypoints = one.mask, one.keypoints
         parts.append(struct.pack("<i5f", class_id, score, x1, y1, x2 - x1, y2 - y1))
         rows, columns = (0, 0) if mask is None else mask.shape
         parts.append(struct.pack("<4i", 0, 0, rows, columns))

@@ -6,7 +6,6 @@ import builtins
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,11 +164,11 @@ def test_a_mask_is_tinted_and_points_are_dotted() -> None:
     mask = np.zeros((1, 300, 400), bool)
     mask[0, 120:230, 70:180] = True
     points = np.array([[[80, 130], [170, 130], [125, 170], [80, 220], [170, 220]]], np.float32)
-    masked = replace(found, masks=Masks.of_array(mask)).draw(image, hide_labels=True)
+    masked = found.with_columns(masks=Masks.of_array(mask)).draw(image, hide_labels=True)
     expected = [round(0.6 * 90 + 0.4 * channel) for channel in class_colour(0)]
     assert np.abs(masked[175, 125].astype(int) - expected).max() <= 1
     assert (masked[110, 60:190] == 90).all()
-    dotted = replace(found, keypoints=points).draw(image, hide_labels=True)
+    dotted = found.with_columns(keypoints=points).draw(image, hide_labels=True)
     colours = [tuple(dotted[y, x].tolist()) for x, y in points[0].astype(int)]
     assert colours[0] == colours[3]
     assert colours[1] == colours[4]

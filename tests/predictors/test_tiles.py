@@ -87,7 +87,7 @@ def test_pieces_of_one_thing_become_one_box_and_one_mask() -> None:
             np.full(count, score, np.float32),
             np.zeros(count, np.int32),
             ("snake",),
-            masks if count else np.zeros((0, 60, 180), bool),  # type: ignore[arg-type]
+            masks=masks if count else np.zeros((0, 60, 180), bool),
         )
 
     parts = [part([], 0), part([[20, 20, 100, 40]], 0.6), part([[0, 20, 70, 40]], 0.8)]

@@ -68,9 +68,9 @@ def make(n: int, seed: int = 0, masks: bool = False, keypoints: bool = False) ->
         rng.random(n, np.float32),
         rng.integers(0, 2, n, np.int32),
         ("cat", "狗"),
-        Masks.of_array(rng.random((n, 3, 5)) < 0.5) if masks else None,
-        rng.uniform(0, 9, (n, 2, 2)).astype(np.float32) if keypoints else None,
-        {"forward": 1.5 + seed},
+        masks=Masks.of_array(rng.random((n, 3, 5)) < 0.5) if masks else None,
+        keypoints=rng.uniform(0, 9, (n, 2, 2)).astype(np.float32) if keypoints else None,
+        timings={"forward": 1.5 + seed},
     )
 
 
@@ -168,3 +168,51 @@ def test_keypoints_are_told():
     with_points = make(2, keypoints=True)
     assert with_points.keypoints is not None
     assert [each["keypoints"] for each in with_points.to_dict()] == with_points.keypoints.tolist()
+
+
+def test_a_column_of_ones_own_goes_everywhere(found: Detections) -> None:
+    """Numbers that no task gives: chosen, joined, written, and given to supervision."""
+    tracked = found.with_columns(track_ids=np.array([7, 12]), speeds=np.array([[0.5, 1], [2, 3]]))
+    assert found.track_ids is None
+    assert (tracked[0].track_id, found[0].track_id) == (7, None)
+    assert tracked[[1]].track_ids.tolist() == [12]
+    assert Detections.concatenate([tracked, tracked[:1]]).track_ids.tolist() == [7, 12, 7]
+    plain = json.loads(json.dumps(tracked.to_dict()))
+    assert [(each["track_id"], each["speeds"]) for each in plain] == [(7, [0.5, 1]), (12, [2, 3])]
+    assert tracked.header[7:] == ("track_id", "speeds0", "speeds1")
+    assert [row[7:] for row in tracked.rows()] == [(7, 0.5, 1), (12, 2, 3)]
+    assert [line.split()[-1] for line in tracked.label_lines((40, 61), scores=True)] == ["7", "12"]
+    arguments = tracked.to_supervision()
+    assert arguments["tracker_id"].tolist() == [7, 12]
+    assert arguments["data"]["speeds"].shape == (2, 2)
+    assert tracked.with_columns(track_ids=None).to_dict()[0].keys() == {*found.to_dict()[0], "speeds"}
+    with pytest.raises(AttributeError, match="no 'depth'"):
+        _ = tracked.depth
+
+
+def test_track_ids_are_drawn(found: Detections) -> None:
+    image = np.zeros((100, 300, 3), np.uint8)
+    drawn = [found.with_columns(track_ids=np.array(ids)).draw(image) for ids in ([1, 2], [1, 3])]
+    assert (drawn[0] != found.draw(image)).any()
+    assert (drawn[0] != drawn[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        ({"track_ids": [1]}, "a row for each of 2"),
+        ({"track_ids": [0.5, 1]}, "whole numbers"),
+        ({"speeds": [float("nan"), 1]}, "finite"),
+        ({"speeds": [None, {}]}, "numbers or texts"),
+        ({"masks": np.zeros((3, 4, 5), bool)}, "a row for each of 2"),
+        ({"keypoints": np.zeros((2, 3))}, r"must be \(n, k, 2\)"),
+        ({"xyxy": [1, 2]}, "cannot be called 'xyxy'"),
+        ({"draw": [1, 2]}, "cannot be called 'draw'"),
+    ],
+)
+def test_columns_that_do_not_fit(found: Detections, columns: dict[str, object], text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        found.with_columns(**columns)
+    with pytest.raises(AttributeError):
+        found.masks = None  # type: ignore[attr-defined]
+        # columns are not assigned: a slice would leave them behind

@@ -44,8 +44,7 @@ class Corner(Detect):
     def detections(self, kept: Candidates, outputs, placement, image_hw):
         found = super().detections(kept, outputs, placement, image_hw)
         corners = unletterbox(np.tile(kept.extra, 2), placement, image_hw)
-        found.keypoints = corners[:, :2].reshape(-1, 1, 2)
-        return found
+        return found.with_columns(keypoints=corners[:, :2].reshape(-1, 1, 2))
 
 
 class Whole(Task):
