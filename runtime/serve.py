@@ -16,7 +16,7 @@ import cv2
 
 from .command.options import positive
 from .command.run import run
-from .engines.devices import DEVICES
+from .engines.load import DEVICES
 from .errors import InputError
 
 EXAMPLES = """

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,12 +17,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..engines.load import Forward, Load
 from ..engines.network import Network
+from ..engines.onnxruntime import OnnxRuntime
 from ..errors import DetectorError
-from ..predictors.detector import Detector, Load
+from ..predictors.detector import Detector
 from ..tasks.model_info import ModelInfo
-
-Forward = Callable[[np.ndarray], list[np.ndarray]]
 
 
 class AbsentError(DetectorError):
@@ -66,17 +65,8 @@ def _model(path: Path, info: ModelInfo) -> bytes:
 def load_onnxruntime(
     buffer: np.ndarray, info: ModelInfo, device: str, path: Path, spinning: bool = False
 ) -> Forward:
-    """onnxruntime on the CPU; unless `spinning`, its threads sleep between runs, so as not to slow others."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cv2.getNumThreads()
-    options.log_severity_level = 3
-    if not spinning:
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(_model(path, info), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda blob: [output[0] for output in session.run(None, {name: blob})]
+    """onnxruntime on the CPU, as `--device onnxruntime` loads it."""
+    return OnnxRuntime(buffer, info, "onnxruntime", path, spinning)
 
 
 def load_openvino(buffer: np.ndarray, info: ModelInfo, device: str, path: Path) -> Forward:

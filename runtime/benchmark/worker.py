@@ -19,9 +19,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..engines.network import Network
+from ..engines.load import Load, load_network
 from ..inputs.image_file import read_image
-from ..predictors.detector import Detector, Load
+from ..predictors.detector import Detector
 
 Forward = Callable[[np.ndarray], list[np.ndarray]]
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=0)
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
-    load: Load = Network
+    load: Load = load_network
     if options.backend != "cv2.dnn":
         from .backends import find
 

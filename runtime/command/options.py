@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from .. import __version__
-from ..engines.devices import DEVICES
+from ..engines.load import DEVICES
 from ..predictors.classifier import Classifier
 from ..predictors.detector import Detector
 from ..program import program

@@ -1,1 +1,1 @@
-"""What runs a network: `cv2.dnn` on one of its devices."""
+"""What runs a network: `cv2.dnn` on one of its devices, or the package onnxruntime."""

@@ -15,6 +15,7 @@ from ..errors import DeviceError, ModelError, first_line
 from ..model.buffer import for_onnxruntime
 from ..tasks.model_info import ModelInfo
 from .devices import Device, find_device
+from .outputs import in_order, of_the_image
 
 
 class Network:
@@ -39,10 +40,8 @@ class Network:
             self._net = _load(buffer, find_device(device), info)
         except cv2.error as error:
             raise ModelError(f"OpenCV {cv2.__version__} cannot load {path}: {first_line(error)}") from error
-        named, found = list(info.task.outputs), list(self._net.getUnconnectedOutLayersNames())
-        if len(found) != len(named):
-            raise ModelError(f"{path} has {len(found)} outputs, but {info.task.facts}")
-        self._outputs = named if set(named) == set(found) else found  # OpenCV 4 lists them as the nodes come
+        # OpenCV 4 lists them as the nodes come
+        self._outputs = in_order(self._net.getUnconnectedOutLayersNames(), info, path)
 
     def __call__(self, blob: np.ndarray) -> list[np.ndarray]:
         """Run forward: from float32 (1, 3f², H/f, W/f), as `to_blob` gives it, to the image's outputs.
@@ -58,16 +57,7 @@ class Network:
             raise ModelError(
                 f"OpenCV cannot run {self.path} at {height} × {width}: {first_line(error)}"
             ) from error
-        task = self.info.task
-        for output, shape in zip(outputs, task.output_shapes(height, width), strict=True):
-            sides = zip(output.shape, (1, *shape), strict=False)
-            if output.ndim != 1 + len(shape) or any(want not in (None, side) for side, want in sides):
-                wanted = ", ".join("any" if side is None else str(side) for side in (1, *shape))
-                raise ModelError(
-                    f"{self.path} gives an output of shape {output.shape} where its "
-                    f"{', '.join(task.needs)} make ({wanted})"
-                )
-        return [output[0] for output in outputs]
+        return of_the_image(outputs, self.info, self.path, (height, width))
 
 
 def _load(buffer: np.ndarray, device: Device, info: ModelInfo) -> Any:

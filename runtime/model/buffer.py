@@ -20,6 +20,7 @@ _DOMAIN_TAG = 7 << 3 | BYTES
 _VALUE_INFO_TAG, _NOBODYS_TAG = 13 << 3 | BYTES, 9 << 3 | BYTES  # of a GraphProto
 _DIM_VALUE_TAG, _DIM_PARAM_TAG = 1 << 3 | VARINT, 2 << 3 | BYTES
 _NAMES = range(ord("a"), ord("z") + 1)
+SIDES = ("a", "b")  # what `for_onnxruntime` calls the height and the width of the input
 
 
 def as_in_the_file(buffer: np.ndarray) -> np.ndarray:

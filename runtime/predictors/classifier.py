@@ -11,7 +11,7 @@ from typing import ClassVar, overload
 
 import numpy as np
 
-from ..engines.network import Network
+from ..engines.load import Load, load_network
 from ..errors import InputError
 from ..model.file import ModelFile, read_model
 from ..results.classification import Classification
@@ -20,7 +20,6 @@ from ..stages.letterbox import GREY, to_bgr
 from ..tasks import Classify
 from ..tasks.model_info import ModelInfo, input_size
 from ..tasks.read_info import read_info
-from .detector import Load
 from .settings import positive
 
 STAGES = ("crop", "forward", "softmax")  # crop with the conversion to floats
@@ -39,7 +38,7 @@ class Classifier:
     >>> classification = classifier.decode(outputs, place)
 
     path: a model file made by `python -m convert`, or a ModelFile from `read_model`, which is not read again.
-    device: one of `runtime.engines.devices.DEVICES`.
+    device: one of `runtime.engines.load.DEVICES`.
     imgsz: the side of the square that the image's middle is scaled to; by default the model's own. Only a
         model of free input size takes another, rounded up to a multiple of its size_multiple.
     crop: how images are cut, one of `stages.crop.CROPS`; by default as the model file says, which is as
@@ -66,7 +65,7 @@ class Classifier:
         imgsz: int | Sequence[int] | None = None,
         crop: str | None = None,
         top: int = 5,
-        load: Load = Network,
+        load: Load = load_network,
     ) -> None:
         """Read a model file and load its network; the class says what each argument is and what is raised."""
         file = path if isinstance(path, ModelFile) else read_model(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 
-from ..engines.network import Network
+from ..engines.load import Load, load_network
 from ..errors import NOT_FINITE, InputError, ModelError
 from ..model.file import ModelFile, read_model
 from ..results.detections import Detections
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 STAGES = ("letterbox", "forward", "decode", "nms")  # letterbox with the conversion to floats
 DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "weights" / "codes.onnx"
-
-Load = Callable[[np.ndarray, ModelInfo, str, Path], Callable[[np.ndarray], list[np.ndarray]]]
 
 
 class Place(NamedTuple):
@@ -54,7 +52,7 @@ class Detector:
 
     path: a model file made by `python -m convert`, or a ModelFile from `read_model`, which is not read again;
         without one, the model that comes with the package.
-    device: one of `runtime.engines.devices.DEVICES`.
+    device: one of `runtime.engines.load.DEVICES`.
     imgsz: the size to letterbox to, a number or (height, width), rounded up to multiples of the model's
         size_multiple; by default the model's own. Only a model of free input size takes another.
     conf_thres: boxes must score above it, 0 to 1; by default what is usual for the model's task: 0.25, or
@@ -106,7 +104,7 @@ class Detector:
         names: Sequence[str] | None = None,
         anchors: Sequence[Any] | None = None,
         strides: Sequence[int] | None = None,
-        load: Load = Network,
+        load: Load = load_network,
     ) -> None:
         """Read a model file and load its network; the class says what each argument is and what is raised."""
         file = path if isinstance(path, ModelFile) else read_model(DEFAULT_MODEL if path is None else path)

@@ -11,6 +11,7 @@ import pytest
 
 from runtime import Detector, DeviceError
 from runtime.engines.devices import available_devices
+from runtime.engines.network import Network
 from runtime.inputs.image_file import read_image
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
@@ -41,7 +42,7 @@ def test_a_forward_pass_touches_no_new_pages() -> None:
 )
 def test_onnxruntime_within_opencv_finds_the_same() -> None:
     image = read_image(SAMPLES / "cluttered.jpg")
-    expected, found = Detector()(image), Detector(device="onnxruntime")(image)
+    expected, found = Detector()(image), Detector(device="onnxruntime", load=Network)(image)
     assert len(expected.scores) == 8
     assert found.class_ids.tolist() == expected.class_ids.tolist()
     assert np.abs(found.xyxy - expected.xyxy).max() < 0.05
@@ -51,4 +52,4 @@ def test_onnxruntime_within_opencv_finds_the_same() -> None:
 @pytest.mark.skipif("onnxruntime" in available_devices(), reason="this OpenCV was built with onnxruntime")
 def test_a_build_without_onnxruntime_says_so() -> None:
     with pytest.raises(DeviceError, match="cannot use the device 'onnxruntime'; it can use cpu"):
-        Detector(device="onnxruntime")
+        Detector(device="onnxruntime", load=Network)
