@@ -55,7 +55,7 @@ def child(weights: str | None, threads: int, keep: bool) -> None:
     import resource
 
     if not keep:
-        network.keep_freed_memory = lambda: None
+        network.keep_freed_memory = lambda: None  # type: ignore[assignment]
     cv2.setNumThreads(threads)
     detector = Detector(weights)
     image = np.full((*detector.imgsz, 3), GREY, np.uint8)
