@@ -1,6 +1,6 @@
 """The C++ headers and the Python runtime give the same answers, stage by stage and end to end.
 
-Needs the programs built by `cmake -S cpp -B cpp/build && cmake --build cpp/build`: in the folder that the
+Needs the programs built by `cmake -S cpp -B cpp/build -DBUILD_TESTING=ON && cmake --build cpp/build -j`: in the folder that the
 environment variable YOLOV5_DNN_BUILD names, else in cpp/build/.
 """
 
@@ -41,7 +41,9 @@ def program(name: str) -> Path:
                 path = Path(build, folder, name + suffix)
                 if path.is_file():
                     return path
-    pytest.skip(f"{name} is not built; run: cmake -S cpp -B cpp/build && cmake --build cpp/build")
+    pytest.skip(
+        f"{name} is not built; run: cmake -S cpp -B cpp/build -DBUILD_TESTING=ON && cmake --build cpp/build -j"
+    )
 
 
 class Stage:
