@@ -92,7 +92,8 @@ def main() -> None:
     )
     if bench is None:
         sys.exit(
-            f"{options.build} holds no yolov5_dnn_bench; run cmake -S cpp -B BUILD -DBUILD_TESTING=ON && cmake --build BUILD -j"
+            f"{options.build} holds no yolov5_dnn_bench; run cmake -S cpp -B BUILD -DBUILD_TESTING=ON "
+            "&& cmake --build BUILD -j"
         )
     sides: dict[str, list[str | Path]] = {
         "C++": [(bench / "yolov5_dnn_bench").resolve()],

@@ -94,7 +94,7 @@ GOOD = {
 def skip_what_is_missing(command: str) -> None:
     if command == "yolov5-detect" and not (BUILD / "yolov5-detect").exists():
         pytest.skip(
-            "yolov5-detect is not built; run: cmake -S cpp -B cpp/build -DBUILD_TESTING=ON && cmake --build cpp/build -j"
+            "yolov5-detect is not built; run: cmake -S cpp -B cpp/build && cmake --build cpp/build -j"
         )
     if command == "convert":
         for module in ("torch", "onnx", "onnxsim"):

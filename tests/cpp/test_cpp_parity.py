@@ -1,7 +1,7 @@
 """The C++ headers and the Python runtime give the same answers, stage by stage and end to end.
 
-Needs the programs built by `cmake -S cpp -B cpp/build -DBUILD_TESTING=ON && cmake --build cpp/build -j`: in the folder that the
-environment variable YOLOV5_DNN_BUILD names, else in cpp/build/.
+Needs the programs built by `cmake -S cpp -B cpp/build -DBUILD_TESTING=ON && cmake --build cpp/build -j`: in
+the folder that the environment variable YOLOV5_DNN_BUILD names, else in cpp/build/.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def program(name: str) -> Path:
                 if path.is_file():
                     return path
     pytest.skip(
-        f"{name} is not built; run: cmake -S cpp -B cpp/build -DBUILD_TESTING=ON && cmake --build cpp/build -j"
+        f"{name} is not built; run: cmake -S cpp -B cpp/build -DBUILD_TESTING=ON && cmake --build cpp/build"
     )
 
 
