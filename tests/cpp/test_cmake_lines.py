@@ -29,7 +29,9 @@ def test_the_printed_program_is_built_and_finds_something(how: str, tmp_path: Pa
         if not shutil.which(tool):
             pytest.skip(f"{tool} is not installed")
     build = program("yolov5-detect").parent
-    lists = next(block for block in blocks("cmake") if f"{how}_Declare" in block or f"{how}(yolov5_dnn" in block)
+    lists = next(
+        block for block in blocks("cmake") if re.search(rf"^{how}(_Declare)?\(yolov5_dnn", block, re.M)
+    )
     if how == "FetchContent":
         commit = do("git", "rev-parse", "HEAD", folder=ROOT).strip()
         lists = lists.replace("<this repository>", ROOT.as_uri()).replace("GIT_TAG main", f"GIT_TAG {commit}")
