@@ -12,7 +12,7 @@ pytest.importorskip("onnx")
 import onnx_models
 
 from runtime import Detector, DeviceError, InputError, ModelError
-from runtime.engines.devices import DEVICES, available_devices
+from runtime.engines.load import DEVICES, usable_devices
 from runtime.engines.network import Network
 
 
@@ -255,13 +255,13 @@ def test_timings_and_warmup(red_model):
 
 class TestDevices:
     def test_cpu_is_always_there(self, red_model):
-        assert "cpu" in available_devices()
+        assert "cpu" in usable_devices()
         assert as_set(Detector(red_model, device="cpu")(picture())) == EXPECTED
 
     @pytest.mark.parametrize("device", [name for name in DEVICES if name != "cpu"])
     def test_a_device_works_or_is_refused(self, red_model, device):
         """OpenCV itself would silently compute on the CPU."""
-        if device in available_devices():
+        if device in usable_devices():
             assert len(Detector(red_model, device=device)(picture())) == len(EXPECTED)
         else:
             with pytest.raises(DeviceError, match=f"cannot use the device '{device}'; it can use cpu"):
