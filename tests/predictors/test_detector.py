@@ -264,7 +264,9 @@ class TestDevices:
         if device in usable_devices():
             assert len(Detector(red_model, device=device)(picture())) == len(EXPECTED)
         else:
-            refused = rf"cannot use the device '{device}'; it can use |'{device}' needs the package onnxruntime"
+            refused = (
+                rf"cannot use the device '{device}'; it can use |'{device}' needs the package onnxruntime"
+            )
             with pytest.raises(DeviceError, match=refused):
                 Detector(red_model, device=device)
 
