@@ -38,7 +38,7 @@ from .results.classification import Classification
 from .results.detections import Detection, Detections
 from .tasks.model_info import ModelInfo
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"
 
 __all__ = [
     "Classification",

@@ -19,14 +19,14 @@ inline const std::map<std::string, std::string> aliases = {
 
 // clang-format off
 inline const std::map<std::string, std::string> refused = {
-    {"--data", "the class names are in the model file: leave --data out; to measure a model there is `python -m runtime.evaluate`."},
+    {"--data", "the class names are in the model file: leave --data out; to measure a model there is `yolov5-dnn evaluate`."},
     {"--augment", "there is no augmentation while detecting: leave --augment out, or give a larger --imgsz, which finds small things better."},
     {"--visualize", "feature maps are not shown here: leave --visualize out, or run detect.py on the checkpoint."},
     {"--update", "a model file needs no updating: leave --update out, and convert the checkpoint again when it has changed."},
     {"--half", "16 bits are a matter of the device: say --device cuda-fp16 or opencl-fp16 instead of --half."},
     {"--dnn", "everything here runs in OpenCV's dnn already: leave --dnn out."},
     // What only the Python command does.
-    {"--crop-masks", "boxes alone are cut out here: say --save-crop, or use python -m runtime.detect."},
+    {"--crop-masks", "boxes alone are cut out here: say --save-crop, or use yolov5-dnn detect."},
 };
 // clang-format on
 

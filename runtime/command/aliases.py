@@ -35,13 +35,13 @@ class Word(NamedTuple):
 
 
 WORDS = (
-    Word(("--weights",), Here.SAME, about="A model file, which `python -m convert best.pt` makes."),
+    Word(("--weights",), Here.SAME, about="A model file, which `yolov5-dnn convert best.pt` makes."),
     Word(("--source",), Here.SAME, about="Sources may also stand without it, and there may be several."),
     Word(
         ("--data",),
         Here.REFUSED,
         about="the class names are in the model file: leave --data out; to measure a model there is "
-        "`python -m runtime.evaluate`.",
+        "`yolov5-dnn evaluate`.",
     ),
     Word(("--imgsz", "--img", "--img-size"), Here.ALIAS, "--imgsz", "By default the model's own size."),
     Word(("--conf-thres", "--conf"), Here.ALIAS, "--conf-thres"),
@@ -120,8 +120,8 @@ REFUSED = {spelling: word.about for word in WORDS if word.here is Here.REFUSED f
 
 _PAGE = """# Coming from detect.py
 
-`python -m runtime.detect`, or `yolov5-dnn detect`, takes the command line of YOLOv5's `detect.py`. Two things
-differ: it runs a model file, which `python -m convert best.pt` makes once of your checkpoint, and without
+`yolov5-dnn detect` takes the command line of YOLOv5's `detect.py`. Two things
+differ: it runs a model file, which `yolov5-dnn convert best.pt` makes once of your checkpoint, and without
 `--weights` it looks for printed codes, not for the classes of COCO.
 
 | `detect.py` | here | |
@@ -132,7 +132,7 @@ A `best.onnx` that YOLOv5's `export.py` or the `ultralytics` package wrote runs,
 [which](README.md#files-of-other-exporters).
 
 What is refused is refused with the sentence in the last column, before anything is read. The words of
-`classify/predict.py` are taken by `python -m runtime.classify` in the same way.
+`classify/predict.py` are taken by `yolov5-dnn classify` in the same way.
 
 <!-- made by `python -m runtime.command.aliases`; do not edit -->
 """

@@ -246,7 +246,7 @@ def test_ctrl_c_ends_divided_work_in_order(tmp_path: Path) -> None:
     [
         (["--half"], REFUSED["--half"]),
         (["--data", "coco.yaml"], REFUSED["--data"]),
-        (["--crop-masks"], "use python -m runtime.detect"),
+        (["--crop-masks"], "use yolov5-dnn detect"),
         (["--device", "1"], "CUDA_VISIBLE_DEVICES=1"),
         (["--device", "cuda:0"], "cannot use the device 'cuda'"),
         (["--output", "a", "--name", "b"], "not both"),

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from runtime.command.cli import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 LANGUAGES = {"sh", "python", "cpp", "cmake", "js", "html", "json", "text", "text measured"}
@@ -163,9 +165,13 @@ def headings(text: str) -> set[str]:
 
 
 def mentioned(text: str) -> Iterator[tuple[str, set[str]]]:
-    """Walk the `python -m MODULE` that a page mentions anywhere: the module and the options named with it."""
+    """Walk the commands that a page mentions anywhere: the module and the options named with it.
+
+    They stand there as `yolov5-dnn COMMAND` or `python -m MODULE`.
+    """
     text = text.replace("\\\n", " ")
     spans = re.findall(r"`([^`\n]*(?:\n[^`\n]+)?)`", re.sub(r"^ *```.*$", "", text, flags=re.MULTILINE))
     for span in [*spans, *text.splitlines()]:
-        for module, rest in re.findall(r"python -m ([\w.]+)([^|&;#`]*)", span):
-            yield module, set(re.findall(r"(?<=\s)--[a-z][a-z-]*", rest))
+        for start, module, rest in re.findall(r"(python -m |yolov5-dnn )([\w.]+)([^|&;#`]*)", span):
+            name = COMMANDS[module].module if start == "yolov5-dnn " and module in COMMANDS else module
+            yield name.removesuffix(".limits"), set(re.findall(r"(?<=\s)--[a-z][a-z-]*", rest))
