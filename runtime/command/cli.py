@@ -24,6 +24,7 @@ COMMANDS = {
     "convert": Command("convert.limits", "rewrite a checkpoint (.pt) into a model file; needs PyTorch"),
     "detect": Command("runtime.detect", "find objects in pictures, videos, cameras and streams"),
     "classify": Command("runtime.classify", "tell classes of pictures, videos, cameras and streams"),
+    "info": Command("runtime.info", "say what a model file, an export or a checkpoint is"),
     "evaluate": Command("runtime.evaluate", "measure a model on images whose true boxes are known"),
     "bench": Command("runtime.bench", "measure how fast a model runs on this machine"),
     "serve": Command("runtime.serve", "put models behind an address: HTTP and gRPC; needs the extra `serve`"),
