@@ -1,4 +1,4 @@
-"""The command `python -m runtime.info`: what a model file, an export or a checkpoint is, executing nothing."""
+"""The command `python -m runtime.info`: what a model file, an export or a checkpoint is."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _checkpoint(path: Path) -> dict[str, str]:
     words = read_words(path)
     if not words.heads:
         raise InputError(
-            f"{path} is a PyTorch file, but holds no YOLO network: none of the classes that it names is a head"
+            f"{path} is a PyTorch file, but holds no YOLO network: no class that it names is a head"
         )
     return {
         "kind": "PyTorch checkpoint, read as data: nothing in it was executed",
