@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -18,6 +18,9 @@ from .command.options import positive
 from .command.run import run
 from .engines.load import DEVICES
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from .service.server import Address
 
 EXAMPLES = """
 examples:
@@ -62,6 +65,14 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--http-port", type=_port, default=8000, metavar="N", help="0: any free one (default: %(default)s)")
     add("--grpc-port", type=_port, default=8001, metavar="N", help="0: any free one (default: %(default)s)")
     add("--token-file", type=Path, metavar="FILE", help="clients must bring the bearer token in this file")
+    add(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name under which clients call this server without a token, besides its addresses and "
+        "this machine's name; may be given several times",
+    )
     add(
         "--tls-cert",
         type=Path,
@@ -126,6 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Do what the options say until the process is told to end; returns 0. Raises DetectorError."""
+    _keep_standard_error_open()
     for module in NEEDED:
         try:
             importlib.import_module(module)
@@ -148,6 +160,7 @@ def serve(options: argparse.Namespace) -> int:
         options.http_port,
         options.grpc_port,
         _read_token(options.token_file) if options.token_file else "",
+        options.allow_host,
         options.tls_cert,
         options.tls_key,
     )
@@ -161,9 +174,33 @@ def serve(options: argparse.Namespace) -> int:
         print(
             f"{models} at {scheme}://{host}:{http_port}, gRPC at {host}:{grpc_port}; Ctrl-C ends", flush=True
         )
+        print(_who_may(address), flush=True)
 
     _run_loop(serve(service, address, options.poll, started))
     return 0
+
+
+def _who_may(address: Address) -> str:
+    """Say what is open to whom."""
+    if address.local:
+        who = "this machine's users" + (" with the token" if address.token else "")
+        return f"Open to {who}: sending pictures, loading and unloading models"
+    if address.token:
+        return "Open with the token: sending pictures, loading and unloading models; to everybody: health"
+    return (
+        f"Open to everybody who reaches {address.host}: sending pictures; loading and unloading models needs "
+        "--token-file"
+    )
+
+
+def _keep_standard_error_open() -> None:
+    """Open the null device where standard error is closed: a client's connection would take its number."""
+    if sys.stderr is None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        if null != 2:
+            os.close(null)
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _run_loop(work: Coroutine[Any, Any, None]) -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from time import perf_counter
-from typing import Any, TextIO
+from typing import Any
 
 _writing = threading.Lock()
+_dropped = 0
+
+
+def dropped_lines() -> int:
+    """Count the lines that could not be written, as on a full disk."""
+    return _dropped
 
 
 @dataclass
@@ -56,8 +63,24 @@ class AccessRecord:
         return {key: value for key, value in values.items() if value not in ("", 0, {})}
 
 
-def write_line(values: dict[str, Any], file: TextIO | None = None) -> None:
-    """Write a line of JSON with the time before it; all but printable ASCII is escaped."""
-    line = json.dumps({"time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"), **values})
+def write_line(values: dict[str, Any]) -> None:
+    """Write a line of JSON with the time before it; all but printable ASCII is escaped.
+
+    A line that cannot be written is dropped and counted: requests are answered all the same.
+    """
+    global _dropped
+    line = (
+        json.dumps({"time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"), **values}) + "\n"
+    )
     with _writing:
-        print(line, file=file or sys.stderr, flush=True)
+        try:
+            _write_all(line.encode())
+        except (OSError, ValueError, AttributeError):
+            _dropped += 1
+
+
+def _write_all(data: bytes) -> None:
+    """Write to standard error, past Python's buffer, which would keep what a full disk does not take."""
+    number = sys.stderr.fileno()
+    while data:
+        data = data[os.write(number, data) :]

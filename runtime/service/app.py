@@ -18,6 +18,7 @@ from .. import __version__
 from . import openapi, v1, v2
 from .access_log import AccessRecord
 from .errors import RequestError
+from .json_text import read_json
 from .metrics import triton_statistics
 from .middleware import Budget, error_body, read_body, unless_disconnected, unpack
 from .request import InferenceRequest
@@ -209,7 +210,7 @@ def _add_repository(app: FastAPI, service: Service) -> None:
     async def parameters(request: Request) -> dict[str, Any]:
         with budget.body() as take:
             body = await read_body(request.receive, dict(request.headers), 1 << 16, take)
-        return v2.read_json(body) if body.strip() else {}
+        return read_json(body) if body.strip() else {}
 
     @app.post("/v2/repository/index", tags=["repository"], summary="All models, in service or not")
     async def index(request: Request) -> list[dict[str, str]]:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+CONNECTIONS = 1000  # at once; a request on a further one is told 503
+REFUSED = 100  # so many further ones, to be told so; those beyond are closed
+HANDSHAKE_SECONDS = 10.0  # for TLS, from the connection on
+LAST_REQUEST_SECONDS = 0.5  # after the port is closed, for the requests on the connections that it still took
 HEAD_BYTES = 32 << 10  # of the request line and the headers join_batch
 HEAD_SECONDS = 10.0  # from the connection, or a request's first byte, to the last byte of the headers
 PART_SECONDS = 0.5  # between looks whether a connection can be closed, when the server ends
@@ -93,3 +101,73 @@ class Connection(HttpToolsProtocol):
     def _give_up(self) -> None:
         self._head = self._stall = None
         self.transport.abort()
+
+
+class HttpServer(uvicorn.Server):
+    """Uvicorn, with connections that are counted and timed from their first packet on.
+
+    It leaves signals to others. When it ends, the connections that the system has accepted for it by then are
+    taken, too, and their requests answered.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._accepting: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections from a listening socket."""
+        assert sockets
+        self.servers = []
+        sockets[0].setblocking(False)
+        self._accepting = asyncio.ensure_future(self._accept(sockets[0]))
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take the last connections, close the port, answer what was asked, and end."""
+        assert sockets
+        assert self._accepting
+        self._accepting.cancel()
+        with contextlib.suppress(OSError):
+            while True:  # BlockingIOError: there are no more
+                self._take(sockets[0].accept()[0])
+        sockets[0].close()
+        await asyncio.sleep(LAST_REQUEST_SECONDS)
+        if self._handshakes:
+            await asyncio.wait(self._handshakes)
+        await super().shutdown([])
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError:  # it is gone already, or there are no more file descriptors
+                await asyncio.sleep(0.05)
+                continue
+            self._take(connection)
+
+    def _take(self, connection: socket.socket) -> None:
+        if len(self._handshakes) + len(self.server_state.connections) >= CONNECTIONS + REFUSED:
+            connection.close()
+            return
+        task = asyncio.ensure_future(self._connect(connection))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        loop, tls = asyncio.get_running_loop(), self.config.ssl
+        connection.setblocking(False)
+        # What ends here has left before it said anything, or speaks no TLS.
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            await loop.connect_accepted_socket(
+                lambda: Connection(self.config, self.server_state, self.lifespan.state),
+                connection,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
+            )

@@ -17,6 +17,10 @@ class RequestError(Exception):
         self.text = text
         self.retry_after = retry_after
 
+    def copy(self) -> RequestError:
+        """Give the same error without its traceback, whose frames hold the request's body."""
+        return RequestError(self.status, self.text, self.retry_after)
+
 
 def bad_request(text: str) -> RequestError:
     """Make the error for a request that nobody could answer."""

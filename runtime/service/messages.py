@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from tritonclient.grpc import service_pb2 as pb
 
 from . import v2
@@ -13,6 +14,8 @@ from .request import InferenceRequest, read_settings
 from .response import Arrays, join_batch
 from .served_model import ServedModel
 from .tensors import only_input, read_binary, read_shape, read_values, to_binary
+
+STEP = 1 << 14  # numbers that are read at once
 
 
 def read_request(model: ServedModel, request: Any) -> InferenceRequest:
@@ -31,7 +34,7 @@ def read_request(model: ServedModel, request: Any) -> InferenceRequest:
             raise bad_request(f"a BYTES tensor has {len(values)} elements where its shape is {list(shape)}")
         pictures = list(values)
     else:
-        pictures = read_values(tensor.datatype, shape, list(tensor.contents.uint_contents))
+        pictures = read_values(tensor.datatype, shape, _read_numbers(tensor.contents.uint_contents))
     if len(request.outputs) > v2.MAX_OUTPUTS:
         raise bad_request(f"a request has at most {v2.MAX_OUTPUTS} outputs")
     parameters = {
@@ -58,3 +61,11 @@ def write_response(model: ServedModel, request: Any, results: list[Arrays]) -> A
         response.outputs.add(name=name, datatype=datatype(name), shape=arrays[name].shape)
         response.raw_output_contents.append(to_binary(arrays[name]))
     return response
+
+
+def _read_numbers(values: Any) -> np.ndarray:
+    """Read a repeated field of whole numbers as uint8, in steps that do not keep other threads waiting."""
+    parts = [np.array(values[start : start + STEP]) for start in range(0, len(values), STEP)]
+    if not parts or any(part.max() > 255 for part in parts):
+        raise bad_request("pixels must be whole numbers from 0 to 255")
+    return np.concatenate([part.astype(np.uint8) for part in parts])

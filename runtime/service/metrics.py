@@ -17,7 +17,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from .access_log import AccessRecord
+from .access_log import AccessRecord, dropped_lines
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -59,6 +59,11 @@ class Metrics:
             waiting
         )
         Gauge("yolov5_dnn_busy_workers", "Workers at work", registry=self.registry).set_function(busy)
+        Gauge(
+            "yolov5_dnn_log_lines_dropped",
+            "Lines of the log that could not be written",
+            registry=self.registry,
+        ).set_function(dropped_lines)
         self._statistics: dict[tuple[str, str], Statistics] = defaultdict(Statistics)
         self._lock = threading.Lock()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import ipaddress
 import json
+import re
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -20,8 +22,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 BODY_SECONDS = 30.0  # from the headers to a body's last byte
+MAX_RATIO = 100  # of a compressed body's size to what it unpacks to, if that is more than FREE_BYTES
+FREE_BYTES = 1 << 20
 BODIES = 16  # so many bodies of the largest size may be in the memory at once
 LOCAL = {"localhost", "127.0.0.1", "[::1]"}
+CHANGES = re.compile(r"/v2/repository/models/[^/]*/(un)?load/?")
+NO_CHANGES = "models are loaded and unloaded only where a token is needed, or on a loopback address"
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:[0-9]{1,5})?", re.ASCII)
 # For everybody, token or not: whether the server lives, and the pages, which hold nothing.
 OPEN = ("/v2/health/", "/page/", "/docs/", "/web/")
 OPEN_EXACTLY = {"/", "/docs", "/openapi.json", "/favicon.ico"}
@@ -95,12 +102,14 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
             415, f"the content encoding {quoted(encoding)} is not known here; gzip and deflate are"
         )
     unpacker = zlib.decompressobj(47)  # either header
+    most = min(limit, max(MAX_RATIO * len(body), FREE_BYTES))
     try:
-        data = unpacker.decompress(body, limit + 1)
+        data = unpacker.decompress(body, most + 1)
     except zlib.error as error:
         raise RequestError(400, f"the body is not {encoding}") from error
-    if len(data) > limit:
-        raise RequestError(413, f"the body unpacks to more than the {limit} bytes that are taken")
+    if len(data) > most:
+        text = f"{MAX_RATIO} times its size" if most < limit else f"the {limit} bytes that are taken"
+        raise RequestError(413, f"the body unpacks to more than {text}")
     if not unpacker.eof:
         raise RequestError(400, f"the body is only a part of {encoding} data")
     return data
@@ -131,15 +140,18 @@ class Middleware:
     """An ASGI application around another.
 
     token: what clients must bring as "Authorization: Bearer …"; empty: nothing. local: whether the server
-    listens on this machine only; then it answers to this machine's own names only, because otherwise any web
-    page could reach it under a name of its own (DNS rebinding).
+    listens on a loopback address only. hosts: names under which it is called, besides addresses.
+
+    A web page of somebody else's can reach the server under a name of that page's (DNS rebinding), with all
+    that the browser's user can reach. So where no token is asked for, only addresses and known names will do.
     """
 
-    def __init__(self, app: Any, service: Service, token: str, local: bool) -> None:
+    def __init__(self, app: Any, service: Service, token: str, local: bool, hosts: Collection[str]) -> None:
         self.app = app
         self.service = service
         self.token = token.encode()
         self.local = local
+        self.hosts = {host.lower() for host in hosts} | LOCAL
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, or let the application do it; then write the log's line."""
@@ -175,22 +187,44 @@ class Middleware:
 
     def _check(self, scope: dict[str, Any]) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        host = headers.get(b"host", "")
-        if self.local and _name(host) not in LOCAL:
-            raise RequestError(421, f"this server listens on this machine only and is not {quoted(host)}")
+        path, host = scope["path"], headers.get(b"host", "")
+        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+            raise RequestError(400, "a request has one Host")
+        is_open = path in OPEN_EXACTLY or path.startswith(OPEN)
+        if self.local or not (self.token or is_open):
+            self._check_host(host)
         origin = headers.get(b"origin")
         if origin is not None and origin.partition("://")[2] != host:
             raise RequestError(403, "pages of other servers may not use this one")
-        path = scope["path"]
-        if self.token and path not in OPEN_EXACTLY and not path.startswith(OPEN):
+        site = headers.get(b"sec-fetch-site", "none")  # which browsers send even where they send no Origin
+        if scope["method"] not in ("GET", "HEAD") and site not in ("none", "same-origin"):
+            raise RequestError(403, "pages of other servers may not use this one")
+        if self.token and not is_open:
             given = headers.get(b"authorization", "").encode("latin-1")
             if not hmac.compare_digest(given, b"Bearer " + self.token):
                 raise RequestError(401, "a bearer token is needed, and this is not it")
+        if CHANGES.fullmatch(path) and not (self.token or self.local):
+            raise RequestError(403, NO_CHANGES)
+
+    def _check_host(self, host: str) -> None:
+        """Raise RequestError 421 for a Host that is neither a known name nor, unless local, any address."""
+        match = _HOST.fullmatch(host)
+        name = match[1].lower() if match else ""
+        if name in self.hosts or (not self.local and _is_address(name)):
+            return
+        if self.local:
+            raise RequestError(421, f"this server listens on this machine only and is not {quoted(host)}")
+        raise RequestError(
+            421, f"this server is not known as {quoted(host)}; start it with --allow-host NAME"
+        )
 
 
-def _name(host: str) -> str:
-    """Take the port off a Host header."""
-    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def error_body(refusal: RequestError) -> tuple[bytes, dict[str, str]]:

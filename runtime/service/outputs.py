@@ -131,8 +131,8 @@ def as_bytes(texts: Iterable[bytes]) -> np.ndarray:
     return array
 
 
-def to_plain(array: np.ndarray, text: Callable[[bytes], str]) -> list[Any]:
-    """Turn an array into nested lists for JSON; `text` is how bytes become text.
+def to_plain(array: np.ndarray, text: Callable[[bytes], str]) -> list[str] | np.ndarray:
+    """Check an array of numbers for `write_json`, or turn one of bytes into texts; `text` says how.
 
     Raises RequestError: 413 for more than MAX_NUMBERS, 500 for one that JSON does not know: NaN or infinity.
     """
@@ -142,4 +142,4 @@ def to_plain(array: np.ndarray, text: Callable[[bytes], str]) -> list[Any]:
         return [text(value) for value in array.tolist()]
     if array.dtype.kind == "f" and not math.isfinite(float(array.sum(dtype=np.float64))):
         raise RequestError(500, "the answer holds numbers that are not finite")
-    return array.tolist()
+    return array

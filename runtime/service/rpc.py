@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
-import grpc
 from google.protobuf.json_format import ParseDict
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc
@@ -18,32 +16,18 @@ from . import v2
 from .access_log import AccessRecord, write_line
 from .app import EXTENSIONS
 from .errors import RequestError, bad_request
+from .interceptor import IDLE_SECONDS, Context, Silent, abort, new_record
 from .messages import read_request, write_response
 from .metrics import triton_statistics
 from .service import Service
-
-T = TypeVar("T")
-Context = Any  # grpc.aio.ServicerContext
-
-CODES = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    401: grpc.StatusCode.UNAUTHENTICATED,
-    404: grpc.StatusCode.NOT_FOUND,
-    413: grpc.StatusCode.INVALID_ARGUMENT,
-    499: grpc.StatusCode.CANCELLED,
-    500: grpc.StatusCode.INTERNAL,
-    501: grpc.StatusCode.UNIMPLEMENTED,
-    503: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    504: grpc.StatusCode.DEADLINE_EXCEEDED,
-}
 
 
 class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
     """The remote procedures, under the names that the protocol gives them."""
 
-    def __init__(self, service: Service, token: str) -> None:
+    def __init__(self, service: Service, silent: Silent) -> None:
         self.service = service
-        self.token = token.encode()
+        self.silent = silent
 
     async def ServerLive(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Say that the server is there; needs no token."""
@@ -139,20 +123,22 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def ModelInfer(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Run a model on pictures."""
-        record = _record("ModelInfer", context)
+        record = new_record("ModelInfer", context)
         return await self._handle(record, context, lambda: self._infer(request, context, record))
 
     async def ModelStreamInfer(self, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:  # noqa: N802
         """Run a model on the frames of a stream; answers come in the requests' order.
 
         As many are under way as there are workers. A request that is refused is answered with the reason, and
-        the stream goes on. When the server shuts down, it ends after the requests that were read.
+                response = await self._infer(request, context, record)
+                return pb.ModelStreamInferResponse(infer_response=response)
+        the requests that were read.
         """
         await self._handle("ModelStreamInfer", context, lambda: None)
         under_way: asyncio.Queue[asyncio.Task[Any] | None] = asyncio.Queue(self.service.workers)
 
         async def respond(request: Any) -> Any:
-            record = _record("ModelStreamInfer", context)
+            record = new_record("ModelStreamInfer", context)
             try:
                 return pb.ModelStreamInferResponse(infer_response=await self._infer(request, context, record))
             except RequestError as refusal:
@@ -164,7 +150,7 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
 
         async def read() -> None:
             try:
-                async for request in requests:
+                while (request := await self.silent.next(requests, IDLE_SECONDS)) is not None:
                     await under_way.put(asyncio.ensure_future(respond(request)))
             finally:
                 await under_way.put(None)
@@ -175,6 +161,10 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
         try:
             while (task := await under_way.get()) is not None:
                 yield await task
+            with suppress(asyncio.CancelledError):
+                await reading
+        except RequestError as refusal:  # no message came
+            await abort(context, refusal)
         finally:
             ending.cancel()
             reading.cancel()
@@ -182,7 +172,7 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
                 left = under_way.get_nowait()
                 if left is not None:
                     left.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, RequestError):
                 await reading
 
     async def SystemSharedMemoryStatus(self, request: Any, context: Context) -> Any:  # noqa: N802
@@ -237,15 +227,10 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
         )
 
     async def _handle(self, record: AccessRecord | str, context: Context, work: Callable[[], Any]) -> Any:
-        """Check the token, do the work, and write the log's line."""
+        """Do the work, end the call if it is refused, and write the log's line."""
         if isinstance(record, str):
-            record = _record(record, context)
+            record = new_record(record, context)
         try:
-            if self.token:
-                given = dict(context.invocation_metadata() or ()).get("authorization", "")
-                given = given if isinstance(given, bytes) else given.encode()
-                if not hmac.compare_digest(given, b"Bearer " + self.token):
-                    raise RequestError(401, "a bearer token is needed, and this is not it")
             response = work()
             if isinstance(response, Awaitable):
                 response = await response
@@ -253,16 +238,11 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
             return response
         except RequestError as refusal:
             record.status, record.error = refusal.status, refusal.text
-            trailing = (("retry-after", str(refusal.retry_after)),) if refusal.retry_after is not None else ()
-            await context.abort(CODES.get(refusal.status, grpc.StatusCode.UNKNOWN), refusal.text, trailing)
+            await abort(context, refusal)
         finally:
             if not record.milliseconds:
                 record.end()
             write_line(record.line())
-
-
-def _record(name: str, context: Context) -> AccessRecord:
-    return AccessRecord("grpc", name, client=str(context.peer())[:100])
 
 
 def _no_shared_memory() -> Any:

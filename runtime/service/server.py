@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,12 @@ from tritonclient.grpc import service_pb2_grpc
 from ..errors import InputError, ModelError
 from .access_log import write_line
 from .app import make_app
-from .connection import Connection
+from .connection import CONNECTIONS, HANDSHAKE_SECONDS, Connection, HttpServer
+from .interceptor import Interceptor, Silent
 from .middleware import Middleware
 from .rpc import Rpc
 from .service import Service
 
-CONNECTIONS = 1000  # over HTTP at once; further ones are told 503
 KEEP_ALIVE_SECONDS = 15
 LAST_CALL_SECONDS = 1.0  # after "terminate": what clients have sent on open connections is still taken
 DRAIN_SECONDS = 60.0  # and what was taken is answered
@@ -39,8 +38,19 @@ class Address:
     http_port: int = 8000
     grpc_port: int = 8001
     token: str = ""
+    hosts: Collection[str] = ()  # names under which clients call it, besides those of this machine
     certificate: Path | None = None
     key: Path | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether clients may load and unload models."""
+        return bool(self.token) or self.local
+
+    @property
+    def names(self) -> list[str]:
+        """Names under which clients may call it without a token."""
+        return [*self.hosts, self.host, socket.gethostname()]
 
     @property
     def local(self) -> bool:
@@ -51,15 +61,6 @@ class Address:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
-
-
-class _Uvicorn(uvicorn.Server):
-    """Uvicorn without its signal handlers, which know nothing of gRPC."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 async def serve(service: Service, address: Address, poll: float, started: Callable[[int, int], None]) -> None:
@@ -74,9 +75,11 @@ async def serve(service: Service, address: Address, poll: float, started: Callab
     over = asyncio.Event()
     _on_signals(over)
     listener = _listen(address)
-    http = _Uvicorn(_http_config(service, address))
-    rpc = grpc.aio.server(options=_grpc_options(service), maximum_concurrent_rpcs=_most_rpcs(service))
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Rpc(service, address.token), rpc)
+    http = HttpServer(_http_config(service, address))
+    silent = Silent(service.limits.queue + service.workers + 16)
+    interceptor = Interceptor(address.token, address.changes, silent)
+    rpc = grpc.aio.server(options=_grpc_options(service), interceptors=[interceptor])
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Rpc(service, silent), rpc)
     grpc_port = _bind_grpc(rpc, address)
     await rpc.start()
     serving = asyncio.ensure_future(http.serve([listener]))
@@ -86,6 +89,7 @@ async def serve(service: Service, address: Address, poll: float, started: Callab
         await _first(loading, over, serving)
         if loading.done():
             loading.result()
+            service.loaded = True
             if not service.repository.ready:
                 reasons = [entry.reason for entry in service.repository.index()]
                 raise ModelError("; ".join(reasons) or "the repository holds no NAME/VERSION/model.onnx")
@@ -151,7 +155,7 @@ def _listen(address: Address) -> socket.socket:
 def _http_config(service: Service, address: Address) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # the log has a line for each request
     return uvicorn.Config(
-        Middleware(make_app(service), service, address.token, address.local),
+        Middleware(make_app(service), service, address.token, address.local, address.names),
         http=Connection,
         ws="none",
         lifespan="off",
@@ -176,12 +180,9 @@ def _grpc_options(service: Service) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.max_concurrent_streams", 256),
+        ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_SECONDS * 1000)),
+        ("grpc.max_connection_idle_ms", 300_000),
     ]
-
-
-def _most_rpcs(service: Service) -> int:
-    """Give how many remote procedures may be under way: each may hold a message of the largest size."""
-    return service.limits.queue + service.workers + 16
 
 
 def _bind_grpc(rpc: Any, address: Address) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +50,7 @@ class Service:
         self.repository = Repository(
             self.models, self._open, lambda path: admit(path, self.options), _log_event
         )
+        self.loaded = False  # the repository's models, once
         self.draining = False  # clients are told to look elsewhere
         self.ending = asyncio.Event()  # and nothing more is read
 
@@ -59,8 +59,8 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether requests are welcome: there is a model, and no end in sight."""
-        return not self.draining and bool(self.repository.ready)
+        """Whether requests are welcome: all models of the start are loaded, and no end is in sight."""
+        return self.loaded and not self.draining and bool(self.repository.ready)
 
     async def infer(
         self,
@@ -98,21 +98,13 @@ class Service:
                 record.images, record.stages = len(results), {"queue": waited, **stages}
                 return response
 
-            future = self.pool.submit(work, deadline)
-            try:
-                return await asyncio.wait_for(asyncio.wrap_future(future), deadline - monotonic())
-            except asyncio.TimeoutError:
-                raise RequestError(504, "the answer was not ready in time") from None
+            return await self.pool.run(work, deadline)
         except asyncio.CancelledError:
             record.status, record.error = 499, "the client has gone"
             raise
         except RequestError as error:
             record.status, record.error = error.status, error.text
             raise
-        except Exception as error:
-            record.status, record.error = 500, f"{type(error).__name__}: {error}"
-            write_line({"event": "bug", "trace": traceback.format_exc()[-4000:]})
-            raise RequestError(500, "the server failed on this request") from error
         finally:
             record.end()
             self.metrics.count(record)

@@ -6,8 +6,6 @@ binary data: numbers little-endian in row order, each element of BYTES after its
 
 from __future__ import annotations
 
-import base64
-import binascii
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import bad_request, quoted
+from .json_text import read_base64
 from .request import check_count
 
 # Triton fixes the type of an input by its name, so there, pixels have another name; here, either takes both.
@@ -74,7 +73,14 @@ def read_values(datatype: str, shape: tuple[int, ...], data: Any) -> list[bytes 
 
 
 def read_pixels(data: Any) -> np.ndarray:
-    """Read nested lists of whole numbers from 0 to 255 as uint8. Raises RequestError 400."""
+    """Read nested lists of whole numbers from 0 to 255 as uint8. Raises RequestError 400.
+
+    `read_json` has read long ones already.
+    """
+    if isinstance(data, np.ndarray):
+        return data
+    if isinstance(data, list) and data and all(isinstance(each, np.ndarray) for each in data):
+        raise bad_request("pixels must be lists of equal length")
     try:
         array = np.array(data)
     except (ValueError, OverflowError, RecursionError) as error:
@@ -82,16 +88,6 @@ def read_pixels(data: Any) -> np.ndarray:
     if array.dtype.kind not in "iu" or array.size == 0 or array.min() < 0 or array.max() > 255:
         raise bad_request("pixels must be whole numbers from 0 to 255")
     return array.astype(np.uint8)
-
-
-def read_base64(text: Any) -> bytes:
-    """Read a file that came as text. Raises RequestError 400."""
-    if not isinstance(text, str):
-        raise bad_request("in JSON, an encoded image is a text in base64")
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise bad_request("in JSON, an encoded image is a text in base64, and this one is not") from error
 
 
 def _files(datatype: str, shape: tuple[int, ...]) -> int:
@@ -126,7 +122,7 @@ def to_binary(array: np.ndarray) -> bytes:
 
 def only_input(names: Sequence[str]) -> None:
     """Raise RequestError 400 unless these names of inputs are one that is known."""
-    if len(names) != 1 or names[0] not in INPUTS:
+    if len(names) != 1 or not isinstance(names[0], str) or names[0] not in INPUTS:
         raise bad_request(
             f"a request has one input, image, not {', '.join(map(quoted, names[:5])) or 'none'}"
         )

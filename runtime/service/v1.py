@@ -6,19 +6,19 @@ https://www.tensorflow.org/tfx/serving/api_rest
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .errors import bad_request, quoted
+from .json_text import read_base64, read_json, write_json
 from .outputs import datatype, to_plain
 from .request import InferenceRequest, check_count, read_settings
 from .response import Arrays, join_batch
 from .served_model import ServedModel
-from .tensors import INPUTS, read_base64, read_pixels
-from .v2 import MAX_OUTPUTS, output_shapes, parameters_of, read_json
+from .tensors import INPUTS, read_pixels
+from .v2 import MAX_OUTPUTS, output_shapes, parameters_of
 
 # Beyond TensorFlow Serving's own: which outputs are wanted, and the thresholds.
 _KEYS = {"instances", "inputs", "signature_name", "fetch", "parameters"}
@@ -43,8 +43,10 @@ def read_request(model: ServedModel, body: bytes) -> tuple[InferenceRequest, boo
     values = request["instances" if by_instance else "inputs"]
     if not by_instance:
         values = _unnamed(values)
-        if not isinstance(values, list) or _depth(values) == 3:
+        if not isinstance(values, list | np.ndarray) or _depth(values) == 3:
             values = [values]
+    if isinstance(values, np.ndarray):
+        values = list(values)
     if not isinstance(values, list):
         raise bad_request("instances must be a list")
     check_count(len(values))
@@ -62,12 +64,12 @@ def read_request(model: ServedModel, body: bytes) -> tuple[InferenceRequest, boo
 def write_response(request: InferenceRequest, by_instance: bool, results: Sequence[Arrays]) -> bytes:
     """Write the answer: `predictions`, an object for each instance, or `outputs`, each for all of them."""
     if by_instance:
-        return _write({"predictions": [_values(each) for each in results]})
-    return _write({"outputs": _values(join_batch(results, request.outputs))})
+        return write_json({"predictions": [_values(each) for each in results]}).encode()
+    return write_json({"outputs": _values(join_batch(results, request.outputs))}).encode()
 
 
 def _values(arrays: Arrays) -> dict[str, Any]:
-    values = {}
+    values: dict[str, Any] = {}
     for name, array in arrays.items():
         if name == "annotated":
             values[name] = [{"b64": base64.b64encode(data).decode()} for data in array.tolist()]
@@ -76,17 +78,13 @@ def _values(arrays: Arrays) -> dict[str, Any]:
     return values
 
 
-def _write(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, allow_nan=False).encode()
-
-
 def _read_picture(value: Any) -> bytes | np.ndarray:
     value = _unnamed(value)
     if isinstance(value, dict):
         if value.keys() != {"b64"}:
             raise bad_request('an encoded image is {"b64": text}')
         return read_base64(value["b64"])
-    if isinstance(value, list):
+    if isinstance(value, list | np.ndarray):
         pixels = read_pixels(value)
         if pixels.ndim != 3 or pixels.shape[2] != 3:
             raise bad_request(f"pixels have the shape [h, w, 3], not {list(pixels.shape)}")
@@ -103,6 +101,8 @@ def _unnamed(value: Any) -> Any:
 
 def _depth(value: Any) -> int:
     """Count how many lists are nested along the first elements, up to four."""
+    if isinstance(value, np.ndarray):
+        return value.ndim
     depth = 0
     while isinstance(value, list) and value and depth < 4:
         value, depth = value[0], depth + 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import bad_request, quoted
+from .json_text import read_json, write_json
 from .outputs import IMAGE_IDS, OUTPUTS, datatype, to_plain
 from .request import InferenceRequest, read_settings
 from .response import Arrays, join_batch
@@ -30,17 +31,6 @@ class ResponseFormat:
     id: str = ""
     binary: bool = False  # those that are not named
     outputs: dict[str, bool] = field(default_factory=dict)
-
-
-def read_json(body: bytes | memoryview) -> dict[str, Any]:
-    """Read a JSON object. Raises RequestError 400."""
-    try:
-        value = json.loads(bytes(body))
-    except (ValueError, RecursionError) as error:
-        raise bad_request(f"the request is not JSON: {type(error).__name__}") from error
-    if not isinstance(value, dict):
-        raise bad_request("the request must be a JSON object")
-    return value
 
 
 def read_request(
@@ -98,7 +88,7 @@ def read_timeout(parameters: dict[str, Any]) -> float | None:
     value = parameters.get("timeout", 0)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise bad_request("timeout must be a number of microseconds")
-    return value / 1e6 or None
+    return min(value, 10**15) / 1e6 or None
 
 
 def write_response(
@@ -119,7 +109,7 @@ def write_response(
     response: dict[str, Any] = {"model_name": model.name, "model_version": str(model.number)}
     if response_format.id:
         response["id"] = response_format.id
-    text = json.dumps({**response, "outputs": outputs}, allow_nan=False).encode()
+    text = write_json({**response, "outputs": outputs}).encode()
     return b"".join([text, *parts]), len(text) if parts else None
 
 
