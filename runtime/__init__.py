@@ -9,9 +9,15 @@ twins, file for file.
 """
 
 import os
+import signal
 import sys
 
 from .program import is_command
+
+# While NumPy and OpenCV are loaded, Ctrl-C ends a command without a word, not in a traceback of an import.
+# Where it is ignored, as after `nohup`, it stays ignored.
+if is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # Before NumPy is imported: OpenBLAS's threads would spin for some 30 ms from then on in case there is work,
 # while OpenCV wants the cores. Other programs decide for themselves.
@@ -37,6 +43,9 @@ from .predictors.load import load_model
 from .results.classification import Classification
 from .results.detections import Detection, Detections
 from .tasks.model_info import ModelInfo
+
+if is_command() and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 __version__ = "2.0.0"
 

@@ -71,7 +71,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar="NAME",
         help="a name under which clients call this server without a token, besides its addresses and "
-        "this machine's name; may be given several times",
+        "this machine's name, or * for any; may be given several times",
     )
     add(
         "--tls-cert",

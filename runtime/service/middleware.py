@@ -140,7 +140,7 @@ class Middleware:
     """An ASGI application around another.
 
     token: what clients must bring as "Authorization: Bearer …"; empty: nothing. local: whether the server
-    listens on a loopback address only. hosts: names under which it is called, besides addresses.
+    listens on a loopback address only. hosts: names under which it is called, besides addresses; "*" is any.
 
     A web page of somebody else's can reach the server under a name of that page's (DNS rebinding), with all
     that the browser's user can reach. So where no token is asked for, only addresses and known names will do.
@@ -210,7 +210,7 @@ class Middleware:
         """Raise RequestError 421 for a Host that is neither a known name nor, unless local, any address."""
         match = _HOST.fullmatch(host)
         name = match[1].lower() if match else ""
-        if name in self.hosts or (not self.local and _is_address(name)):
+        if name in self.hosts or (not self.local and ("*" in self.hosts or _is_address(name))):
             return
         if self.local:
             raise RequestError(421, f"this server listens on this machine only and is not {quoted(host)}")

@@ -96,7 +96,7 @@ class Repository:
             )
         if not number:
             return versions[max(versions)]
-        if not number.isdecimal() or len(number) > 18 or int(number) not in versions:
+        if not (number.isascii() and number.isdecimal()) or len(number) > 18 or int(number) not in versions:
             raise RequestError(404, f"the model {name} has no version {quoted(number)}")
         return versions[int(number)]
 

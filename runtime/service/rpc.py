@@ -130,9 +130,8 @@ class Rpc(service_pb2_grpc.GRPCInferenceServiceServicer):
         """Run a model on the frames of a stream; answers come in the requests' order.
 
         As many are under way as there are workers. A request that is refused is answered with the reason, and
-                response = await self._infer(request, context, record)
-                return pb.ModelStreamInferResponse(infer_response=response)
-        the requests that were read.
+        the stream goes on. It ends after IDLE_SECONDS without a request, and when the server shuts down,
+        after the requests that were read.
         """
         await self._handle("ModelStreamInfer", context, lambda: None)
         under_way: asyncio.Queue[asyncio.Task[Any] | None] = asyncio.Queue(self.service.workers)

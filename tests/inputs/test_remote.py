@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -33,6 +35,14 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(302, b"", ("Location", "/to%20the/red.png"))
         elif path == "/file.png":
             self.answer(302, b"", ("Location", f"file://{ROOT}/samples/page.jpg"))
+        elif path == "/ftp.png":
+            self.answer(302, b"", ("Location", "ftp://127.0.0.1/red.png"))
+        elif path == "/dripping.png":
+            with suppress(OSError):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+                while True:
+                    self.wfile.write(b"a")
+                    time.sleep(0.05)
         elif path == "/secret.png":
             known = self.headers["Authorization"] == "Basic YW5uYTpwQHNz"  # anna:p@ss
             self.answer(200 if known else 401, PNG if known else b"")
@@ -101,7 +111,9 @@ def test_a_url_that_ends_like_a_picture_is_one(site: str, path: str) -> None:
         ("/large.png", "it has more than the 4096 bytes that are read"),
         ("/hanging.png", "it cannot be got: timed out"),
         ("/garbage.png", "the server's answer is damaged (BadStatusLine)"),
-        ("/file.png", "it cannot be got: 302"),
+        ("/file.png", "it is moved to file, which is not read"),
+        ("/ftp.png", "it is moved to ftp, which is not read"),
+        ("/dripping.png", "it takes longer than 1 s"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(
@@ -109,6 +121,7 @@ def test_what_is_wrong_is_one_sentence(
 ) -> None:
     monkeypatch.setattr(remote, "MAX_BYTES", 4096)
     monkeypatch.setattr(remote, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(remote, "MAX_SECONDS", 1.0)
     (source,), _, _ = find_sources([site + path])
     (event,) = read_files([source])
     assert isinstance(event, Problem)
