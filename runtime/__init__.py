@@ -1,11 +1,10 @@
 """YOLOv5 detection with OpenCV and NumPy alone.
 
-The core, each module importing only those before it: errors, letterbox, candidates, decode, nms, devices,
-text, draw, detections, tasks/ (what a task changes), model_graph, operators/ (what each makes of shapes),
-model_shapes, model_info, metadata, model_file, network, detector. Around it, a room for
-each thing that commands do: inputs/, outputs/, command/ (what all of them share), evaluation/, benchmark/,
-service/. And the commands, a file each: detect, evaluate, bench, serve, bulk. The C++ headers are the core's
-twins, file for file.
+The core's rooms, each importing only those before it: stages (functions over arrays), drawing, results,
+model (the model file), tasks (what a task changes), engines, predictors. Around it, a room for each thing
+that commands do: inputs, outputs, command (what all of them share), evaluation, benchmark, service. And the
+commands, a file each: detect, classify, evaluate, bench, serve, bulk, info. The C++ headers and the
+JavaScript files are the core's twins.
 """
 
 import os

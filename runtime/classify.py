@@ -14,7 +14,7 @@ from .command.predict import predict
 from .command.predict_options import (
     add_output_options,
     add_source_options,
-    parse_look,
+    parse_predict,
     wanted_inputs,
     wanted_outputs,
 )
@@ -52,7 +52,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     output.add_argument(
         "--save-txt", action="store_true", help="write probability and name of each to DIR/labels"
     )
-    return parse_look(parser, argv)
+    return parse_predict(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

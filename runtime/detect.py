@@ -20,7 +20,7 @@ from .command.predict import predict
 from .command.predict_options import (
     add_output_options,
     add_source_options,
-    parse_look,
+    parse_predict,
     wanted_inputs,
     wanted_outputs,
 )
@@ -80,7 +80,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--hide-labels", action="store_true", help="draw no labels")
     add("--hide-conf", action="store_true", help="draw labels without scores")
 
-    return parse_look(parser, argv)
+    return parse_predict(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

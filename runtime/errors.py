@@ -10,7 +10,7 @@ MOST = 1500  # characters of a message
 class DetectorError(Exception):
     """Anything this package refuses to do; its text is one sentence fit for a terminal.
 
-    What others wrote and the sentence quotes, such as names, comes out as `visible` shows it.
+    What others wrote and the sentence quotes, such as names, comes out as `escape` shows it.
     """
 
     def __init__(self, text: str) -> None:

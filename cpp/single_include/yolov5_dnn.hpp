@@ -273,7 +273,7 @@ std::vector<std::optional<cv::Point>> place_labels(const std::vector<cv::Vec4i>&
 // -------------------------------------------------------------------------------------------------------------- errors
 
 // Anything this header refuses to do; what() is one sentence fit for a terminal. What others wrote and the sentence
-// quotes, such as names, comes out as `visible` shows it.
+// quotes, such as names, comes out as `escape` shows it.
 class DetectorError : public std::runtime_error {
 public:
     explicit DetectorError(const std::string& text);
@@ -773,7 +773,7 @@ inline std::string escape(std::string_view text, std::size_t most = detail::most
 // What goes wrong, and how it is said.
 
 // Anything this header refuses to do; what() is one sentence fit for a terminal. What others wrote and the sentence
-// quotes, such as names, comes out as `visible` shows it.
+// quotes, such as names, comes out as `escape` shows it.
 class DetectorError : public std::runtime_error {
 public:
     explicit DetectorError(const std::string& text) : std::runtime_error(escape(text, 1500)) {}
@@ -1903,7 +1903,7 @@ inline Task anchor_free_task() {
             nullptr};
 }
 
-// Networks of other exporters, which decode their boxes themselves, as `exports.hpp` tells them: in rows as of YOLOv5's
+// Networks of other exporters, which decode their boxes themselves, as `foreign.hpp` tells them: in rows as of YOLOv5's
 // `export.py`, in columns as of the `ultralytics` package.
 inline Task decoded_rows_task() {
     return {"detect",

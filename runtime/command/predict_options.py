@@ -62,7 +62,7 @@ def add_output_options(
     return output
 
 
-def parse_look(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_predict(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line, in detect.py's words, too; exits with code 2 and a message if it is wrong."""
     import sys
 

@@ -9,11 +9,11 @@ process. So a model file is refused, with one sentence, unless all of this holds
 2. It has one graph, with at most MAX_NODES nodes and MAX_TENSORS tensors, no graph within a node, no sparse
    tensors, no training, and no function but `yolov5_dnn.Swish`, which is x·sigmoid(x).
 3. Every tensor lies in the file itself, none in another one. It is of one of the types that
-   `model_tensors` lists, and its payload is exactly as long as its dimensions and its type say.
+   `tensors` lists, and its payload is exactly as long as its dimensions and its type say.
 4. All its numbers are finite: weights, constants and attributes.
 5. Every name has at most MAX_NAME bytes and is written once, before it is read; the outputs are written.
    There is one input, float32, (N, C, H, W).
-6. Every operator is an ONNX operator that `model_shapes` knows, or Swish; its node has no field HIDDEN.
+6. Every operator is an ONNX operator that `shape_inference` knows, or Swish; its node has no field HIDDEN.
    Kernels, strides, dilations and groups are at least 1, pads at least 0, all at most MAX_SIDE; weights,
    biases and axes fit the values they meet, and so do the values of one Concat or Add.
 7. For the input size that the file states, and for any other it is asked to run at, the values alive at one

@@ -1,6 +1,6 @@
 """The tensors of a model file's graph: their types, their shapes, and that their numbers are all there.
 
-Point 3 and 4 of what `model_graph` promises. Weights are looked at where they lie, and not copied.
+Point 3 and 4 of what `graph` promises. Weights are looked at where they lie, and not copied.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def test_figures_are_printed_and_written(scene, capsys):
         assert 1e7 < process["peak_memory"] < 1e9
 
 
-def test_absent_contestants_are_named(scene, capsys):
+def test_absent_backends_are_named(scene, capsys):
     assert run(scene, "--against", "torch,ncnn") == 0
     printed = capsys.readouterr().out
     assert re.search(r"^absent +torch: ", printed, re.M)
@@ -161,7 +161,7 @@ def test_onnxruntime_runs_the_fast_graph(scene, name, fold):
 
 
 @pytest.mark.parametrize("name", [name for name in BACKENDS if name != "cv2.dnn"])
-def test_contestants_find_the_same(scene, name):
+def test_backends_find_the_same(scene, name):
     """On a converted network with its checkpoint, and what pnnx makes for ncnn, beside it."""
     pytest.importorskip("torch")
     pytest.importorskip("onnxsim")
@@ -180,7 +180,7 @@ def test_contestants_find_the_same(scene, name):
     same(name, scene / "small.onnx", [scene / "a.png", scene / "b.png"], 0.001)
 
 
-def test_why_a_contestant_is_absent_is_told(scene):
+def test_why_a_backend_is_absent_is_told(scene):
     path = onnx_models.write(scene / "swish.onnx", onnx_models.red_network(swish=True))
     with pytest.raises(AbsentError, match=r"not installed|checkpoint .* is not there"):
         enter("torch", path)

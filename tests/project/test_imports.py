@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("runtime", "convert", "weights")
+PACKAGES = ("runtime", "convert", "samples", "weights")
 
 # The core of the runtime and the rooms around it, each of which may import only what stands before it.
 ORDER = [
@@ -82,6 +83,54 @@ def test_the_graph_is_what_it_should_be() -> None:
     assert "runtime.predictors.detector" in GRAPH["runtime"]
 
 
+def named_modules(path: Path) -> set[str]:
+    """List the modules of this project that a source names in strings, to import them later."""
+    found = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            code = re.findall(rf"(?:from|import) ((?:{'|'.join(PACKAGES)})(?:\.\w+)*)", node.value)
+            whole = re.fullmatch(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+", node.value)
+            found |= {*code, *([node.value] if whole and not node.value.endswith(ENDINGS) else [])}
+    return found
+
+
+ENDINGS = (".py", ".onnx", ".json", ".md", ".csv")
+# The one way up: the command line knows where each command is, and imports it when it is called.
+COMMAND_TABLE = "runtime.command.cli"
+
+
+def test_modules_named_in_strings_are_there_and_below() -> None:
+    seen = set()
+    for name, path in MODULES.items():
+        for other in named_modules(path):
+            seen.add(other)
+            module = other if other in MODULES else other.rpartition(".")[0]
+            assert module in MODULES, f"{name} names {other}, which is not there"
+            if name != COMMAND_TABLE and room(name) in ORDER and room(module) in ORDER:
+                assert ORDER.index(room(module)) <= ORDER.index(room(name)), f"{name} names {other}"
+            if name.partition(".")[0] == "runtime" and name != COMMAND_TABLE:
+                assert module.partition(".")[0] == "runtime", f"{name} names {other}"
+    assert {"runtime.detect", "convert.limits", "convert.checkpoint"} <= seen
+
+
+def test_the_map_of_contributing_is_the_tree() -> None:
+    """Its tables have the core in the order of the imports, and every room and package once."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = re.findall(r"^\| `([\w/]+)/` \|", text, flags=re.MULTILINE)
+    assert len(set(rooms)) == len(rooms)
+    tracked = {path.parent for path in MODULES.values()}
+    there = {
+        path.relative_to(ROOT).parts[:2] for path in tracked if path.relative_to(ROOT).parts[0] == "runtime"
+    }
+    top = {"convert", "cpp", "weights", "samples", "tests"}
+    assert set(rooms) == {"/".join(parts) for parts in there} | top
+    core = [each.replace("/", ".") for each in rooms[:7]]
+    assert core == sorted(core, key=lambda each: ORDER.index(each)), "in the order of the imports"
+    for named in re.findall(r"`((?:runtime|convert|cpp|tests|weights|samples)/[\w./-]+)`", text):
+        assert (ROOT / named.split("ROOM")[0]).exists() or named.startswith("cpp/build"), named
+
+
 def test_there_are_no_circles() -> None:
     done: set[str] = set()
 
@@ -114,8 +163,13 @@ def test_every_module_of_the_runtime_has_its_place() -> None:
 
 
 def test_packages_only_look_one_way() -> None:
-    """The runtime knows neither the converter nor the recipe, and the converter does not know the recipe."""
-    may = {"runtime": {"runtime"}, "convert": {"convert", "runtime"}, "weights": set(PACKAGES)}
+    """The runtime knows no other package, the recipe knows all, and those between know the runtime alone."""
+    may = {
+        "runtime": {"runtime"},
+        "convert": {"convert", "runtime"},
+        "samples": {"samples", "runtime"},
+        "weights": set(PACKAGES),
+    }
     for name, targets in GRAPH.items():
         used = {target.partition(".")[0] for target in targets}
         assert used <= may[name.partition(".")[0]], f"{name} imports {used}"

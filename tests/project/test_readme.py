@@ -56,7 +56,7 @@ NOT_HERE = {
 }
 ELSEWHERE = {"samples/clients.md": "tests/service/test_serve_clients.py runs it, against a server"}
 NETWORK = r"\b(pip|npm) (install|ci)\b|git clone"
-LONG = r"dnn bench|runtime\.benchmark|recipe\.|compare_reading|cmake|ctest|g\+\+|cpp/bench|build/|cpp\.json"
+LONG = r"dnn bench|runtime\.benchmark|recipe\.|cmake|ctest|g\+\+|cpp/bench|build/|cpp\.json"
 EXTRAS = {  # what a command needs beside the runtime's own packages
     r"dnn convert|weights/(best|masks|classes|large)\.onnx|shapes\.widen": ("torch", "onnx", "onnxsim"),
     r"dnn evaluate": ("pycocotools", "matplotlib"),

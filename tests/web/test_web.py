@@ -264,8 +264,8 @@ def test_what_python_says_of_files_of_other_exporters(node, tmp_path, monkeypatc
         metadata = {"names": names_text, "stride": "32"}
         own = own_metadata(metadata, (640, 640), False, [shape])
         layouts.append({"shape": shape, "metadata": metadata, "decoded": json.loads(own["decoded"])})
-    Path("exports.json").write_text(json.dumps({"files": files, "names": names, "layouts": layouts}))
-    node("exports.test.js", EXPORTS=str(tmp_path))
+    Path("foreign.json").write_text(json.dumps({"files": files, "names": names, "layouts": layouts}))
+    node("foreign.test.js", FOREIGN=str(tmp_path))
 
 
 def attempt(work, error_type):

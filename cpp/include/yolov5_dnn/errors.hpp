@@ -14,7 +14,7 @@
 namespace yolov5_dnn {
 
 // Anything this header refuses to do; what() is one sentence fit for a terminal. What others wrote and the sentence
-// quotes, such as names, comes out as `visible` shows it.
+// quotes, such as names, comes out as `escape` shows it.
 class DetectorError : public std::runtime_error {
 public:
     explicit DetectorError(const std::string& text) : std::runtime_error(escape(text, 1500)) {}

@@ -137,7 +137,7 @@ inline Task anchor_free_task() {
             nullptr};
 }
 
-// Networks of other exporters, which decode their boxes themselves, as `exports.hpp` tells them: in rows as of YOLOv5's
+// Networks of other exporters, which decode their boxes themselves, as `foreign.hpp` tells them: in rows as of YOLOv5's
 // `export.py`, in columns as of the `ultralytics` package.
 inline Task decoded_rows_task() {
     return {"detect",

@@ -1,7 +1,7 @@
 // Reading the model file: the network's bytes for OpenCV, and what the file says about itself.
 //
 // The file is ONNX, that is a protobuf message. The fields that matter are walked by hand (`protobuf`). What the walk
-// promises stands in `model_graph`.
+// promises stands in `graph.js`.
 // Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
 
 import { InputError, ModelError } from "../errors.js";

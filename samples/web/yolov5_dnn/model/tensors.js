@@ -1,6 +1,6 @@
 // One tensor of a model file: that it lies in the file itself, none in another one, is of one of the types in TYPES,
 // that its payload is exactly as long as its dimensions and its type say, and its numbers are finite (3 and 4 in
-// `model_graph`).
+// `graph.js`).
 
 import { decode_name, kinds } from "./protobuf.js";
 import { escape } from "../escape.js";

@@ -1,6 +1,6 @@
 """How many codes are read in whole pictures, and how many when the detector cuts them out first.
 
-python -m samples.compare_reading --help, from a checkout: the pictures are made by weights/recipe.
+python -m weights.recipe.compare_reading --help, from a checkout.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from tqdm import tqdm
 from runtime import Detector
 from runtime.inputs.image_file import read_image
 from samples.read_codes import find, read, read_with_opencv, read_with_zxing
-from weights.recipe.pictures import Picture, compose
+
+from .pictures import Picture, compose
 
 READABLE = ("qr_code", "data_matrix", "aztec", "barcode")
 """ArUco markers hold a number that these readers do not read; the recipe's PDF417 lack columns."""

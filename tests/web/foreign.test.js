@@ -1,5 +1,5 @@
-// Model files of other exporters: the same words as Python's. tests/web/test_web.py writes the folder that EXPORTS names:
-// model files and exports.json, which says what Python makes of them, and of texts of names.
+// Model files of other exporters: the same words as Python's. tests/web/test_web.py writes the folder that FOREIGN names:
+// model files and foreign.json, which says what Python makes of them, and of texts of names.
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -10,8 +10,8 @@ import { Detector, ModelError } from "../../samples/web/yolov5_dnn.js";
 import { own_metadata, read_names } from "../../samples/web/yolov5_dnn/model/foreign.js";
 import { load_opencv } from "./helpers.js";
 
-const folder = process.env.EXPORTS;
-const { files, names, layouts } = JSON.parse(fs.readFileSync(path.join(folder, "exports.json"), "utf8"));
+const folder = process.env.FOREIGN;
+const { files, names, layouts } = JSON.parse(fs.readFileSync(path.join(folder, "foreign.json"), "utf8"));
 const cv = await load_opencv();
 
 for (const { file, refused, options, info } of files) {
