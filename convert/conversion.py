@@ -95,7 +95,7 @@ def convert(
     try:
         with new_file(output) as temporary:
             model, dynamic = _make_model(checkpoint, size, multiple, stem, target, crop, progress)
-            temporary.write_bytes(model.SerializeToString())
+            written = temporary.write_bytes(model.SerializeToString())
             progress("comparing OpenCV with PyTorch")
             sizes = [size, trial_size(multiple)] if dynamic else [size]
             difference = check_model(temporary, checkpoint.model, sizes)
@@ -111,7 +111,7 @@ def convert(
         size_multiple=multiple,
         dynamic=dynamic,
         difference=difference,
-        size=output.stat().st_size,
+        size=written,
         seconds=time.perf_counter() - start,
     )
 

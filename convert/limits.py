@@ -26,10 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in a child process; returns its exit code, or 2 if it came to a bad end."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        from runtime.program import child_code
+        from runtime.program import child_code, take_interrupts
     except ImportError as error:  # there is no OpenCV that can be loaded
         print(f"error: {error}", file=sys.stderr)
         return 2
+    take_interrupts()
     process = subprocess.Popen(child_code(_CHILD, *argv))
     try:
         code = process.wait(SECONDS)

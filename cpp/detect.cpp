@@ -15,6 +15,11 @@
 
 #include <opencv2/core/utils/logger.hpp>
 
+#ifndef _WIN32
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
 #include "detect/interrupt.hpp"
 #include "detect/predict.hpp"
 #include "detect/options.hpp"
@@ -34,7 +39,10 @@ int run(const Arguments& arguments) {
     LeftOut left_out;
     const std::vector<Source> sources = find_sources(arguments.sources, arguments.recursive, problems, left_out);
     if (sources.empty()) throw InputError(joined(problems, "; "));
-    Report report(sources.size());
+    const auto to_output = [](const fs::path& path) { return !path.empty() && is_standard_output(path); };
+    if (to_output(arguments.json) && to_output(arguments.csv))
+        throw InputError("only one of --json and --csv can go to standard output");
+    Report report(sources.size(), to_output(arguments.json) || to_output(arguments.csv) ? std::cerr : std::cout);
     for (const std::string& problem : problems) report.problem(problem);
 
     if (arguments.show) check_display();
@@ -46,10 +54,17 @@ int run(const Arguments& arguments) {
 
     const Folder folder(arguments);
     std::unique_ptr<JsonFile> json;
-    if (!arguments.json.empty()) json = std::make_unique<JsonFile>(said_if_replaced(arguments.json));
+    const bool live =
+        std::any_of(sources.begin(), sources.end(), [](const Source& source) { return source.kind == Kind::live; });
+    if (!arguments.json.empty()) {
+        const bool lines =
+            lower(arguments.json.extension().string()) == ".jsonl" || (live && is_stream(arguments.json));
+        json = std::make_unique<JsonFile>(said_if_replaced(arguments.json), lines);
+    }
     std::vector<std::unique_ptr<CsvFile>> tables;
-    if (!arguments.csv.empty()) tables.push_back(std::make_unique<CsvFile>(said_if_replaced(arguments.csv)));
-    if (arguments.save_csv) tables.push_back(std::make_unique<CsvFile>(folder.path() / "predictions.csv"));
+    if (!arguments.csv.empty()) tables.push_back(std::make_unique<CsvFile>(said_if_replaced(arguments.csv), live));
+    if (arguments.save_csv)
+        tables.push_back(std::make_unique<CsvFile>(own_file(folder.path() / "predictions.csv"), live));
     Pictures pictures(folder.path(), sources);
     bool saved = arguments.save_csv;
 
@@ -94,9 +109,34 @@ int run(const Arguments& arguments) {
     return interrupted ? 130 : report.failed() ? 1 : 0;
 }
 
+#ifdef __linux__
+// Starts this program anew with OpenCV's own limit for pictures, which OpenCV reads while it is loaded: where a header is
+// read otherwise by `image_size` than by a decoder, the decoder still knows the budget.
+void begin_with_budget(int count, char** words) {
+    const char* const variable = "OPENCV_IO_MAX_IMAGE_PIXELS";
+    if (std::getenv(variable)) return;
+    std::string pixels = std::to_string(Arguments().max_pixels);
+    for (int i = 1; i < count; ++i) {
+        const std::string word = words[i], option = "--max-pixels";
+        if (word == option && i + 1 < count) pixels = words[i + 1];
+        if (word.rfind(option + "=", 0) == 0) pixels = word.substr(option.size() + 1);
+    }
+    if (pixels.empty() || pixels.size() > 10 || pixels.find_first_not_of("0123456789") != std::string::npos) return;
+    setenv(variable, pixels.c_str(), 1);
+    execv("/proc/self/exe", words);  // where it cannot, the headers alone have to do
+}
+#endif
+
 }  // namespace
 
 int main(int count, char** words) {
+#ifdef __linux__
+    begin_with_budget(count, words);
+#endif
+#ifndef _WIN32
+    // Where standard output or error is closed, no file may get its number: what others print would go into it.
+    for (int number = open("/dev/null", O_RDWR); number >= 0 && number <= 2;) number = open("/dev/null", O_RDWR);
+#endif
     const std::vector<std::string> arguments(words + 1, words + count);
     const auto has = [&](const char* word) {
         return std::find(arguments.begin(), arguments.end(), word) != arguments.end();

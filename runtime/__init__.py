@@ -7,33 +7,10 @@ commands, a file each: detect, classify, evaluate, bench, serve, bulk, info. The
 JavaScript files are the core's twins.
 """
 
-import os
-import signal
-import sys
+from .program import is_command, prepare_process
 
-from .program import is_command
-
-# While NumPy and OpenCV are loaded, Ctrl-C ends a command without a word, not in a traceback of an import.
-# Where it is ignored, as after `nohup`, it stays ignored.
-if is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-# Before NumPy is imported: OpenBLAS's threads would spin for some 30 ms from then on in case there is work,
-# while OpenCV wants the cores. Other programs decide for themselves.
 if is_command():
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-try:
-    import cv2  # noqa: F401 - its failure is told here, once for all
-except ImportError as error:
-    reason = (
-        f"OpenCV cannot be loaded ({error}): install opencv-python-headless, which needs no libGL, "
-        f"in place of any other opencv-python"
-    )
-    if is_command():
-        print(f"error: {reason}", file=sys.stderr)
-        sys.exit(2)
-    raise ImportError(reason) from error
+    prepare_process()
 
 from .errors import DetectorError, DeviceError, InputError, ModelError
 from .predictors.classifier import Classifier
@@ -42,9 +19,6 @@ from .predictors.load import load_model
 from .results.classification import Classification
 from .results.detections import Detection, Detections
 from .tasks.model_info import ModelInfo
-
-if is_command() and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 __version__ = "2.0.0"
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import sys
+import threading
 from pathlib import PurePath
+
+MAX_PIXELS = 100_000_000  # of a picture; decoded they take 300 MB
 
 
 def program(command: str) -> str:
@@ -55,3 +60,47 @@ def how_to_convert(checkpoint: PurePath | None = None, output: PurePath | None =
     command = f"{program('convert')} {shlex.quote(str(checkpoint)) if checkpoint else 'CHECKPOINT.pt'}"
     whose = "convert it with" if checkpoint else "convert its checkpoint with"
     return f"{whose}: {command}" + (f" --output {shlex.quote(str(output))}" if output else "")
+
+
+def prepare_process() -> None:
+    """Set what has to be set before a command imports NumPy and OpenCV. Other programs decide for themselves.
+
+    OpenBLAS's threads would spin for some 30 ms after the import in case there is work, while OpenCV wants
+    the cores. OpenCV reads its limit for pictures while it is imported; where a header is read otherwise by
+    `read_header` than by a decoder, the decoder still knows the budget.
+
+    Ctrl-C ends the process without a traceback until `take_interrupts`. A closed stdout or stderr becomes
+    /dev/null, so that no file gets its number, into which what libraries print would go.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(_max_pixels(sys.argv)))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            if getattr(sys, name) is None:
+                setattr(sys, name, os.fdopen(number, "w", closefd=False))
+
+
+def take_interrupts() -> None:
+    """From now on, Ctrl-C raises KeyboardInterrupt again, unless it is ignored, as after `nohup`."""
+    if threading.current_thread() is threading.main_thread():
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _max_pixels(arguments: list[str]) -> int:
+    """Find the --max-pixels of a command line that nobody has parsed yet."""
+    value = ""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == "--max-pixels":
+            value = following
+        elif argument.startswith("--max-pixels="):
+            value = argument.partition("=")[2]
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else MAX_PIXELS

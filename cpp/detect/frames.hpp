@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
@@ -32,9 +33,10 @@ constexpr int timeout_ms = 10'000;  // for opening a stream, and for its next fr
 // One picture to look at.
 struct Frame {
     const Source* source = nullptr;
-    cv::Mat image;   // 8 bits, BGR
-    int index = -1;  // in its video or stream, from 0; -1 for a picture file
-    double fps = 0;  // of its video or stream
+    cv::Mat image;                                     // 8 bits, BGR
+    int index = -1;                                    // in its video or stream, from 0; -1 for a picture file
+    double fps = 0;                                    // of its video or stream
+    std::chrono::system_clock::time_point taken = {};  // of a live source
 };
 
 // Something to report, which names the source: the rest of that is lost.
@@ -80,7 +82,9 @@ inline cv::Mat read_picture(const Source& source, int max_pixels) {
     const std::string data = read_bytes(source);
     if (interrupted) return {};
     if (data.empty()) throw InputError(source.name + ": it is empty");
-    if (const auto size = image_size(data)) check_size(source, size->width, size->height, max_pixels);
+    const auto size = image_size(data);
+    if (!size) throw InputError(source.name + ": not a picture, or one whose size cannot be read from its header");
+    check_size(source, size->width, size->height, max_pixels);
     const cv::Mat bytes(1, static_cast<int>(std::min<std::size_t>(data.size(), 1U << 29)), CV_8U,
                         const_cast<char*>(data.data()));
     cv::Mat image;
@@ -96,12 +100,14 @@ inline cv::Mat read_picture(const Source& source, int max_pixels) {
 
 // Opens a video, camera or stream. Throws InputError if it cannot, or if it says that its frames are too large.
 inline void open(cv::VideoCapture& capture, const Source& source, int max_pixels) {
-    const std::string name = source.path.string();
+    const bool url = source.path.string().find("://") != std::string::npos;
+    // Of a file the absolute path: FFmpeg takes "http:host?.mp4", "tcp:…" or "concat:…" for addresses.
+    const std::string name = url ? source.path.string() : fs::absolute(source.path).string();
     const auto backends = cv::videoio_registry::getStreamBackends();
     const bool has_ffmpeg = std::find(backends.begin(), backends.end(), cv::CAP_FFMPEG) != backends.end();
     if (source.camera >= 0) {
         capture.open(source.camera);
-    } else if (source.kind == Kind::live && name.find("://") != std::string::npos && has_ffmpeg) {
+    } else if (source.kind == Kind::live && url && has_ffmpeg) {
         capture.open(name, cv::CAP_FFMPEG,
                      {cv::CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms, cv::CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms});
     } else {
@@ -149,7 +155,7 @@ private:
     Frame read(const Source& source) {
         if (source.kind == Kind::image) {
             over_ = true;
-            return {&source, read_picture(source, max_pixels_)};
+            return {&source, read_picture(source, max_pixels_), -1, 0, {}};
         }
         if (!capture_.isOpened()) {
             open(capture_, source, max_pixels_);
@@ -158,7 +164,11 @@ private:
         }
         while (!interrupted && capture_.grab()) {
             if (++index_ % vid_stride_) continue;
-            Frame frame{&source, {}, index_, fps_};  // a new picture each: others are still looked at
+            Frame frame{&source,
+                        {},
+                        index_,
+                        fps_,
+                        std::chrono::system_clock::now()};  // a new picture each: others are still looked at
             if (!capture_.retrieve(frame.image)) break;
             check_size(source, frame.image, max_pixels_);
             return frame;

@@ -49,15 +49,24 @@ inline std::optional<ImageSize> size_of(Number width, Number height) {
 
 constexpr std::size_t max_chunks = 10000;  // more parts than any camera or editor writes
 
+// Walks the segments as libjpeg does: it passes over bytes between them, and knows markers without a length.
 inline std::optional<ImageSize> jpeg_size(std::string_view data) {
     const Bytes bytes(data, true);
     std::size_t at = 2;
     for (std::size_t i = 0; i < max_chunks; ++i) {
-        while (at < data.size() && static_cast<unsigned char>(data[at]) == 0xFF) ++at;
-        const Number marker = bytes.at(at, 1), length = bytes.at(at + 1, 2);
-        if (!marker || !length) return std::nullopt;
+        at = data.find('\xFF', at);
+        at = data.find_first_not_of('\xFF', at);
+        const Number marker = bytes.at(at, 1);
+        if (!marker) return std::nullopt;
+        if (*marker <= 0x01 || (*marker >= 0xD0 && *marker <= 0xD7)) {
+            ++at;
+            continue;
+        }
+        if (*marker >= 0xD8 && *marker <= 0xDA) return std::nullopt;  // the picture's data, or its end
         if (*marker >= 0xC0 && *marker <= 0xCF && *marker != 0xC4 && *marker != 0xC8 && *marker != 0xCC)
             return size_of(bytes.at(at + 6, 2), bytes.at(at + 4, 2));
+        const Number length = bytes.at(at + 1, 2);
+        if (!length || *length < 2) return std::nullopt;
         at += 1 + static_cast<std::size_t>(*length);
     }
     return std::nullopt;
@@ -98,10 +107,14 @@ inline std::optional<ImageSize> tiff_size(std::string_view data, bool big_endian
         const std::uint64_t at = *directory + (big ? 8 : 2) + entry * i;
         const Number tag = bytes.at(at, 2), kind = bytes.at(at + 2, 2);
         if (!tag || !kind) break;
-        const std::size_t size = *kind == 1 ? 1 : *kind == 3 ? 2 : *kind == 4 ? 4 : *kind == 16 ? 8 : 0;
-        if (size == 0) continue;
-        if (*tag == 0x100) width = bytes.at(at + 4 + word, size);
-        if (*tag == 0x101) height = bytes.at(at + 4 + word, size);
+        // With and without a sign: a size below 0 is a huge one here.
+        const std::uint64_t of_8 = *kind == 1 || *kind == 6, of_16 = *kind == 3 || *kind == 8;
+        const std::uint64_t of_32 = *kind == 4 || *kind == 9, of_64 = *kind == 16 || *kind == 17;
+        const std::size_t size = of_8 ? 1 : of_16 ? 2 : of_32 ? 4 : of_64 ? 8 : 0;
+        if (size == 0 || (*tag != 0x100 && *tag != 0x101)) continue;
+        // Given twice, the larger one counts: readers take the first or the last one.
+        Number& side = *tag == 0x100 ? width : height;
+        if (const Number value = bytes.at(at + 4 + word, size)) side = std::max(side.value_or(0), *value);
     }
     return size_of(width, height);
 }
@@ -152,22 +165,40 @@ inline std::optional<ImageSize> netpbm_size(std::string_view data) {
     return size_of(width, height);
 }
 
-// Radiance HDR: a line "-Y height +X width" after the text.
+// Radiance HDR: a line "-Y height +X width" after the text; of several, the one with the largest size.
 inline std::optional<ImageSize> radiance_size(std::string_view data) {
     data = data.substr(0, 1 << 16);
+    std::optional<ImageSize> largest;
     for (std::size_t at = data.find('\n'); at != std::string_view::npos; at = data.find('\n', at + 1)) {
         const std::string_view line = data.substr(at + 1, data.find('\n', at + 1) - at - 1);
         if (line.substr(0, 3) != "-Y " && line.substr(0, 3) != "+Y ") continue;
         const std::vector<std::string> words = words_of(line, 5);
-        if (words.size() >= 4) return size_of(digits(words[3]), digits(words[1]));
+        if (words.size() < 4) continue;
+        const auto size = size_of(digits(words[3]), digits(words[1]));
+        if (size && (!largest || size->width * size->height > largest->width * largest->height)) largest = size;
     }
-    return std::nullopt;
+    return largest;
+}
+
+// Where the codestream of a JPEG 2000 file begins: in its first box "jp2c" (ISO/IEC 15444-1, I.4), or at once.
+inline std::size_t jpeg2000_codestream(std::string_view data) {
+    const Bytes bytes(data, true);
+    if (data.substr(0, 2) == "\xFF\x4F") return 0;
+    std::uint64_t at = 0;
+    for (std::size_t i = 0; i < max_chunks && at + 8 <= data.size(); ++i) {
+        const std::uint64_t length = *bytes.at(at, 4), more = length == 1 ? 8 : 0;
+        if (data.substr(static_cast<std::size_t>(at) + 4, 4) == "jp2c") return static_cast<std::size_t>(at + 8 + more);
+        const Number whole = more ? bytes.at(at + 8, 8) : Number(length);
+        if (!whole || *whole < 8 + more || *whole > data.size() - at) break;
+        at += *whole;
+    }
+    return std::string_view::npos;
 }
 
 // The SIZ marker of a JPEG 2000 codestream (ISO/IEC 15444-1, A.5.1), boxed or bare.
 inline std::optional<ImageSize> jpeg2000_size(std::string_view data) {
-    const std::size_t marker = data.find("\xFF\x4F\xFF\x51");
-    if (marker == std::string_view::npos) return std::nullopt;
+    const std::size_t marker = jpeg2000_codestream(data);
+    if (marker >= data.size() || data.substr(marker, 4) != "\xFF\x4F\xFF\x51") return std::nullopt;
     const Bytes bytes(data, true);
     const Number right = bytes.at(marker + 8, 4), lower = bytes.at(marker + 12, 4);
     const Number left = bytes.at(marker + 16, 4), top = bytes.at(marker + 20, 4);

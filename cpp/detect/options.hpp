@@ -52,8 +52,9 @@ where the model gives some.
   --exist-ok         write into that folder also if it is there
   --no-save          save no annotated pictures and videos
   --show             show them in a window; any key: next picture, q or Esc: stop
-  --json FILE        write file, size and detections of each image or frame
-  --csv FILE         write a row for each detection
+  --json FILE        write file, size and detections of each image or frame; if FILE ends in .jsonl, a line for each
+                     at once; - for standard output
+  --csv FILE         write a row for each detection, of live sources at once; - for standard output
   --save-csv         write that to predictions.csv in the folder
   --save-txt         write YOLO label files to DIR/labels
   --save-conf        append the score to each label line; implies --save-txt

@@ -42,10 +42,10 @@ inline std::string stages(const yolov5_dnn::Timings& timings, int images) {
     return text.str();
 }
 
-// A line for each picture or video to stdout, problems to stderr, and a summary.
+// A line for each picture or video, and a summary, to `out`; problems to stderr.
 class Report {
 public:
-    explicit Report(std::size_t sources) : sources_(sources) {}
+    explicit Report(std::size_t sources, std::ostream& out = std::cout) : sources_(sources), out_(out) {}
 
     // Takes the result of one picture or frame.
     void add(const Result& result) {
@@ -63,10 +63,10 @@ public:
     void end(const Source& source, const std::vector<std::string>& names) {
         ++number_;
         if (looked_at_ == 0) return;
-        if (sources_ > 1) std::cout << '[' << number_ << '/' << sources_ << "] ";
-        std::cout << escape(source.name, 1000) << "  " << size_.width << 'x' << size_.height << "  ";
-        if (source.kind != Kind::image) std::cout << plural(looked_at_, "frame") << "  ";
-        std::cout << describe(counts_, names) << "   " << stages(sum_, looked_at_) << std::endl;
+        if (sources_ > 1) out_ << '[' << number_ << '/' << sources_ << "] ";
+        out_ << escape(source.name, 1000) << "  " << size_.width << 'x' << size_.height << "  ";
+        if (source.kind != Kind::image) out_ << plural(looked_at_, "frame") << "  ";
+        out_ << describe(counts_, names) << "   " << stages(sum_, looked_at_) << std::endl;
         (source.kind == Kind::image ? images_ : frames_) += looked_at_;
         looked_at_ = 0;
         sum_ = {};
@@ -83,21 +83,21 @@ public:
     // Of the whole run: where files are, if there are some, and what nobody looked at.
     void summary(const std::string& saved_in, const LeftOut& left_out) const {
         const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
-        if (interrupted) std::cout << "interrupted after ";
-        if (images_ || !frames_) std::cout << plural(images_, "image") << (frames_ ? ", " : "");
-        if (frames_) std::cout << plural(frames_, "frame");
-        if (failed_) std::cout << ", " << failed_ << " failed";
-        std::cout << std::fixed << std::setprecision(1) << " in " << seconds.count() << " s ("
-                  << (images_ + frames_) / std::max(seconds.count(), 1e-6) << " per second)";
+        if (interrupted) out_ << "interrupted after ";
+        if (images_ || !frames_) out_ << plural(images_, "image") << (frames_ ? ", " : "");
+        if (frames_) out_ << plural(frames_, "frame");
+        if (failed_) out_ << ", " << failed_ << " failed";
+        out_ << std::fixed << std::setprecision(1) << " in " << seconds.count() << " s ("
+             << (images_ + frames_) / std::max(seconds.count(), 1e-6) << " per second)";
         const char* mark = "; left out: ";
         for (const auto& [count, noun] :
              {std::pair(left_out.files, "other file"), {left_out.subfolders, "subfolder"}}) {
             if (!count) continue;
-            std::cout << mark << plural(count, noun);
+            out_ << mark << plural(count, noun);
             mark = ", ";
         }
-        if (!saved_in.empty()) std::cout << "; saved in " << escape(saved_in, 1000);
-        std::cout << std::endl;
+        if (!saved_in.empty()) out_ << "; saved in " << escape(saved_in, 1000);
+        out_ << std::endl;
     }
 
     int failed() const { return failed_; }
@@ -106,6 +106,7 @@ public:
 
 private:
     std::size_t sources_, number_ = 0;
+    std::ostream& out_;
     int images_ = 0, frames_ = 0, failed_ = 0, found_ = 0;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 

@@ -64,7 +64,7 @@ private:
 };
 
 inline const fs::path& said_if_replaced(const fs::path& path) {
-    if (fs::is_regular_file(path))
+    if (fs::is_regular_file(path) && !is_stream(path))
         std::cerr << "warning: " << yolov5_dnn::escape(yolov5_dnn::detail::utf8(path), 1000)
                   << " is there already and is replaced\n";
     return path;
@@ -93,20 +93,18 @@ inline std::string cell(const std::string& text) {
     return quoted + '"';
 }
 
-// A row for each detection: file, frame (empty for pictures), class_id, name, score, x1, y1, x2, y2, and the keypoints and
+// A row for each detection: file, frame (empty for pictures), where some sources are live the time, class_id, name, score, x1, y1, x2, y2, and the keypoints and
 // the mask's run lengths where there are some.
 class CsvFile {
 public:
-    explicit CsvFile(const fs::path& path) : file_(made_folder_of(path)), stream_(file_.part(), std::ios::binary) {
-        if (!stream_) file_.fail();
-        stream_.imbue(std::locale::classic());
-    }
+    CsvFile(const fs::path& path, bool live) : file_(path, live), stream_(file_.text()), live_(live) {}
 
     void add(const Frame& frame, const std::vector<Detection>& detections, const yolov5_dnn::ModelInfo& info) {
         head(info);
         for (const Detection& found : detections) {
             const std::string& name = info.names[static_cast<std::size_t>(found.class_id)];
             stream_ << cell(frame.source->name) << ',' << (frame.index < 0 ? "" : std::to_string(frame.index)) << ','
+                    << (live_ ? (frame.source->kind == Kind::live ? iso_time(frame.taken) : "") + "," : "")
                     << found.class_id << ',' << cell(name) << ',' << rounded(found.score, 6) << ','
                     << rounded(found.box.x, 3) << ',' << rounded(found.box.y, 3) << ',' << rounded(found.box.br().x, 3)
                     << ',' << rounded(found.box.br().y, 3);
@@ -116,31 +114,30 @@ public:
                 stream_ << ',' << cell(yolov5_dnn::encode_rle(found.mask.window(), found.mask.image));
             stream_ << '\n';
         }
+        file_.added();
     }
 
     void close() {
-        if (!begun_) stream_ << "file,frame\n";
-        stream_.close();
-        if (!stream_) file_.fail();
-        file_.commit();
+        if (!begun_) stream_ << (live_ ? "file,frame,time\n" : "file,frame\n");
+        file_.close();
     }
 
 private:
     void head(const yolov5_dnn::ModelInfo& info) {
         if (begun_) return;
         begun_ = true;
-        stream_ << "file,frame,class_id,name,score,x1,y1,x2,y2";
+        stream_ << "file,frame," << (live_ ? "time," : "") << "class_id,name,score,x1,y1,x2,y2";
         for (int k = 0; k < info.keypoints; ++k) stream_ << ",keypoint" << k << "_x,keypoint" << k << "_y";
         stream_ << (info.masks ? ",mask\n" : "\n");
     }
 
-    AtomicFile file_;
-    std::ofstream stream_;
-    bool begun_ = false;
+    TextFile file_;
+    std::ostream& stream_;
+    bool live_, begun_ = false;
 };
 
 inline void write_file(const fs::path& path, const char* data, std::size_t size) {
-    const AtomicFile file(made_folder_of(path));
+    const AtomicFile file(own_file(made_folder_of(path)));
     std::ofstream stream(file.part(), std::ios::binary);
     stream.write(data, static_cast<std::streamsize>(size));
     stream.close();

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..inputs.sources import Source
+from ..inputs.sources import Kind, Source
+from ..outputs.atomic import is_standard_output, is_stream
 from ..outputs.pictures import Crops, Pictures
 from ..outputs.results import Output, Protected
-from ..outputs.tables import CsvFile, JsonFile, Labels, RunCsv
+from ..outputs.tables import CsvFile, JsonFile, JsonLines, Labels, RunCsv
 from .terminal import warn
 
 
@@ -33,18 +34,25 @@ class Outputs:
     crops: bool
     cut_masks: bool
 
+    @property
+    def take_standard_output(self) -> bool:
+        """Whether JSON or CSV goes to standard output, where nothing else may stand then."""
+        return any(path is not None and is_standard_output(path) for path in (self.json, self.csv))
+
 
 def open_outputs(wanted: Outputs, sources: Sequence[Source]) -> Iterator[Output]:
     """Open what is wanted, one by one; none will overwrite a source. Raises OSError."""
     protected = Protected(sources)
+    live = any(source.kind is Kind.LIVE for source in sources)
     if wanted.json:
-        yield JsonFile(_replaced(wanted.json), protected)
+        lines = wanted.json.suffix.lower() == ".jsonl" or (live and is_stream(wanted.json))
+        yield (JsonLines if lines else JsonFile)(_replaced(wanted.json), protected)
     if wanted.csv:
-        yield CsvFile(_replaced(wanted.csv), protected)
+        yield CsvFile(_replaced(wanted.csv), protected, live)
     if wanted.folder is None:
         return
     if wanted.table:
-        yield RunCsv(wanted.folder, protected)
+        yield RunCsv(wanted.folder, protected, live)
     if wanted.labels:
         yield Labels(wanted.folder, wanted.scores, protected)
     if wanted.crops:
@@ -55,6 +63,6 @@ def open_outputs(wanted: Outputs, sources: Sequence[Source]) -> Iterator[Output]
 
 def _replaced(path: Path) -> Path:
     """Give the path back, and say so if a file that is there already will be replaced."""
-    if path.is_file():
+    if path.is_file() and not is_stream(path):
         warn(f"{path} is there already and is replaced")
     return path

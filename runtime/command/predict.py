@@ -63,7 +63,7 @@ def predict(
     sources, problems, left_out = find_sources(inputs.arguments, inputs.recursive)
     if not sources:
         raise InputError("; ".join(problems))
-    report = Report(sources)
+    report = Report(sources, outputs.take_standard_output)
     for text in problems:
         report.problem(text)
     if threads:

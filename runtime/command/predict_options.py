@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..inputs.image_file import MAX_PIXELS
+from ..outputs.atomic import is_standard_output
 from ..outputs.folder import new_folder
 from .aliases import translate
 from .options import positive
@@ -55,8 +56,19 @@ def add_output_options(
     add("--exist-ok", action="store_true", help="write into that folder also if it is there")
     add("--no-save", action="store_true", help="save no annotated pictures and videos")
     add("--show", action="store_true", help="show them in a window; any key: next picture, q or Esc: stop")
-    add("--json", type=Path, metavar="FILE", help=f"write file, size and {things} of each image or frame")
-    add("--csv", type=Path, metavar="FILE", help=f"write a row for each of the {things}")
+    add(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help=f"write file, size and {things} of each image or frame; if FILE ends in .jsonl, a line for each "
+        "at once; - for standard output",
+    )
+    add(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help=f"write a row for each of the {things}, of live sources at once; - for standard output",
+    )
     add("--save-csv", action="store_true", help="write that to predictions.csv in the folder")
     parser.set_defaults(run_folder=folder, save_conf=False, save_crop=False, crop_masks=False)
     return output
@@ -70,6 +82,8 @@ def parse_predict(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -
     options.source += options.more_sources
     if not options.source:
         parser.error(f"there is no SOURCE to look at: {SOURCE_HELP}")
+    if options.json and options.csv and all(map(is_standard_output, (options.json, options.csv))):
+        parser.error("only one of --json and --csv can go to standard output")
     if options.output and (options.project or options.name):
         parser.error("give the folder as --output, or as --project and --name, not both")
     return options

@@ -24,7 +24,9 @@ class Report:
     frames; `found`, how many things were found in them.
     """
 
-    def __init__(self, sources: Sequence[Source]):
+    def __init__(self, sources: Sequence[Source], to_stderr: bool = False):
+        """All goes to stderr if it is to: if stdout is for results as JSON or CSV."""
+        self._out = sys.stderr if to_stderr else sys.stdout
         self.failed = self.looked = self.found = 0
         self._places = {source: f"[{n}/{len(sources)}] " for n, source in enumerate(sources, 1)}
         if len(sources) == 1:
@@ -89,7 +91,7 @@ class Report:
 
     def _say(self, text: str) -> None:
         self._clear()
-        print(escape(text, MAX_LINE), flush=True)
+        print(escape(text, MAX_LINE), file=self._out, flush=True)
 
     def _status(self, text: str) -> None:
         text = escape(text, MAX_LINE)

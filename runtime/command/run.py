@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ..errors import DetectorError
 from ..escape import escape
+from ..program import take_interrupts
 from .terminal import print_any_name, show_warning, silence_opencv
 
 MAX_PATH = 1000  # letters of a path in a message
@@ -34,6 +35,7 @@ def run(
     print_any_name()
     silence_opencv()
     try:
+        take_interrupts()
         with warnings.catch_warnings():
             warnings.showwarning = show_warning
             return work(options)

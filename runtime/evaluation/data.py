@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,14 @@ class Dataset:
         return next((key for key, value in self.categories.items() if value == name), None)
 
     def present(self, folder: Path) -> Dataset:
-        """Give the same with only those images that are in the folder."""
+        """Give the same with only those images that are in the folder.
+
+        Raises InputError for a file name that leads out of it.
+        """
+        top = Path(os.path.normpath(folder.absolute()))
+        for file in self.files.values():  # links within the folder may lead wherever its owner wants
+            if not Path(os.path.normpath(top / file)).is_relative_to(top):
+                raise InputError(f"the image {file!r} of the annotations lies outside the folder {folder}")
         files = {key: file for key, file in self.files.items() if (folder / file).is_file()}
         annotations = [each for each in self.annotations if each["image_id"] in files]
         return Dataset(files, self.categories, annotations, self.by_number, self.sizes)
@@ -103,9 +111,11 @@ def load_json(path: Path) -> Any:
     """Read a JSON file, gzipped or not. Raises InputError."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            data = stream.read(MAX_JSON_BYTES + 1)
-        if len(data) > MAX_JSON_BYTES:
-            raise InputError(f"{path} holds more than the {MAX_JSON_BYTES} bytes that are read")
+            data = bytearray()
+            while part := stream.read(1 << 20):  # a single read would take all of that memory
+                data += part
+                if len(data) > MAX_JSON_BYTES:
+                    raise InputError(f"{path} holds more than the {MAX_JSON_BYTES} bytes that are read")
         return json.loads(data)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error

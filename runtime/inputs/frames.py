@@ -30,6 +30,7 @@ class Frame:
     count: how many frames the video says it has; None if it does not say, or has no end.
     fps: frames per second of the video or stream as it is given on, that is, with the skipped ones left out.
     seconds: for live sources, when it was taken, since the first one.
+    taken: for live sources, the POSIX time at which it was taken; None for others.
     """
 
     source: Source
@@ -38,6 +39,7 @@ class Frame:
     count: int | None = None
     fps: float = 0.0
     seconds: float = 0.0
+    taken: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def read_live(source: Source, vid_stride: int = 1, max_pixels: int = MAX_PIXELS)
                         break
                     check_size(image.shape[1], image.shape[0], max_pixels)
                     failures = 0
-                    yield Frame(source, image, index, None, fps, now - start)
+                    yield Frame(source, image, index, None, fps, now - start, time.time())
                 index += 1
             if 0 < count <= index - first:  # a video after all, and this is its end
                 break
@@ -188,17 +190,19 @@ def _open_live(target: Path | int | str) -> cv2.VideoCapture:
     if "://" in str(target) and cv2.CAP_FFMPEG in cv2.videoio_registry.getStreamBackends():
         timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
         return cv2.VideoCapture(str(target), cv2.CAP_FFMPEG, timeouts)
-    return cv2.VideoCapture(str(target))
+    # The path of a device, as an absolute one: see `_openable`.
+    return cv2.VideoCapture(str(target) if "://" in str(target) else str(Path(target).absolute()))
 
 
 @contextmanager
 def _openable(target: Path | int | str) -> Iterator[str]:
-    """Give a name for the file under which OpenCV can open it.
+    """Give a name for the file under which OpenCV can open it: of a file its absolute path.
 
+    FFmpeg takes "http:host?.mp4", "tcp:…", "concat:…" and the like for addresses, whatever files there are.
     Its video readers want UTF-8 on Unix and, depending on the backend, the system's code page on Windows. A
     file whose name does not fit gets a second name for the time being, or, on another drive, a copy.
     """
-    name = str(target)
+    name = str(target.absolute() if isinstance(target, Path) else target)
     if is_opencv_name(name) or not isinstance(target, Path):
         yield name
         return

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError, first_line
+from ..program import MAX_PIXELS
 from .image_header import read_header
 
 # Whether .avif, .gif and .jp2 are decoded depends on the OpenCV build; where not, that is reported.
@@ -19,7 +20,6 @@ IMAGE_SUFFIXES = {
     ".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp",
 }  # fmt: skip
 MAX_FILE_BYTES = 1 << 29
-MAX_PIXELS = 100_000_000  # decoded they take 300 MB
 
 
 def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -48,8 +48,9 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     if not data:
         raise InputError("it is empty")
     header = read_header(data)
-    if header:
-        check_size(header.width, header.height, max_pixels)
+    if header is None:
+        raise InputError("not a picture, or one whose size cannot be read from its header")
+    check_size(header.width, header.height, max_pixels)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except (cv2.error, MemoryError) as error:  # OpenCV's own limits on width, height and pixels
@@ -60,7 +61,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     if image is None:
         raise InputError("not a picture, or one in a format that this OpenCV does not decode, or damaged")
     check_size(image.shape[1], image.shape[0], max_pixels)
-    return _upright(image, header.orientation if header else 1)
+    return _upright(image, header.orientation)
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:

@@ -16,7 +16,8 @@ MAX_CHUNKS = 10_000  # more parts than any camera or editor writes
 MAX_TEXT_HEADER = 1 << 16  # bytes, of formats whose header is text
 MAX_BOXES = 1 << 20  # bytes that an AVIF's boxes before the picture may take
 
-_WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}  # TIFF's types of whole numbers, without a sign
+# TIFF's types of whole numbers, those with a sign read without: a size below 0 becomes a huge one.
+_WHOLE = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}
 
 
 class ImageHeader(NamedTuple):
@@ -71,15 +72,25 @@ def _read_jpeg(data: bytes) -> ImageHeader | None:
     orientation = 1
     position = 2
     for _ in range(MAX_CHUNKS):
+        # As libjpeg does it: bytes between segments are passed over, and some markers have no length.
+        position = data.index(b"\xff", position)
         while data[position] == 0xFF:
             position += 1
-        marker, length = data[position], struct.unpack_from(">H", data, position + 1)[0]
+        marker = data[position]
+        if marker <= 0x01 or 0xD0 <= marker <= 0xD7:
+            position += 1
+            continue
+        if 0xD8 <= marker <= 0xDA:  # the picture's data, or its end
+            return None
+        (length,) = struct.unpack_from(">H", data, position + 1)
         body = position + 3
         if marker == 0xE1 and data[body : body + 6] == b"Exif\0\0":
             orientation = _read_orientation(data[body + 6 : position + 1 + length])
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", data, body + 1)
             return ImageHeader(width, height, orientation)
+        if length < 2:
+            return None
         position += 1 + length
     return None
 
@@ -151,20 +162,43 @@ def _digits(word: bytes) -> int:
 
 
 def _read_radiance(data: bytes) -> ImageHeader:
-    """Take the sizes out of the line "-Y height +X width" that follows a Radiance HDR file's text."""
-    match = re.search(rb"\n[-+]Y (\d{1,9}) [-+]X (\d{1,9})\s*\n", data)
-    if match is None:
-        raise ValueError("no line with the size")
-    return ImageHeader(int(match[2]), int(match[1]))
+    """Take the sizes out of the line "-Y height +X width" that follows a Radiance HDR file's text.
+
+    Of several such lines the one with the largest size counts.
+    """
+    lines = re.findall(rb"\n[-+]Y +(\d{1,9}) +[-+]X +(\d{1,9})", data)
+    height, width = max(((int(y), int(x)) for y, x in lines), key=lambda size: size[0] * size[1])
+    return ImageHeader(width, height)
 
 
 def _read_jpeg2000(data: bytes) -> ImageHeader:
     """Take the size out of the SIZ marker of the codestream (ISO/IEC 15444-1, A.5.1), boxed or bare."""
-    start = data.index(b"\xff\x4f\xff\x51") + 4
-    right, lower, left, top = struct.unpack_from(">IIII", data, start + 4)
+    start = _codestream(data)
+    if data[start : start + 4] != b"\xff\x4f\xff\x51":
+        raise ValueError("no SIZ marker")
+    right, lower, left, top = struct.unpack_from(">IIII", data, start + 8)
     if right < left or lower < top:
         raise ValueError("a size below 0")
     return ImageHeader(right - left, lower - top)
+
+
+def _codestream(data: bytes) -> int:
+    """Find where a JPEG 2000 file's codestream begins: in its first box "jp2c" (I.4), or at once."""
+    if data[:2] == b"\xff\x4f":
+        return 0
+    position = 0
+    for _ in range(MAX_CHUNKS):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        head = 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", data, position + 8)
+            head = 16
+        if kind == b"jp2c":
+            return position + head
+        if length < head:
+            break
+        position += length
+    raise ValueError("no codestream")
 
 
 def _read_avif(data: bytes) -> ImageHeader:
@@ -180,11 +214,11 @@ def _read_big_tiff(data: bytes) -> ImageHeader:
     order = "<" if data[:2] == b"II" else ">"
     (position,) = struct.unpack_from(order + "Q", data, 8)
     (count,) = struct.unpack_from(order + "Q", data, position)
-    tags = {}
+    tags: dict[int, int] = {}
     for entry in range(position + 8, position + 8 + 20 * min(count, MAX_CHUNKS), 20):
         tag, kind, values = struct.unpack_from(order + "HHQ", data, entry)
         if values == 1 and kind in _WHOLE:
-            tags[tag] = struct.unpack_from(order + _WHOLE[kind], data, entry + 12)[0]
+            _keep_larger(tags, tag, struct.unpack_from(order + _WHOLE[kind], data, entry + 12)[0])
     return ImageHeader(tags[0x100], tags[0x101])
 
 
@@ -198,13 +232,18 @@ def _read_orientation(exif: bytes) -> int:
 
 
 def _read_tiff_tags(data: bytes) -> dict[int, int]:
-    """Read the tags of a TIFF's first directory that are one whole number, 16 or 32 bits."""
+    """Read the tags of a TIFF's first directory that are one whole number of up to 32 bits."""
     order = "<" if data[:2] == b"II" else ">"
     (position,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, position)
-    tags = {}
+    tags: dict[int, int] = {}
     for entry in range(position + 2, position + 2 + 12 * count, 12):
         tag, kind, values = struct.unpack_from(order + "HHI", data, entry)
-        if values == 1 and kind in (3, 4):
-            tags[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, entry + 8)[0]
+        if values == 1 and kind in _WHOLE and kind < 16:
+            _keep_larger(tags, tag, struct.unpack_from(order + _WHOLE[kind], data, entry + 8)[0])
     return tags
+
+
+def _keep_larger(tags: dict[int, int], tag: int, value: int) -> None:
+    """Note a tag; of one that is there twice the larger value, as readers take the first or the last."""
+    tags[tag] = max(value, tags.get(tag, 0))

@@ -83,7 +83,7 @@ class VideoFile:
             self._file = AtomicFile(protected.free(folder, stem, suffix))
             with self._file.writing():
                 self._detour = _detour(self._file.temporary)
-            name = str(self._detour or self._file.temporary)
+            name = str(self._place())
             self._writer = cv2.VideoWriter(name, cv2.VideoWriter.fourcc(*codec), fps, size)
             if self._writer.isOpened():
                 return
@@ -113,7 +113,7 @@ class VideoFile:
         self._writer.release()
         with self._file.writing():
             try:
-                self._verify(self._detour or self._file.temporary)
+                self._verify(self._place())
                 if self._detour:
                     import shutil  # with its own imports it would delay every start
 
@@ -130,6 +130,10 @@ class VideoFile:
         video.release()
         if not readable or frames < self._written:
             raise OSError(errno.EIO, "the video is not complete; is the disk full?")
+
+    def _place(self) -> Path:
+        """The file that OpenCV writes, as an absolute path: it takes some names for addresses."""
+        return (self._detour or self._file.temporary).absolute()
 
     def _discard(self) -> None:
         self._file.discard()

@@ -6,6 +6,7 @@ Each kind of output is a class with `add` for every frame, `end` for a video or 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ from ..inputs.frames import Frame
 from ..inputs.sources import Source
 from ..results.classification import Classification
 from ..results.detections import Detections
+from .atomic import own_file
 
 Found = Detections | Classification
 
@@ -76,17 +78,20 @@ class Protected:
 
     def check(self, path: Path) -> Path:
         """Give the path back. Raises InputError if it is one of them."""
-        if _entry(path) in self._entries:
+        if not self._entries.isdisjoint((_entry(path), _entry(Path(os.path.realpath(path))))):
             raise InputError(f"{path} is one of the sources and will not be overwritten")
         return path
 
     def free(self, folder: Path, stem: str, suffix: str) -> Path:
-        """Give folder/stem.suffix, with "-boxes" added to the stem where that is one of the sources."""
+        """Give folder/stem.suffix, with "-boxes" added to the stem where that is one of the sources.
+
+        Raises OSError if a link, or something that is no file, has that name.
+        """
         path = folder / (stem + suffix)
         while _entry(path) in self._entries:
             stem += "-boxes"
             path = folder / (stem + suffix)
-        return path
+        return own_file(path)
 
 
 def _entry(path: Path) -> str:

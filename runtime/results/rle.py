@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..program import MAX_PIXELS
 
 
 def encode(mask: np.ndarray, left: int, top: int, image_hw: tuple[int, int]) -> dict[str, Any]:
@@ -45,9 +46,11 @@ def encode(mask: np.ndarray, left: int, top: int, image_hw: tuple[int, int]) -> 
 def decode(rle: dict[str, Any]) -> np.ndarray:
     """Read COCO's RLE, compressed or as a list of counts. Returns bool (height, width).
 
-    Raises InputError if the runs don't fill the mask exactly.
+    Raises InputError if the runs don't fill the mask exactly, or it has more than MAX_PIXELS.
     """
-    height, width = rle["size"]
+    height, width = map(int, rle["size"])
+    if height < 0 or width < 0 or height * width > MAX_PIXELS:
+        raise InputError(f"a mask of {height} × {width} pixels: at most {MAX_PIXELS} are read")
     counts = rle["counts"]
     if not isinstance(counts, list):
         counts = _from_text(counts if isinstance(counts, str) else counts.decode("ascii"))

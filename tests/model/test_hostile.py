@@ -20,7 +20,6 @@ import onnx_models  # noqa: E402
 from runtime import Detector, ModelError  # noqa: E402
 from runtime.detect import main  # noqa: E402
 from runtime.escape import escape  # noqa: E402
-from runtime.outputs.atomic import AtomicFile  # noqa: E402
 
 NASTY = "\x1b]0;PWNED\x07\x1b[31mred\r\n\u202egnp"
 
@@ -120,14 +119,19 @@ def test_links_in_the_output_folder_are_not_followed(tmp_path, picture, capsys) 
     assert "symbolic link" in capsys.readouterr().err
     assert not list(elsewhere.iterdir())
 
-    target = tmp_path / "target"
+    (out / "labels").unlink()
+    target = elsewhere / "target"
     target.write_text("kept")
-    (tmp_path / "link.json").symlink_to(target)
-    file = AtomicFile(tmp_path / "link.json")
-    file.temporary.write_text("new")
-    file.commit()
-    assert target.read_text() == "kept"
-    assert (tmp_path / "link.json").read_text() == "new"
+    for link in (out / "labels" / f"{picture.stem}.txt", out / "predictions.csv", out / picture.name):
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(target)
+        wanted = {".txt": ["--save-txt", "--no-save"], ".csv": ["--save-csv", "--no-save"]}.get(
+            link.suffix, []
+        )
+        assert main([str(picture), *arguments[:2], "--output", str(out), *wanted]) == 2
+        assert "symbolic link" in capsys.readouterr().err
+        assert target.read_text() == "kept"
+        link.unlink()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
