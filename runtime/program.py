@@ -90,9 +90,9 @@ def prepare_process() -> None:
 
 def take_interrupts() -> None:
     """From now on, Ctrl-C raises KeyboardInterrupt again, unless it is ignored, as after `nohup`."""
-    if threading.current_thread() is threading.main_thread():
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _max_pixels(arguments: list[str]) -> int:
