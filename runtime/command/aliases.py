@@ -129,7 +129,7 @@ differ: it runs a model file, which `yolov5-dnn convert best.pt` makes once of y
 {rows}
 
 A `best.onnx` that YOLOv5's `export.py` or the `ultralytics` package wrote runs, too, as it is:
-[which](README.md#files-of-other-exporters).
+[which](MODEL_FILE.md#files-of-other-exporters).
 
 What is refused is refused with the sentence in the last column, before anything is read. The words of
 `classify/predict.py` are taken by `yolov5-dnn classify` in the same way.
