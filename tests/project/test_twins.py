@@ -78,7 +78,10 @@ DIFFERENT = {
     ("predictors/classifier", "cpp"): ("", "ClassifierOptions read_classifier"),
     ("predictors/detector", "cpp"): ("Place", "Options Timings"),
     ("predictors/detector", "js"): ("Place", "to_dict"),
-    ("program", "cpp"): ("child_code child_command how_to_convert is_command program", ""),
+    ("program", "cpp"): (
+        "child_code child_command how_to_convert is_command prepare_process program take_interrupts",
+        "",
+    ),
     ("results/classification", "js"): ("Classification Guess", "to_classifier_blob top"),
     ("results/detections", "cpp"): ("Detections class_counts", ""),
     ("results/rle", "cpp"): ("decode encode", "encode_rle"),
