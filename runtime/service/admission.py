@@ -18,10 +18,15 @@ from .errors import quoted
 
 SECONDS = 120  # for reading, loading and one picture, on a slow machine
 MEMORY_BYTES = 8 << 30  # address space, most of which a process reserves and never touches
+ROOM_BYTES = 2 << 30  # of address space that OpenCV and NumPy reserve besides
+SHARE = 0.75  # of the free memory that a model's networks may take
 
 
-def admit(path: Path, options: dict[str, Any]) -> None:
-    """Try a model file in a child process. Raises ModelError, which says why it is refused."""
+def admit(path: Path, options: dict[str, Any], workers: int) -> None:
+    """Try a model file in a child process. Raises ModelError, which says why it is refused.
+
+    One that takes more memory for `workers` networks than is free is refused, too, on Linux.
+    """
     command = child_command("runtime.service.admission", str(path), repr(options))
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS)
@@ -32,6 +37,41 @@ def admit(path: Path, options: dict[str, Any]) -> None:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [""])[-1]
         raise ModelError(f"loading {path} ends with code {done.returncode}: {quoted(last)}")
+    check_memory(path, int(done.stdout.split()[-1]), workers, free_memory())
+
+
+def check_memory(path: Path, one: int, workers: int, free: int | None) -> None:
+    """Raise ModelError if `workers` networks of `one` byte each do not fit into the free memory, if known."""
+    if free is not None and workers * one > free * SHARE:
+        raise ModelError(
+            f"{path} takes {one >> 20} MB a worker, {workers * one >> 20} MB in all, over {SHARE:.0%} of the "
+            f"{free >> 20} MB that are free: serve it with fewer --workers, or export it at a smaller size"
+        )
+
+
+def free_memory() -> int | None:
+    """Give the bytes of memory that the machine, and the container, have left; None if that is unknown."""
+    sizes = []
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            sizes.append(int(line.split()[1]) << 10)
+    limit, used = _lines("/sys/fs/cgroup/memory.max"), _lines("/sys/fs/cgroup/memory.current")
+    if limit and used and limit[0].isdecimal():
+        sizes.append(max(0, int(limit[0]) - int(used[0])))
+    return min(sizes, default=None)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text("ascii").splitlines()
+    except OSError:
+        return []
+
+
+def _status(key: str) -> int:
+    """Give one of this process's figures of memory in bytes; 0 where there are none."""
+    lines = [line for line in _lines("/proc/self/status") if line.startswith(f"{key}:")]
+    return int(lines[0].split()[1]) << 10 if lines else 0
 
 
 def _limit() -> None:
@@ -40,7 +80,9 @@ def _limit() -> None:
         import resource
     except ImportError:  # Windows
         return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    free = free_memory()
+    most = MEMORY_BYTES if free is None else min(MEMORY_BYTES, free + ROOM_BYTES)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
@@ -53,13 +95,16 @@ def _try(path: str, options: dict[str, Any]) -> int:
     from .served_model import Predictor
 
     try:
-        Predictor(Path(path), **options).model.warmup()
+        before = _status("VmRSS")
+        predictor = Predictor(Path(path), **options)
+        predictor.model.warmup()
+        print(max(0, _status("VmHWM") - before))
     except DetectorError as error:
         print(error, file=sys.stderr)
         return 2
     except MemoryError:
         print(
-            f"{escape(path)} needs more memory than the {MEMORY_BYTES >> 30} GB that a model may have",
+            f"{escape(path)} needs more memory than is free, or than {MEMORY_BYTES >> 30} GB",
             file=sys.stderr,
         )
         return 2

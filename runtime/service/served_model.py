@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..model.file import ModelFile, read_model
 from ..predictors.load import load_model
 from ..stages.letterbox import GREY
 from ..tasks.model_info import ModelInfo
@@ -46,7 +47,7 @@ class Predictor:
     For one thread. heads: of the last call, by the name that the model file gives them, each (1, …).
     """
 
-    def __init__(self, path: Path, **options: Any) -> None:
+    def __init__(self, path: Path | ModelFile, **options: Any) -> None:
         self.model: Any = load_model(path, **options)
         self.info: ModelInfo = self.model.info
         self.heads: dict[str, np.ndarray] = {}
@@ -88,7 +89,8 @@ class ServedModel:
         self.number = number
         self.path = path
         self.stamp = stamp(path)
-        self.predictors = [Predictor(path, **options) for _ in range(workers)]
+        file = read_model(path)  # once, however many networks are made of it
+        self.predictors = [Predictor(file, **options) for _ in range(workers)]
         first = self.predictors[0]
         self.info = first.info
         self.settings = {key: value for key, value in first.model.settings.items() if key in SETTINGS}

@@ -48,7 +48,7 @@ class Service:
         self.pool = Pool(self.workers, self.limits.queue)
         self.metrics = Metrics(lambda: self.pool.waiting, lambda: self.pool.busy)
         self.repository = Repository(
-            self.models, self._open, lambda path: admit(path, self.options), _log_event
+            self.models, self._open, lambda path: admit(path, self.options, self.workers), _log_event
         )
         self.loaded = False  # the repository's models, once
         self.draining = False  # clients are told to look elsewhere

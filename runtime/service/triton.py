@@ -42,7 +42,7 @@ def export(options: argparse.Namespace) -> int:
     for name, paths in found.items():
         folder = options.output / name
         for number, path in sorted(paths.items()):
-            admit(path, {})
+            admit(path, {}, 1)
             model = ServedModel(name, number, path, 1, {})
             write_atomic(folder / str(number) / MODEL_FILE, path.read_bytes())
             write_atomic(folder / str(number) / "model.py", MODEL_PY.read_bytes())

@@ -62,7 +62,8 @@ def test_commands_import_nothing_of_it(folder: Path, arguments: list[str], code:
 
 
 CHILDREN = [
-    "from pathlib import Path; from runtime.service.admission import admit; admit(Path({model!r}), dict())",
+    "from pathlib import Path; from runtime.service.admission import admit; "
+    "admit(Path({model!r}), dict(), 1)",
     "import subprocess; from runtime.program import child_code; "
     "subprocess.run(child_code('import cv2, numpy'), check=True)",
     "import subprocess; from runtime.program import child_command; "

@@ -32,7 +32,8 @@ from tritonclient.grpc import service_pb2 as pb  # noqa: E402
 from tritonclient.grpc import service_pb2_grpc  # noqa: E402
 from tritonclient.utils import InferenceServerException  # noqa: E402
 
-from runtime.service import interceptor  # noqa: E402
+from runtime.errors import ModelError  # noqa: E402
+from runtime.service import admission, interceptor  # noqa: E402
 from runtime.service.access_log import AccessRecord  # noqa: E402
 from runtime.service.errors import RequestError  # noqa: E402
 from runtime.service.middleware import unpack  # noqa: E402
@@ -304,6 +305,17 @@ def test_a_log_that_cannot_be_written(model: Path, tmp_path: Path, redirection: 
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="knows the memory of Linux alone")
+def test_a_model_gets_the_memory_that_there_is(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    admission.admit(model, {}, 2)
+    monkeypatch.setattr(admission, "free_memory", lambda: 4 << 30)
+    with pytest.raises(ModelError, match=r"takes \d+ MB a worker, \d+ MB in all, over 75% of the 4096 MB"):
+        admission.admit(model, {}, 100_000)
+    admission.check_memory(model, 1 << 30, 3, 4 << 30)
+    with pytest.raises(ModelError, match="fewer --workers"):
+        admission.check_memory(model, 1 << 30, 4, 4 << 30)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
