@@ -1,4 +1,4 @@
-"""What a task must answer. Everything else in the house works with these answers and asks for no task."""
+"""The interface of a task: nothing outside `tasks/` depends on which task a model has."""
 
 from __future__ import annotations
 
