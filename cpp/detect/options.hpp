@@ -142,7 +142,8 @@ inline double to_double(const std::string& text) {
 inline std::filesystem::path default_weights() {
     for (const char* const path : {YOLOV5_DNN_WEIGHTS})  // in the checkout, and where it is installed
         if (std::filesystem::exists(path)) return path;
-    throw yolov5_dnn::ModelError("the model that comes with this program is not there any more; give one by --weights");
+    throw yolov5_dnn::ModelError(
+        "the model that comes with this program is not there any more; name one with --weights");
 }
 
 inline Arguments parse(const std::vector<std::string>& typed) {

@@ -2756,7 +2756,7 @@ private:
             names.push_back(name);
         }
         if (names.empty() || names.size() != found.size())
-            throw ExportError("has names in its metadata whose numbers are not 0, 1, 2, …");
+            throw ExportError("has class names in its metadata that are not numbered 0, 1, 2, …");
         return names;
     }
 
@@ -2867,7 +2867,7 @@ inline std::pair<std::string, std::int64_t> layout_of(const std::vector<Sides>& 
 
 // Gives a file's metadata as this house writes it; as it is, unless another exporter wrote the file. `input` is the shape
 // of the input, `outputs` are those of the outputs then.
-// Throws ExportError for a model that is neither one of this house nor one of those above.
+// Throws ExportError for a model that is neither of this project nor one of those above.
 inline std::map<std::string, std::string> own_metadata(const std::map<std::string, std::string>& metadata,
                                                        const Sides& input, bool dynamic,
                                                        const std::vector<Sides>& outputs) {
@@ -3082,7 +3082,7 @@ inline Graph read_graph(ProtoReader& reader, const Span& span) {
         if (!graph.tensors.count(input.first)) free[input.first] = input.second;
     }
     if (free.size() != 1 || free.begin()->second.size() != 4)
-        throw GraphError("it has not one input of the shape (N, C, H, W)");
+        throw GraphError("it does not have exactly one input of the shape (N, C, H, W)");
     graph.input = free.begin()->first;
     graph.input_dims = free.begin()->second;
 
@@ -3521,7 +3521,7 @@ namespace detail {
 class SlidingWindow {
 public:
     SlidingWindow(const InferenceContext& ctx, const Sides& its_kernel, std::size_t rank) {
-        require(rank >= 1 && rank <= 3, "its input has not one to three spatial dimensions");
+        require(rank >= 1 && rank <= 3, "its input does not have one to three spatial dimensions");
         kernel = ctx.integers("kernel_shape", its_kernel);
         strides = ctx.integers("strides", Sides(rank, 1));
         const Sides dilations = ctx.integers("dilations", Sides(rank, 1));
@@ -3609,7 +3609,7 @@ inline Made conv_transpose(InferenceContext& ctx) {
 
 inline Made pool(InferenceContext& ctx) {
     const Sides& x = ctx.shape(0);
-    require(x.size() >= 3, "its input has not one to three spatial dimensions");
+    require(x.size() >= 3, "its input does not have one to three spatial dimensions");
     const SlidingWindow window(ctx, {}, x.size() - 2);
     for (std::size_t i = 0; i < window.pads.size(); ++i)
         require(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
@@ -3627,9 +3627,9 @@ inline Made global_pool(InferenceContext& ctx) {
 // With one number for each channel.
 inline Made normalize_channels(InferenceContext& ctx) {
     const Sides& x = ctx.shape(0);
-    require(x.size() >= 2, "it has not one number for each channel");
+    require(x.size() >= 2, "it does not have one number per channel");
     for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i)
-        require(ctx.shape(i) == Sides{x[1]}, "it has not one number for each channel");
+        require(ctx.shape(i) == Sides{x[1]}, "it does not have one number per channel");
     return {x};
 }
 
@@ -3645,7 +3645,7 @@ inline Made normalize_layer(InferenceContext& ctx) {
     const Sides& x = ctx.shape(0);
     const std::size_t axis = normalize_axis(ctx.integer("axis", -1), x.size());
     for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i)
-        require(ctx.shape(i) == part_of(x, axis, x.size()), "it has not one number for each element");
+        require(ctx.shape(i) == part_of(x, axis, x.size()), "it does not have one number per element");
     return {x};
 }
 
@@ -3827,11 +3827,11 @@ inline Made resize(InferenceContext& ctx) {
             scales.assign(listed->reals.begin(), listed->reals.end());
         else
             scales = ctx.constant(upsample ? 1 : 2);
-        require(scales.size() == x.size(), "its scales are not one for each dimension");
+        require(scales.size() == x.size(), "it does not have one scale per dimension");
         for (std::size_t i = 0; i < x.size(); ++i) sides.push_back(scaled(x[i], scales[i]));
     }
     require(sides.size() == x.size() && all_within(sides, 1, max_dim),
-            "its size has not one number for each dimension");
+            "its size does not have one number per dimension");
     require(x.size() < 3 || (sides[0] == x[0] && sides[1] == x[1]), "it scales more than height and width");
     return {sides};
 }
@@ -3941,7 +3941,7 @@ inline Made tile(InferenceContext& ctx) {
     Sides made = ctx.shape(0);
     const Sides repeats = ctx.integer_constant(1);
     require(repeats.size() == made.size() && all_within(repeats, 1, max_dim),
-            "its repeats are not one for each dimension");
+            "it does not have one repeat per dimension");
     for (std::size_t i = 0; i < made.size(); ++i) made[i] = product(made[i], repeats[i]);
     return {made};
 }

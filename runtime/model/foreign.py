@@ -42,7 +42,7 @@ def own_metadata(
     """Give a file's metadata as this house writes it; as it is, unless another exporter wrote the file.
 
     size: the input's height and width; dynamic: whether they are free; outputs: the shapes of the outputs at
-    that size. Raises ExportError for a model that is neither one of this house nor one of those above.
+    that size. Raises ExportError for a model that is neither of this project nor one of those above.
     """
     if any(key in metadata for key in _OWN) or all(len(shape) == 4 for shape in outputs):
         return dict(metadata)
@@ -122,7 +122,7 @@ def read_names(text: str) -> list[str]:
         if len(names) > MAX_CLASSES:
             raise ExportError(f"has more than {MAX_CLASSES} names in its metadata")
     if not names or sorted(names) != list(range(len(names))):
-        raise ExportError("has names in its metadata whose numbers are not 0, 1, 2, …")
+        raise ExportError("has class names in its metadata that are not numbered 0, 1, 2, …")
     return [names[number] for number in range(len(names))]
 
 

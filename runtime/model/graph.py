@@ -162,7 +162,7 @@ def read_graph(reader: Reader, span: Span) -> Graph:
     inputs = dict(stated_shape(reader, place) for place in parts["input"])
     free = [name for name in inputs if name not in graph.tensors]
     if len(free) != 1 or len(inputs[free[0]]) != 4:
-        raise GraphError("it has not one input of the shape (N, C, H, W)")
+        raise GraphError("it does not have exactly one input of the shape (N, C, H, W)")
     graph.input, graph.input_dims = free[0], inputs[free[0]]
     written = {*graph.tensors, graph.input}
     for place in parts["node"]:

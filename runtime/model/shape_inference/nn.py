@@ -13,7 +13,7 @@ class Window:
     """Kernel, strides, dilations and pads of a convolution or pooling, each checked."""
 
     def __init__(self, ctx: InferenceContext, kernel: Sequence[int], rank: int) -> None:
-        require(1 <= rank <= 3, "its input has not one to three spatial dimensions")
+        require(1 <= rank <= 3, "its input does not have one to three spatial dimensions")
         self.kernel = ctx.integers("kernel_shape", kernel)
         self.strides = ctx.integers("strides", [1] * rank)
         self.dilations = ctx.integers("dilations", [1] * rank)
@@ -123,7 +123,7 @@ def _normalize_channels(ctx: InferenceContext) -> list[Shape]:
     x = ctx.shape(0)
     require(
         len(x) >= 2 and all(ctx.shape(i) == x[1:2] for i in range(1, len(ctx.shapes))),
-        "it has not one number for each channel",
+        "it does not have one number per channel",
     )
     return [x]
 
@@ -140,7 +140,7 @@ def _normalize_layer(ctx: InferenceContext) -> list[Shape]:
     axis = normalize_axis(ctx.integer("axis", -1), len(x))
     require(
         all(ctx.shape(i) == x[axis:] for i in range(1, len(ctx.shapes))),
-        "it has not one number for each element",
+        "it does not have one number per element",
     )
     return [x]
 

@@ -65,14 +65,14 @@ def _resize(ctx: InferenceContext) -> list[Shape]:
         sides = _scaled(x, ctx.constant(1 if upsample else 2))
     require(
         len(sides) == len(x) and all(0 < s < 1 << 31 for s in sides),
-        "its size has not one number for each dimension",
+        "its size does not have one number per dimension",
     )
     require(len(x) < 3 or tuple(sides[:2]) == x[:2], "it scales more than height and width")
     return [tuple(sides)]
 
 
 def _scaled(x: Shape, scales: list[float]) -> list[int]:
-    require(len(scales) == len(x), "its scales are not one for each dimension")
+    require(len(scales) == len(x), "it does not have one scale per dimension")
     for scale in scales:
         require(0 < scale <= MAX_SIDE, f"its scale is {scale}")
     return [math.floor(side * scale) for side, scale in zip(x, scales, strict=True)]
@@ -166,7 +166,7 @@ def _tile(ctx: InferenceContext) -> list[Shape]:
     x, repeats = ctx.shape(0), ctx.integer_constant(1)
     require(
         len(repeats) == len(x) and all(0 < r < 1 << 31 for r in repeats),
-        "its repeats are not one for each dimension",
+        "it does not have one repeat per dimension",
     )
     return [tuple(s * r for s, r in zip(x, repeats, strict=True))]
 

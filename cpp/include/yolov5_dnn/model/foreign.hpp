@@ -86,7 +86,7 @@ private:
             names.push_back(name);
         }
         if (names.empty() || names.size() != found.size())
-            throw ExportError("has names in its metadata whose numbers are not 0, 1, 2, …");
+            throw ExportError("has class names in its metadata that are not numbered 0, 1, 2, …");
         return names;
     }
 
@@ -197,7 +197,7 @@ inline std::pair<std::string, std::int64_t> layout_of(const std::vector<Sides>& 
 
 // Gives a file's metadata as this house writes it; as it is, unless another exporter wrote the file. `input` is the shape
 // of the input, `outputs` are those of the outputs then.
-// Throws ExportError for a model that is neither one of this house nor one of those above.
+// Throws ExportError for a model that is neither of this project nor one of those above.
 inline std::map<std::string, std::string> own_metadata(const std::map<std::string, std::string>& metadata,
                                                        const Sides& input, bool dynamic,
                                                        const std::vector<Sides>& outputs) {

@@ -194,7 +194,7 @@ inline Graph read_graph(ProtoReader& reader, const Span& span) {
         if (!graph.tensors.count(input.first)) free[input.first] = input.second;
     }
     if (free.size() != 1 || free.begin()->second.size() != 4)
-        throw GraphError("it has not one input of the shape (N, C, H, W)");
+        throw GraphError("it does not have exactly one input of the shape (N, C, H, W)");
     graph.input = free.begin()->first;
     graph.input_dims = free.begin()->second;
 

@@ -34,7 +34,7 @@ export class ExportError extends Error {}
  * @param {boolean} dynamic whether they are free
  * @param {(number | null)[][]} outputs the shapes of the outputs; null is a side that the file leaves free
  *
- * Throws ExportError for a model that is neither one of this house nor one of those above.
+ * Throws ExportError for a model that is neither of this project nor one of those above.
  */
 export function own_metadata(metadata, size, dynamic, outputs) {
   if (OWN.some((key) => metadata.has(key)) || outputs.every((shape) => shape.length === 4)) return metadata;
@@ -105,7 +105,7 @@ export function read_names(text) {
   }
   const numbers = Array.from(names.keys(), (_, i) => i);
   if (!names.size || !numbers.every((number) => names.has(number))) {
-    throw new ExportError("has names in its metadata whose numbers are not 0, 1, 2, …");
+    throw new ExportError("has class names in its metadata that are not numbered 0, 1, 2, …");
   }
   return numbers.map((number) => names.get(number));
 }

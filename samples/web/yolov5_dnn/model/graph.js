@@ -2,7 +2,7 @@
 //
 // OpenCV's importer trusts what it reads: it opens any file that a tensor names as its external data, reads past the
 // end of a tensor that is shorter than its dimensions say, and divides by strides of 0. So a model file is refused,
-// with one sentence, unless all of this holds (the numbers are those of runtime/README.md, "What is checked before
+// with one sentence, unless all of this holds (the numbers are those of SECURITY.md, "What is checked before
 // OpenCV sees a byte", and of `graph` in the Python package):
 //
 // 1. It is one protobuf message of at most 2 GiB and MAX_FIELDS fields. No field is there twice that may be there
@@ -110,7 +110,7 @@ export function read_graph(reader, span) {
   const inputs = new Map(parts.input.map((place) => stated_shape(reader, place)));
   const free = [...inputs].filter(([name]) => !graph.tensors.has(name));
   if (free.length !== 1 || free[0][1].length !== 4) {
-    throw new GraphError("it has not one input of the shape (N, C, H, W)");
+    throw new GraphError("it does not have exactly one input of the shape (N, C, H, W)");
   }
   [[graph.input, graph.input_dims]] = free;
   const written = new Set([...graph.tensors.keys(), graph.input]);

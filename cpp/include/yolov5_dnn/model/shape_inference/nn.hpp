@@ -20,7 +20,7 @@ namespace detail {
 class SlidingWindow {
 public:
     SlidingWindow(const InferenceContext& ctx, const Sides& its_kernel, std::size_t rank) {
-        require(rank >= 1 && rank <= 3, "its input has not one to three spatial dimensions");
+        require(rank >= 1 && rank <= 3, "its input does not have one to three spatial dimensions");
         kernel = ctx.integers("kernel_shape", its_kernel);
         strides = ctx.integers("strides", Sides(rank, 1));
         const Sides dilations = ctx.integers("dilations", Sides(rank, 1));
@@ -108,7 +108,7 @@ inline Made conv_transpose(InferenceContext& ctx) {
 
 inline Made pool(InferenceContext& ctx) {
     const Sides& x = ctx.shape(0);
-    require(x.size() >= 3, "its input has not one to three spatial dimensions");
+    require(x.size() >= 3, "its input does not have one to three spatial dimensions");
     const SlidingWindow window(ctx, {}, x.size() - 2);
     for (std::size_t i = 0; i < window.pads.size(); ++i)
         require(window.pads[i] < window.reach[i % window.reach.size()], "its pads are as wide as its kernel");
@@ -126,9 +126,9 @@ inline Made global_pool(InferenceContext& ctx) {
 // With one number for each channel.
 inline Made normalize_channels(InferenceContext& ctx) {
     const Sides& x = ctx.shape(0);
-    require(x.size() >= 2, "it has not one number for each channel");
+    require(x.size() >= 2, "it does not have one number per channel");
     for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i)
-        require(ctx.shape(i) == Sides{x[1]}, "it has not one number for each channel");
+        require(ctx.shape(i) == Sides{x[1]}, "it does not have one number per channel");
     return {x};
 }
 
@@ -144,7 +144,7 @@ inline Made normalize_layer(InferenceContext& ctx) {
     const Sides& x = ctx.shape(0);
     const std::size_t axis = normalize_axis(ctx.integer("axis", -1), x.size());
     for (std::size_t i = 1; i < ctx.node.inputs.size(); ++i)
-        require(ctx.shape(i) == part_of(x, axis, x.size()), "it has not one number for each element");
+        require(ctx.shape(i) == part_of(x, axis, x.size()), "it does not have one number per element");
     return {x};
 }
 

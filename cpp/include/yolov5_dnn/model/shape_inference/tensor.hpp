@@ -99,11 +99,11 @@ inline Made resize(InferenceContext& ctx) {
             scales.assign(listed->reals.begin(), listed->reals.end());
         else
             scales = ctx.constant(upsample ? 1 : 2);
-        require(scales.size() == x.size(), "its scales are not one for each dimension");
+        require(scales.size() == x.size(), "it does not have one scale per dimension");
         for (std::size_t i = 0; i < x.size(); ++i) sides.push_back(scaled(x[i], scales[i]));
     }
     require(sides.size() == x.size() && all_within(sides, 1, max_dim),
-            "its size has not one number for each dimension");
+            "its size does not have one number per dimension");
     require(x.size() < 3 || (sides[0] == x[0] && sides[1] == x[1]), "it scales more than height and width");
     return {sides};
 }
@@ -213,7 +213,7 @@ inline Made tile(InferenceContext& ctx) {
     Sides made = ctx.shape(0);
     const Sides repeats = ctx.integer_constant(1);
     require(repeats.size() == made.size() && all_within(repeats, 1, max_dim),
-            "its repeats are not one for each dimension");
+            "it does not have one repeat per dimension");
     for (std::size_t i = 0; i < made.size(); ++i) made[i] = product(made[i], repeats[i]);
     return {made};
 }
