@@ -2,6 +2,8 @@
 
 connection, middleware       who may send what, how much and for how long
 app, v2, v1; rpc, messages   HTTP with its two protocols; gRPC: what arrives becomes an InferenceRequest
+predict                      pictures as they are, by HTTP without a protocol
+json_text, interceptor       JSON in steps; who may call over gRPC and be silent for how long
 openapi                      the API documentation of inference requests
 request, response, outputs   what is asked of a model and the arrays of its response, for every protocol
 tensors                      pictures that come in as tensors, arrays that go out as such

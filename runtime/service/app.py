@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
 from .. import __version__
-from . import openapi, v1, v2
+from . import openapi, predict, v1, v2
 from .access_log import AccessRecord
 from .errors import RequestError
 from .json_text import read_json
@@ -141,6 +141,7 @@ def _add_v2(app: FastAPI, service: Service) -> None:
         kept: list[Any] = []
 
         def read(model: ServedModel, body: bytes) -> InferenceRequest:
+            _expect_no_picture(request)
             inference, response_format = v2.read_request(model, body, header_length)
             kept.append(response_format)
             return inference
@@ -154,7 +155,24 @@ def _add_v2(app: FastAPI, service: Service) -> None:
 
         return await _infer(service, budget, request, name, number, read, write)
 
+    async def predict_pictures(request: Request, name: str, number: str = "") -> Response:
+        kept: list[Any] = []
+
+        def read(model: ServedModel, body: bytes) -> InferenceRequest:
+            content_type = request.headers.get("content-type", "")
+            kept.extend(predict.read_request(model, body, content_type, request.query_params))
+            inference: InferenceRequest = kept[0]
+            return inference
+
+        def write(model: ServedModel, results: list[Arrays]) -> Response:
+            if kept[1]:
+                return Response(results[0]["annotated"][0], media_type="image/jpeg")
+            return Response(v1.write_response(kept[0], True, results), media_type="application/json")
+
+        return await _infer(service, budget, request, name, number, read, write)
+
     for prefix in ("/v2/models/{name}", "/v2/models/{name}/versions/{number}"):
+        _add_inference(app, f"{prefix}/predict", predict_pictures, "pictures", openapi.PICTURES)
         _add_inference(app, f"{prefix}/infer", infer, "V2", openapi.INFER)
 
         @app.get(f"{prefix}/ready", tags=["V2"], summary="Does the model take requests?")
@@ -240,6 +258,7 @@ def _add_v1(app: FastAPI, service: Service) -> None:
         kept: list[Any] = []
 
         def read(model: ServedModel, body: bytes) -> InferenceRequest:
+            _expect_no_picture(request)
             inference, by_instance = v1.read_request(model, body)
             kept.extend((inference, by_instance))
             return inference
@@ -265,6 +284,13 @@ def _add_v1(app: FastAPI, service: Service) -> None:
         async def status(name: str, number: str = "") -> dict[str, Any]:
             one = repository.find(name, number)
             return v1.status([one] if number else repository.versions(name))
+
+
+def _expect_no_picture(request: Request) -> None:
+    """Raise RequestError 415 for a picture or a form where JSON or binary tensors belong."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.startswith("image/") or kind == "multipart/form-data":
+        raise RequestError(415, "this takes JSON; send a picture's file as it is to /v2/models/NAME/predict")
 
 
 async def _infer(

@@ -78,3 +78,18 @@ PREDICT = _body(
     },
     {"instances": [{"b64": "the file in base64"}], "fetch": ["boxes", "names"]},
 )
+PICTURES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+            },
+        },
+    },
+    "parameters": [
+        {"name": name, "in": "query", "schema": {"type": "string"}}
+        for name in ("annotated", *_PARAMETERS["properties"])
+    ],
+}

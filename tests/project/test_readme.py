@@ -35,6 +35,7 @@ NOT_HERE = {
     "tests/fuzz/run": ".ci/run fuzz does it",
     "soak": "runs for an hour",
     ".ci/run engines": "downloads a gigabyte; runs when it is asked for",
+    "/v2/models/codes/predict": "needs a server; tests/service/test_serve_predict.py does it",
     "dnn serve": "serves until it is stopped; tests/service/test_serve.py talks to it",
     "http.server": "serves until it is stopped; tests/web/test_web.py opens the page",
     "build-opencv": "compiles OpenCV for half an hour; a release does it",
