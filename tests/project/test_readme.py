@@ -115,6 +115,7 @@ class Reader:
         self.home = folder / "yolov5-dnn"
         self.where = self.home
         self._done: dict[Command, tuple[int, str]] = {}
+        self._next = 0  # the first of COMMANDS that has not had its turn
         for name in readmes.tracked():
             (self.home / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, self.home / name)
@@ -179,16 +180,21 @@ class Reader:
 
     def has_run(self, command: Command) -> tuple[int, str]:
         """Type a command, after all those that stand before it. Returns its exit code and what it printed."""
-        for each in COMMANDS[: COMMANDS.index(command) + 1]:
-            if each not in self._done and not why_not(each):
+        for each in COMMANDS[self._next : COMMANDS.index(command) + 1]:
+            self._next += 1
+            if each.begins:
+                self._begin()
+            if not why_not(each):
                 self._done[each] = self._run(each)
         return self._done[command]
 
+    def _begin(self) -> None:
+        """Go to the project's folder, where nothing has been found yet."""
+        self.where = self.home
+        for left in (self.home / "runs").glob("detect*"):
+            shutil.rmtree(left)
+
     def _run(self, command: Command) -> tuple[int, str]:
-        if command.begins:  # in the project's folder, where nothing has been found yet
-            self.where = self.home
-            for left in (self.home / "runs").glob("detect*"):
-                shutil.rmtree(left)
         text = shorter(command.text.replace("<this repository>", f"'{ROOT}'"))
         if command.language == "python":
             shell = ["python", "-c", text]
