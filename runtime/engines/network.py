@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 
 from ..errors import DeviceError, ModelError, first_line
-from ..model.buffer import for_onnxruntime
+from ..model.buffer import for_onnxruntime, opset_of
 from ..tasks.model_info import ModelInfo
 from .devices import Device, find_device
 from .outputs import in_order, of_the_image
@@ -39,9 +40,13 @@ class Network:
         try:
             self._net = _load(buffer, find_device(device), info)
         except cv2.error as error:
-            raise ModelError(f"OpenCV {cv2.__version__} cannot load {path}: {first_line(error)}") from error
+            raise ModelError(
+                f"OpenCV {cv2.__version__} cannot load {path}: {first_line(error)}{_newer(buffer)}"
+            ) from error
         # OpenCV 4 lists them as the nodes come
         self._outputs = in_order(self._net.getUnconnectedOutLayersNames(), info, path)
+        # Kept until a pass has succeeded, for another engine in case that this one fails.
+        self._buffer = buffer if self._has_another_engine(device) else None
 
     def __call__(self, blob: np.ndarray) -> list[np.ndarray]:
         """Run forward: from float32 (1, 3f², H/f, W/f), as `to_blob` gives it, to the image's outputs.
@@ -51,13 +56,50 @@ class Network:
         """
         height, width = (side * self.info.fold for side in blob.shape[2:])
         try:
-            self._net.setInput(blob)
-            outputs = self._net.forward(self._outputs)  # a tuple in new versions, a list in old ones
+            outputs = self._forward(blob)
         except cv2.error as error:
             raise ModelError(
                 f"OpenCV cannot run {self.path} at {height} × {width}: {first_line(error)}"
             ) from error
         return of_the_image(outputs, self.info, self.path, (height, width))
+
+    def _forward(self, blob: np.ndarray) -> Sequence[np.ndarray]:
+        """Run the network; where OpenCV 5's new engine fails at the first pass, in the classic one.
+
+        In 5.0.0 the new one fails on x · conv(x) where the convolution has one channel, as attention has it
+        (CBAM), and takes no input of float16 or uint8.
+        """
+        try:
+            self._net.setInput(blob)
+            outputs: Sequence[np.ndarray] = self._net.forward(self._outputs)  # in old versions a list
+        except cv2.error:
+            if self._buffer is None:
+                raise
+            buffer, self._buffer = self._buffer, None
+            net = _load_classic(buffer)
+            net.setInput(blob)
+            outputs = net.forward(self._outputs)
+            self._net = net
+            warnings.warn(
+                f"OpenCV {cv2.__version__}'s new engine cannot run {self.path}; its classic engine runs it, "
+                "which is slower",
+                stacklevel=4,
+            )
+        self._buffer = None
+        return outputs
+
+    def _has_another_engine(self, device: str) -> bool:
+        """Whether what fails in the engine in use could run in another one, which counts no places."""
+        return device == "cpu" and hasattr(cv2.dnn, "ENGINE_CLASSIC") and not self.info.task.whole_numbers
+
+
+def _newer(buffer: np.ndarray) -> str:
+    """Say, of a file that OpenCV 4 cannot read, what can: for the end of a message."""
+    if hasattr(cv2.dnn, "ENGINE_CLASSIC"):
+        return ""
+    return (
+        f"; the file is of opset {opset_of(buffer)}: OpenCV 5 reads more, or export it again with --opset 12"
+    )
 
 
 def _load(buffer: np.ndarray, device: Device, info: ModelInfo) -> Any:

@@ -8,7 +8,8 @@ from .graph import hidden_domains
 from .protobuf import BYTES, VARINT, Fields, Kind, Reader, Span
 from .tensors import side_places
 
-_MODEL = Fields({7: Kind("graph", "span")})
+_MODEL = Fields({7: Kind("graph", "span"), 8: Kind("opset_import", "span", many=True)})
+_OPSET = Fields({1: Kind("domain", "name"), 2: Kind("version", "int")})
 _VALUES = Fields(
     {
         11: Kind("input", "span", many=True),
@@ -57,6 +58,17 @@ def for_onnxruntime(buffer: np.ndarray, dynamic: bool) -> np.ndarray:
         if end - start in (2, 3) and whole[start] == _DIM_VALUE_TAG:  # a number of one or two bytes
             whole[start:end] = [_DIM_PARAM_TAG, end - start - 2, name][: end - start]
     return whole
+
+
+def opset_of(buffer: np.ndarray) -> int:
+    """Give the version of ONNX's own operators that the file is written in; 0 if it says none.
+
+    buffer: uint8 (n,) from `read_model`.
+    """
+    reader = Reader(buffer.data)
+    imports = reader.message(Span(0, 0, len(buffer)), _MODEL)["opset_import"]
+    opsets = [reader.message(place, _OPSET) for place in imports]
+    return next((each["version"] or 0 for each in opsets if each["domain"] in (None, b"", b"ai.onnx")), 0)
 
 
 def _graph(reader: Reader) -> Span:

@@ -7,6 +7,7 @@ The file is ONNX, that is a protobuf message. The fields that matter are walked 
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from ..program import how_to_convert
 from ..stages.letterbox import MAX_SIDE
 from .foreign import ExportError, own_metadata
 from .graph import HIDDEN, Graph, check_function, read_graph
+from .input_scale import input_scale
 from .protobuf import BYTES, MAX_NAME, Fields, Kind, Reader, Span, WireError
 from .shape_inference.context import Shape
 from .shape_inference.infer import check_size
-from .tensors import GraphError
+from .tensors import ExternalDataError, GraphError
 
 MAX_BYTES = 2**31 - 1  # protobuf's own limit
 
@@ -115,11 +117,19 @@ def read_model(path: str | Path) -> ModelFile:
         if path.suffix in CHECKPOINT_SUFFIXES:
             raise ModelError(f"{path} is not an ONNX model; {how_to_convert(path)}") from error
         raise ModelError(f"{path} is not an ONNX model, or a damaged one: {error}") from error
+    except ExternalDataError as error:
+        raise ModelError(f"{path} is refused: {error}; make it one file with: {_one_file(path)}") from error
     except GraphError as error:
         raise ModelError(f"{path} is refused: {error}") from error
     except ExportError as error:
         raise ModelError(f"{path} {error}; {how_to_convert()}") from error
     return ModelFile(path, buffer, metadata, graph, outputs)
+
+
+def _one_file(path: Path) -> str:
+    """Give the command that makes a model, and the files beside it that hold its weights, one file."""
+    files = f"{shlex.quote(str(path))} {shlex.quote(str(path.with_name(path.stem + '-one-file.onnx')))}"
+    return f"python -c 'import onnx, sys; onnx.save(onnx.load(sys.argv[1]), sys.argv[2])' {files}"
 
 
 def _walk_model(buffer: memoryview) -> tuple[dict[str, str], Graph, dict[Shape, list[Shape]]]:
@@ -157,7 +167,12 @@ def _walk_model(buffer: memoryview) -> tuple[dict[str, str], Graph, dict[Shape, 
     shape, found = next(reversed(outputs.items()))
     for place in graph.domains:
         buffer[place.tag] = HIDDEN << 3 | BYTES
-    told = own_metadata(metadata, (shape[2], shape[3]), None in graph.input_dims[2:], found)
+    if graph.input_dims[3] in (1, 3) and graph.input_dims[1] not in (1, 3):
+        raise ExportError(
+            "takes its channels last, (N, H, W, C), as TensorFlow does; export it with channels first"
+        )
+    free = None in graph.input_dims[2:]
+    told = own_metadata(metadata, (shape[2], shape[3]), free, found, input_scale(graph))
     return told, graph, outputs
 
 

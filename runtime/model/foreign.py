@@ -3,7 +3,7 @@
 `export.py` of YOLOv5 and the `ultralytics` package write networks that decode their boxes themselves, to
 pixels of the input. They are told by the shape of their one output, for an input of H × W:
 
-    yolov5       (1, 3 · cells, 5 + nc): centre x, centre y, width, height, objectness, classes
+    yolov5       (1, na · cells, 5 + nc): centre x, centre y, width, height, objectness, classes
     yolov8       (1, 4 + nc, cells): centre x, centre y, width, height, classes
     end-to-end   (1, n, 6): x1, y1, x2, y2, score, class id; what NMS leaves, or a network that needs none
 
@@ -21,11 +21,37 @@ from typing import Any
 
 from ..escape import escape, escape_value
 
+Sides = tuple[int, ...]  # a shape
+UNSUPPORTED = {  # operators that OpenCV cannot run, by what writes them: what such a file is, and the way out
+    **dict.fromkeys(
+        ("NonMaxSuppression", "EfficientNMS_TRT", "BatchedNMS_TRT", "BatchedNMSDynamic_TRT", "RoiAlign"),
+        "it has NMS inside, which OpenCV does not run; export it again without NMS",
+    ),
+    **dict.fromkeys(
+        ("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeLSTM"),
+        "it is quantized dynamically, which OpenCV does not run; take the float32 file that it was made of",
+    ),
+    **dict.fromkeys(
+        ("QLinearConv", "QLinearMatMul", "QLinearAdd"),
+        "it is quantized in operators of integers (QOperator); quantize it in the format QDQ",
+    ),
+    "Shape": "export it again with simplify and without dynamic",
+}
+
 LAYOUTS = ("yolov5", "yolov8", "end-to-end")
 MAX_CLASSES = 10_000
 
 _OWN = ("strides", "anchors", "reg_max", "masks", "keypoints", "crop", "decoded")
-_STRIDES = (8, 16, 32, 64)
+_STRIDES = (4, 8, 16, 32, 64)
+_ANCHORS = range(2, 10)  # of each cell
+_ORIENTED = "a network for oriented boxes (yolov5_obb)"
+_COLUMNS = {  # what networks have that have so many columns more than classes
+    ("yolov5", 180): _ORIENTED,
+    ("yolov5", 10): "yolov5-face, with 5 points",
+    ("yolov5", 32): "an export for segmentation, with 32 mask coefficients",
+    ("yolov8", 1): "an export for oriented boxes, with their angle",
+    ("yolov8", 32): "an export for segmentation, with 32 mask coefficients",
+}
 _STRING = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _ITEM = re.compile(rf"\s*(?:(\d{{1,9}})\s*:\s*)?({_STRING})\s*(,|$)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
@@ -37,12 +63,17 @@ class ExportError(ValueError):
 
 
 def own_metadata(
-    metadata: Mapping[str, str], size: tuple[int, int], dynamic: bool, outputs: Sequence[tuple[int, ...]]
+    metadata: Mapping[str, str],
+    size: tuple[int, int],
+    dynamic: bool,
+    outputs: Sequence[Sides],
+    input_scale: int = 1,
 ) -> dict[str, str]:
     """Give a file's metadata as this house writes it; as it is, unless another exporter wrote the file.
 
     size: the input's height and width; dynamic: whether they are free; outputs: the shapes of the outputs at
-    that size. Raises ExportError for a model that is neither of this project nor one of those above.
+    that size; input_scale: 255 if the network takes pixels from 0 to 255. Raises ExportError for a model that
+    is neither of this project nor one of those above.
     """
     if any(key in metadata for key in _OWN) or all(len(shape) == 4 for shape in outputs):
         return dict(metadata)
@@ -66,22 +97,28 @@ def own_metadata(
         "imgsz": json.dumps(size),
         "size_multiple": stride,
         "dynamic": json.dumps(dynamic),
+        **({"input_scale": str(input_scale)} if input_scale != 1 else {}),
     }
 
 
-def _layout(outputs: Sequence[tuple[int, ...]], names: int | None, size: tuple[int, int]) -> tuple[str, int]:
+def _layout(outputs: Sequence[Sides], names: int | None, size: tuple[int, int]) -> tuple[str, int]:
     """Tell the layout, and how many classes it has; 0 where the shape doesn't tell."""
     if len(outputs) == 1 and len(outputs[0]) == 3:
         batch, a, b = outputs[0]
         if batch != 1:
             raise ExportError(f"takes {batch} images at once; export it again for one")
-        cells = {
-            sum((size[0] // s) * (size[1] // s) for s in _STRIDES[:heads]) for heads in (2, 3, 4)
-        }  # of P4, P5 and P6 networks
-        if b > 5 and (a in {3 * count for count in cells} or (b - 5 == names and a > 1000)):
+        usual, cells = _cells(size)
+        if b > 5 and (a in {3 * count for count in usual} or _times(a, cells)):
+            return "yolov5", _classes(b - 5, names, "yolov5")
+        if b > 5 and b - 5 == names and a > 1000:
             return "yolov5", b - 5
-        if a > 4 and (b in cells or a - 4 == names):
-            return "yolov8", a - 4
+        if b > 5 and a > 1000 and a in cells:
+            raise ExportError(
+                f"gives {b} numbers for each cell, as YOLOX does, whose boxes are of another kind; "
+                "of other families' networks only those of YOLOv5 and of ultralytics are run"
+            )
+        if a > 4 and (b in usual or (b > 1000 and b in cells) or a - 4 == names):
+            return "yolov8", _classes(a - 4, names, "yolov8")
         if b == 6:
             return "end-to-end", 0
         if b > 5 and b - 5 == names:
@@ -90,7 +127,39 @@ def _layout(outputs: Sequence[tuple[int, ...]], names: int | None, size: tuple[i
     raise ExportError(f"is {_kind(outputs)}: its outputs are {shapes}")
 
 
-def _kind(outputs: Sequence[tuple[int, ...]]) -> str:
+def _cells(size: tuple[int, int]) -> tuple[set[int], set[int]]:
+    """How many cells the heads have together: of P4, P5 and P6 networks, and of rarer ones, too."""
+    each = [(size[0] // s) * (size[1] // s) for s in _STRIDES]
+    usual = {sum(each[1:last]) for last in (3, 4, 5)}
+    return usual, usual | {sum(each[0:4]), sum(each[0:5]), sum(each[2:4])}
+
+
+def _times(rows: int, cells: set[int]) -> bool:
+    """Whether so many rows are several anchors for each cell; few could also be an end-to-end network's."""
+    return rows > 1000 and any(rows == count * anchors for count in cells for anchors in _ANCHORS)
+
+
+def _classes(columns: int, names: int | None, layout: str) -> int:
+    """Check that there are as many columns of classes as names; or few enough, where there are no names."""
+    if names is None:
+        # DOTA's 15 to 18 classes and the like, and 180 columns for the angle; real lists of classes differ
+        if layout == "yolov5" and 180 < columns <= 200:
+            raise ExportError(
+                f"has {columns} columns for classes and no names: {_ORIENTED} has {columns - 180} classes "
+                "and 180 columns for the angle. If these are classes, add the metadata names to the file"
+            )
+        return columns
+    if columns != names:
+        more = columns - names
+        known = _COLUMNS.get((layout, more))
+        if known is None and layout == "yolov8" and more > 0 and more % 3 == 0:
+            known = f"an export for poses, with {more // 3} keypoints"
+        seems = f": it seems to be {known}" if known else ""
+        raise ExportError(f"has {columns} columns for classes, and {names} names{seems}")
+    return columns
+
+
+def _kind(outputs: Sequence[Sides]) -> str:
     """Say what a network seems to be."""
     ranks = [len(shape) for shape in outputs]
     if ranks[0] == 2:

@@ -58,6 +58,10 @@ class GraphError(ValueError):
     """The graph is one that no converter writes; the text says what is wrong with it."""
 
 
+class ExternalDataError(GraphError):
+    """A tensor keeps its numbers in another file."""
+
+
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """Numbers that stand in the file.
@@ -69,8 +73,10 @@ class Tensor:
     values: np.ndarray
 
 
-def stated_shape(reader: Reader, span: Span) -> tuple[bytes, tuple[int | None, ...]]:
-    """Give name and shape of one of the graph's inputs or outputs, a ValueInfoProto; None is a free side.
+def stated_value(reader: Reader, span: Span) -> tuple[bytes, int, tuple[int | None, ...]]:
+    """Give name, type and shape of one of the graph's inputs or outputs, a ValueInfoProto.
+
+    The type is a data_type of ONNX's; None is a free side.
 
     Raises GraphError or WireError.
     """
@@ -80,7 +86,7 @@ def stated_shape(reader: Reader, span: Span) -> tuple[bytes, tuple[int | None, .
     shape = tuple(reader.message(dim, _DIM)["dim_value"] for dim in dims)
     if any(side is not None and not 0 <= side < 1 << 31 for side in shape):
         raise GraphError(f"its value {show(name)} has a dimension below 0 or too large")
-    return name, tuple(side or None for side in shape)
+    return name, elem_type, tuple(side or None for side in shape)
 
 
 def side_places(reader: Reader, span: Span) -> list[Span]:
@@ -105,7 +111,7 @@ def read_tensor(reader: Reader, span: Span) -> tuple[bytes, Tensor]:
     parts = reader.message(span, _TENSOR)
     name = parts["name"] or b""
     if parts["external_data"] or parts["data_location"]:
-        raise _unusable(name, "keeps its numbers in another file")
+        raise ExternalDataError(f"the tensor {show(name)} keeps its numbers in another file")
     kind = _TYPES.get(parts["data_type"] or 0)
     if kind is None or parts["segment"] or parts["string_data"] or parts["uint64_data"]:
         raise _unusable(name, f"is of the type {parts['data_type'] or 0}, which no network needs")

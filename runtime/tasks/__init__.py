@@ -34,4 +34,7 @@ def find_task(name: Any, keys: Collection[str]) -> type[Task]:
     if not named:
         known = " or ".join(dict.fromkeys(repr(task.name) for task in TASKS))
         raise ValueError(f"the task is {escape_value(name)}, and only {known} is supported")
-    return next((task for task in named if set(task.needs) <= set(keys)), named[0])
+    complete = (task for task in named if set(task.needs) <= set(keys))
+    # of one that lacks something, the last of its keys, which no other task has, tells most
+    told = (task for task in named if task.needs[-1] in keys)
+    return next(complete, None) or next(told, named[0])

@@ -33,6 +33,28 @@ OTHERS = [  # shape, metadata, how the message begins
     ((1, 20, 9), exported.YOLOV8, "is no detector that is known here: its outputs are (1, 20, 9)"),
     ((4, 6, 84), exported.YOLOV8, "takes 4 images at once; export it again for one"),
     ((1, 3, 8, 8, 7), exported.YOLOV5, "is a YOLOv5 whose head maps are of another order"),
+    (
+        (1, 252, 187),
+        exported.YOLOV5,
+        "has 182 columns for classes, and 2 names: it seems to be a network for oriented",
+    ),
+    (
+        (1, 252, 187),
+        {},
+        "has 182 columns for classes and no names: a network for oriented boxes (yolov5_obb) has 2",
+    ),
+    ((1, 252, 17), exported.YOLOV5, "has 12 columns for classes, and 2 names: it seems to be yolov5-face"),
+    ((1, 252, 9), exported.YOLOV5, "has 4 columns for classes, and 2 names;"),
+    (
+        (1, 7, 84),
+        exported.YOLOV8,
+        "has 3 columns for classes, and 2 names: it seems to be an export for oriented",
+    ),
+    (
+        (1, 57, 84),
+        exported.YOLOV8,
+        "has 53 columns for classes, and 2 names: it seems to be an export for poses, with 17",
+    ),
     ((1, 6, 84), {**exported.YOLOV8, "names": "{0: print()}"}, "has names in its metadata that break at"),
     ((1, 6, 84), {**exported.YOLOV8, "stride": "0"}, "has a stride '0' in its metadata"),
 ]
@@ -167,6 +189,27 @@ def test_other_texts_are_no_names(text: str) -> None:
 def test_large_shapes(shape: tuple[int, ...], names: str, layout: str) -> None:
     given = {"names": names, "stride": "32"}
     assert json.loads(own_metadata(given, (640, 640), False, [shape])["decoded"]) == layout
+
+
+@pytest.mark.parametrize(
+    ("shape", "names", "layout"),
+    [
+        ((1, 102000, 6), 1, "yolov5"),  # P2 to P5
+        ((1, 6000, 7), 2, "yolov5"),  # P4 and P5
+        ((1, 33600, 6), 1, "yolov5"),  # four anchors
+        ((1, 5, 34000), 1, "yolov8"),
+    ],
+)
+def test_rarer_heads_without_metadata(shape: tuple[int, ...], names: int, layout: str) -> None:
+    told = own_metadata({}, (640, 640), False, [shape])
+    assert json.loads(told["decoded"]) == layout
+    assert len(json.loads(told["names"])) == names
+
+
+@pytest.mark.parametrize("columns", [6, 7, 85])
+def test_one_row_for_each_cell_is_yolox(columns: int) -> None:
+    with pytest.raises(ExportError, match=f"gives {columns} numbers for each cell, as YOLOX does"):
+        own_metadata({}, (640, 640), False, [(1, 8400, columns)])
 
 
 @pytest.mark.parametrize("command", [detect, evaluate])

@@ -14,13 +14,12 @@ function read(bytes) {
   read_info(read_model(bytes, "x.onnx").metadata, "x.onnx");
 }
 
-test("names that are too many or too long are refused", () => {
+test("names may be many and long, as in the other languages", () => {
   const metadata = (names) => new Map(
     Object.entries({ names, strides: [8], anchors: [[[1, 2]]] }).map(([key, value]) => [key, JSON.stringify(value)]),
   );
   assert.deepEqual(read_info(metadata(["a"])).names, ["a"]);
-  assert.throws(() => read_info(metadata(["x".repeat(1001)])), /names must be at most/);
-  assert.throws(() => read_info(metadata(Array.from({ length: 100_001 }, () => "x"))), /names must be at most/);
+  assert.equal(read_info(metadata(["x".repeat(1001)])).names[0].length, 1001);
 });
 
 test("no bytes do harm: a file with some bytes changed is read or refused, nothing else", () => {

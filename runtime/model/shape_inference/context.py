@@ -103,6 +103,11 @@ class InferenceContext:
         """Note that the output is a constant."""
         self._constants[self.node.outputs[0]] = tensor
 
+    def copy_constant(self) -> None:
+        """Note that the output is the constant that the first input is, if it is one."""
+        if self.node.inputs[0] in self._constants:
+            self.set_constant(self._constants[self.node.inputs[0]])
+
     def is_index(self) -> bool:
         """Whether the numbers of the first input are indices that the network computes."""
         return self.node.inputs[0] in self._index_limits

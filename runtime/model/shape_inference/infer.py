@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 from ...escape import escape_value
+from ..foreign import UNSUPPORTED
 from ..graph import Graph, GraphError, Node
 from ..tensors import Tensor, show
 from . import logical, nn, quantization, reduction, tensor
@@ -82,8 +83,8 @@ def _operator(node: Node) -> Operator:
     """Look the node's operator up. Raises GraphError for an unknown one, or one with other attributes."""
     operator = OPERATORS.get(node.op_type)
     if operator is None:
-        free = "; export it again with simplify and without dynamic" if node.op_type == "Shape" else ""
-        raise GraphError(f"{node.title} is of an operator that is unknown here{free}")
+        reason = f"; {UNSUPPORTED[node.op_type]}" if node.op_type in UNSUPPORTED else ""
+        raise GraphError(f"{node.title} is of an operator that is unknown here{reason}")
     for name, value in node.attributes.items():
         if name not in operator.attributes:
             if name not in operator.defaults:

@@ -209,6 +209,7 @@ def _gather_elements(ctx: InferenceContext) -> list[Shape]:
 def _cast(ctx: InferenceContext) -> list[Shape]:
     to = ctx.integer("to", 0)
     require(to in (1, 10, 11) or (ctx.is_index() and to in (6, 7)), "it casts to a type without fractions")
+    ctx.copy_constant()
     return [ctx.shape(0)]
 
 

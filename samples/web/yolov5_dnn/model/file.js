@@ -5,8 +5,9 @@
 // Field numbers: https://github.com/onnx/onnx/blob/v1.16.0/onnx/onnx.proto
 
 import { InputError, ModelError } from "../errors.js";
-import { ExportError, own_metadata } from "./foreign.js";
+import { ExportError, own_metadata, UNSUPPORTED } from "./foreign.js";
 import { check_function, HIDDEN, read_graph } from "./graph.js";
+import { input_scale } from "./input_scale.js";
 import { GraphError } from "./tensors.js";
 import { BYTES, kinds, MAX_NAME, Reader, WireError } from "./protobuf.js";
 import { items, whole } from "../tasks/metadata.js";
@@ -89,8 +90,17 @@ function walk_model(buffer) {
   for (const place of parts.functions) check_function(reader, place);
   const graph = read_graph(reader, parts.graph);
   for (const domain of graph.domains) buffer[domain.tag] = (HIDDEN << 3) | BYTES;
+  const unsupported = graph.nodes.find((node) => Object.hasOwn(UNSUPPORTED, node.op_type));
+  if (unsupported) {
+    const reason = UNSUPPORTED[unsupported.op_type];
+    throw new GraphError(`${unsupported.title} is of an operator that is unknown here; ${reason}`);
+  }
+  const [, channels, , last] = graph.input_dims;
+  if ([1, 3].includes(last) && ![1, 3].includes(channels)) {
+    throw new ExportError("takes its channels last, (N, H, W, C), as TensorFlow does; export it with channels first");
+  }
   const free = graph.input_dims.slice(2).includes(null);
-  return own_metadata(metadata, input_size_of(graph, metadata), free, graph.output_dims);
+  return own_metadata(metadata, input_size_of(graph, metadata), free, graph.output_dims, input_scale(graph));
 }
 
 /** Height and width of the input: those that the graph states, or the metadata, if they are usable; or 640. */

@@ -128,7 +128,10 @@ export class Detector {
     const clock = [performance.now()];
 
     const { canvas, placement } = letterbox(this.#cv, image, this.imgsz, this.#multiple);
-    to_blob(canvas, info.fold, this.#network.blob(canvas.height, canvas.width));
+    const blob = this.#network.blob(canvas.height, canvas.width);
+    to_blob(canvas, info.fold, blob);
+    const scale = info.head.input_scale ?? 1;
+    if (scale !== 1) for (let i = 0; i < blob.length; i++) blob[i] *= scale;
     clock.push(performance.now());
 
     const outputs = this.#network.forward();

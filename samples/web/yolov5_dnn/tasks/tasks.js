@@ -32,5 +32,6 @@ export function find_task(name, keys) {
     const known = [...new Set(TASKS.map((task) => `'${task.task}'`))].join(" or ");
     throw new RangeError(`the task is ${shown(name)}, and only ${known} is supported`);
   }
-  return named.find((task) => task.needs.every((key) => keys.has(key))) ?? named[0];
+  const complete = named.find((task) => task.needs.every((key) => keys.has(key)));
+  return complete ?? named.find((task) => keys.has(task.needs.at(-1))) ?? named[0]; // the last key tells most
 }
