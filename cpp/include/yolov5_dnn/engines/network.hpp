@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <iostream>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,7 @@
 
 #include "devices.hpp"
 #include "../errors.hpp"
+#include "../escape.hpp"
 #include "../model/buffer.hpp"
 #include "../model/file.hpp"
 #include "../tasks/model_info.hpp"
@@ -96,6 +98,19 @@ inline cv::dnn::Net load_onnxruntime(const ModelFile& model, bool dynamic) {
 }
 #endif
 
+// Says, of a file that OpenCV 4 cannot read, what can: for the end of a message.
+inline std::string newer_opencv() {
+    return CV_VERSION_MAJOR >= 5 ? "" : "; OpenCV 5 reads more, or export it again with --opset 12";
+}
+
+// Whether a network counts indices, which only the new engine of OpenCV 5 does rightly. Throws ModelError elsewhere.
+inline void check_indices(const ModelFile& model, const ModelInfo& info, const Device& device) {
+    if (info.decoded != "end-to-end" || (CV_VERSION_MAJOR >= 5 && device.name == "cpu")) return;
+    throw ModelError(utf8(model.path) +
+                     " chooses its boxes by whole numbers, which OpenCV " CV_VERSION " on the device " + device.name +
+                     " takes for fractions: run it with OpenCV 5 on the cpu, or export it without NMS");
+}
+
 inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool dynamic) {
     try {
 #if CV_VERSION_MAJOR >= 5
@@ -118,7 +133,8 @@ inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool 
         net.setPreferableTarget(device.target);
         return net;
     } catch (const std::exception& error) {
-        throw ModelError("OpenCV " CV_VERSION " cannot load " + utf8(model.path) + ": " + reason(error));
+        throw ModelError("OpenCV " CV_VERSION " cannot load " + utf8(model.path) + ": " + reason(error) +
+                         newer_opencv());
     }
 }
 
@@ -145,12 +161,16 @@ public:
     // `info` comes from `read_info`.
     // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
     Network(const ModelFile& model, const ModelInfo& info, const Device& device)
-        : info_(info), path_(detail::utf8(model.path)), net_(detail::load_net(model, device, info.dynamic)),
+        : info_(info), path_(detail::utf8(model.path)),
+          net_((detail::check_indices(model, info, device), detail::load_net(model, device, info.dynamic))),
           names_(detail::in_order(info.head->outputs(info, info.imgsz), net_.getUnconnectedOutLayersNames())) {
         const std::size_t expected = info.head->outputs(info, info.imgsz).size();
         if (names_.size() != expected)
             throw ModelError(path_ + " has " + std::to_string(names_.size()) + " outputs, but its metadata describe " +
                              std::to_string(expected));
+#if CV_VERSION_MAJOR >= 5
+        if (device.name == "cpu" && info.decoded != "end-to-end") buffer_ = model.buffer;
+#endif
     }
 
     // Runs forward on what `to_blob` made. The outputs are the network's own, and the next call overwrites them.
@@ -158,8 +178,7 @@ public:
     const std::vector<cv::Mat>& operator()(const cv::Mat& blob) {
         const cv::Size size(blob.size[3] * info_.fold, blob.size[2] * info_.fold);
         try {
-            net_.setInput(blob);
-            net_.forward(outputs_, names_);
+            forward(blob);
         } catch (const std::exception& error) {
             throw ModelError("OpenCV cannot run " + path_ + " at " + std::to_string(size.height) + " × " +
                              std::to_string(size.width) + ": " + detail::reason(error));
@@ -169,6 +188,31 @@ public:
     }
 
 private:
+    // Runs the network; where OpenCV 5's new engine fails at the first pass, in the classic one. In 5.0.0 the new one fails
+    // on x · conv(x) where the convolution has one channel, as attention has it (CBAM).
+    void forward(const cv::Mat& blob) {
+#if CV_VERSION_MAJOR >= 5
+        std::vector<unsigned char> buffer;
+        buffer.swap(buffer_);
+        try {
+            net_.setInput(blob);
+            net_.forward(outputs_, names_);
+        } catch (const cv::Exception&) {
+            if (buffer.empty()) throw;
+            cv::dnn::Net net = cv::dnn::readNetFromONNX(reinterpret_cast<const char*>(buffer.data()), buffer.size(),
+                                                        cv::dnn::ENGINE_CLASSIC);
+            net.setInput(blob);
+            net.forward(outputs_, names_);
+            net_ = net;
+            std::cerr << "warning: the new engine of OpenCV " CV_VERSION " cannot run " << escape(path_, 1000)
+                      << "; its classic engine runs it, which is slower\n";
+        }
+#else
+        net_.setInput(blob);
+        net_.forward(outputs_, names_);
+#endif
+    }
+
     void check_outputs(cv::Size size) {
         if (size != size_) {
             expected_ = info_.head->outputs(info_, size);
@@ -191,6 +235,9 @@ private:
     cv::dnn::Net net_;
     std::vector<cv::String> names_;
     std::vector<cv::Mat> outputs_;
+#if CV_VERSION_MAJOR >= 5
+    std::vector<unsigned char> buffer_;  // until a pass has succeeded, for the other engine
+#endif
 
     cv::Size size_;                 // of the last input,
     std::vector<Output> expected_;  // and what its outputs must be

@@ -22,6 +22,7 @@
 #include "json.hpp"
 #include "buffer.hpp"
 #include "graph.hpp"
+#include "input_scale.hpp"
 #include "../tasks/model_info.hpp"
 #include "shape_inference/infer.hpp"
 #include "tensors.hpp"
@@ -138,8 +139,11 @@ inline void walk_model(ModelFile& file) {
     const Graph& graph = file.graph;
     for (const Sides& shape : input_shapes(graph, metadata)) file.outputs[shape] = check_size(graph, shape);
     for (const Span& place : graph.domains) file.buffer[place.tag] = tag_of(hidden_field);
+    if ((graph.input_dims[3] == 1 || graph.input_dims[3] == 3) && graph.input_dims[1] != 1 && graph.input_dims[1] != 3)
+        throw ExportError("takes its channels last, (N, H, W, C), as TensorFlow does; export it with channels first");
     const auto& [largest, outputs] = *file.outputs.rbegin();
-    file.metadata = own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
+    file.metadata =
+        own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs, input_scale(graph));
 }
 
 }  // namespace detail
@@ -174,6 +178,13 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         detail::walk_model(model);
     } catch (const detail::ExportError& unknown) {
         throw ModelError(name + " " + unknown.what() + "; " + detail::how_to_convert);
+    } catch (const detail::ExternalDataError& refusal) {
+        std::filesystem::path whole = path;
+        whole.replace_filename(path.stem().concat("-one-file.onnx"));
+        throw ModelError(name + " is refused: " + refusal.what() +
+                         "; make it one file with: python -c 'import onnx, sys; onnx.save(onnx.load(sys.argv[1]), "
+                         "sys.argv[2])' " +
+                         detail::shell_quoted(name) + " " + detail::shell_quoted(detail::utf8(whole)));
     } catch (const detail::GraphError& refusal) {
         throw ModelError(name + " is refused: " + refusal.what());
     } catch (const detail::Invalid& invalid) {

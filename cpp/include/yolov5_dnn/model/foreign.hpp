@@ -2,16 +2,19 @@
 // Model files of other exporters, told in this house's own metadata. `export.py` of YOLOv5 and the `ultralytics` package
 // write networks that decode their boxes themselves, to pixels of the input; the shape of their one output tells how:
 //
-//     yolov5   (1, 3 · cells, 5 + nc): centre x, centre y, width, height, objectness, classes
+//     yolov5   (1, na · cells, 5 + nc): centre x, centre y, width, height, objectness, classes
 //     yolov8   (1, 4 + nc, cells): centre x, centre y, width, height, classes
+//     end-to-end  (1, n, 6): x1, y1, x2, y2, score, class id; what NMS leaves, or a network that needs none
 //
 // where cells = Σ H/s · W/s over the strides s, and scores are probabilities. Their metadata's values are what Python's
 // `str` makes of them: `names` "{0: 'person', 1: 'bicycle'}", `stride` "32", `task` "detect".
 
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <set>
 #include <stdexcept>
@@ -158,52 +161,109 @@ inline std::string json_names(const std::vector<std::string>& names) {
     return json + "]";
 }
 
+// What an operator that OpenCV cannot run says of its file, and the way out; empty of others.
+inline std::string unsupported(const std::string& op) {
+    static const std::map<std::string, const char*> reasons = [] {
+        std::map<std::string, const char*> all = {{"Shape", "export it again with simplify and without dynamic"}};
+        for (const char* const each :
+             {"NonMaxSuppression", "EfficientNMS_TRT", "BatchedNMS_TRT", "BatchedNMSDynamic_TRT", "RoiAlign"})
+            all[each] = "it has NMS inside, which OpenCV does not run; export it again without NMS";
+        for (const char* const each : {"DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeLSTM"})
+            all[each] =
+                "it is quantized dynamically, which OpenCV does not run; take the float32 file that it was made of";
+        for (const char* const each : {"QLinearConv", "QLinearMatMul", "QLinearAdd"})
+            all[each] = "it is quantized in operators of integers (QOperator); quantize it in the format QDQ";
+        return all;
+    }();
+    const auto found = reasons.find(op);
+    return found == reasons.end() ? "" : std::string("; ") + found->second;
+}
+
 inline std::string what_it_is(const std::vector<Sides>& outputs) {
     std::string shapes;
     bool five = false;
-    for (const Sides& sides : outputs) {
+    for (std::size_t i = 0; i < outputs.size() && i < 5; ++i) {
         std::string shape;
-        for (const std::int64_t side : sides) shape += (shape.empty() ? "" : ", ") + std::to_string(side);
+        for (const std::int64_t side : outputs[i]) shape += (shape.empty() ? "" : ", ") + std::to_string(side);
         shapes += (shapes.empty() ? "(" : " and (") + shape + ")";
-        five = five || sides.size() == 5;
     }
+    for (const Sides& sides : outputs) five = five || sides.size() == 5;
     std::string kind = "no detector that is known here";
     if (five) kind = "a YOLOv5 whose head maps are of another order, as export.py up to v6.1 and --train give them";
     if (outputs[0].size() == 3 && outputs.size() > 1 && outputs[1].size() == 4)
         kind = "a segmentation network of another exporter";
     if (outputs[0].size() == 2) kind = "a classifier of another exporter";
-    if (outputs[0].size() == 3 && outputs[0][2] == 6)
-        kind = "an end-to-end export, which only Python with OpenCV 5 runs; export it without NMS";
     return "is " + kind + ": its outputs are " + shapes;
 }
 
-// Which task of `tasks()` has such an output, by its key, and how many classes there are. Throws ExportError.
+// Checks that there are as many columns of classes as names; or few enough, where there are no names. Throws ExportError.
+inline std::int64_t check_classes(std::int64_t columns, std::int64_t names, bool rows) {
+    const std::string oriented = "a network for oriented boxes (yolov5_obb)";
+    const std::string start = "has " + std::to_string(columns) + " columns for classes";
+    if (names == 0) {
+        if (rows && columns > 180 && columns <= 200)  // DOTA's 15 to 18 classes and the like; real lists differ
+            throw ExportError(start + " and no names: " + oriented + " has " + std::to_string(columns - 180) +
+                              " classes and 180 columns for the angle. If these are classes, add the metadata names to "
+                              "the file");
+        return columns;
+    }
+    if (columns == names) return columns;
+    const std::int64_t more = columns - names;
+    std::string known;
+    if (more == 32) known = "an export for segmentation, with 32 mask coefficients";
+    if (rows && more == 180) known = oriented;
+    if (rows && more == 10) known = "yolov5-face, with 5 points";
+    if (!rows && more == 1) known = "an export for oriented boxes, with their angle";
+    if (!rows && more > 0 && more % 3 == 0)
+        known = "an export for poses, with " + std::to_string(more / 3) + " keypoints";
+    throw ExportError(start + ", and " + std::to_string(names) + " names" +
+                      (known.empty() ? "" : ": it seems to be " + known));
+}
+
+// The layout, and how many classes there are; 0 where the shape doesn't tell. Throws ExportError.
 inline std::pair<std::string, std::int64_t> layout_of(const std::vector<Sides>& outputs, std::int64_t names,
                                                       std::int64_t height, std::int64_t width) {
     if (outputs.size() == 1 && outputs[0].size() == 3) {
         const std::int64_t a = outputs[0][1], b = outputs[0][2];
         if (outputs[0][0] != 1)
             throw ExportError("takes " + std::to_string(outputs[0][0]) + " images at once; export it again for one");
-        std::set<std::int64_t> cells;  // of P4, P5 and P6 networks
-        std::int64_t sum = (height / 8) * (width / 8);
-        for (const std::int64_t stride : {16, 32, 64}) cells.insert(sum += (height / stride) * (width / stride));
-        if (b > 5 && ((a % 3 == 0 && cells.count(a / 3)) || (b - 5 == names && a > 1000)))
-            return {"decoded_rows", b - 5};
-        if (a > 4 && (cells.count(b) || a - 4 == names)) return {"decoded_columns", a - 4};
-        if (b > 6 && b - 5 == names) return {"decoded_rows", b - 5};
+        // How many cells the heads have together: of P4, P5 and P6 networks, and of rarer ones, too.
+        const auto sum = [&](std::initializer_list<std::int64_t> strides) {
+            std::int64_t total = 0;
+            for (const std::int64_t stride : strides) total += (height / stride) * (width / stride);
+            return total;
+        };
+        const std::set<std::int64_t> usual = {sum({8, 16}), sum({8, 16, 32}), sum({8, 16, 32, 64})};
+        std::set<std::int64_t> cells = usual;
+        for (const std::int64_t count : {sum({4, 8, 16, 32}), sum({4, 8, 16, 32, 64}), sum({16, 32})})
+            cells.insert(count);
+        // Few rows could also be an end-to-end network's.
+        const bool many = a > 1000 && std::any_of(cells.begin(), cells.end(), [&](std::int64_t count) {
+                              return count > 0 && a % count == 0 && a / count >= 2 && a / count <= 9;
+                          });
+        if (b > 5 && ((a % 3 == 0 && usual.count(a / 3)) || many)) return {"yolov5", check_classes(b - 5, names, true)};
+        if (b > 5 && b - 5 == names && a > 1000) return {"yolov5", b - 5};
+        if (b > 5 && a > 1000 && cells.count(a))
+            throw ExportError("gives " + std::to_string(b) +
+                              " numbers for each cell, as YOLOX does, whose boxes are of another kind; of other "
+                              "families' networks only those of YOLOv5 and of ultralytics are run");
+        if (a > 4 && (usual.count(b) || (b > 1000 && cells.count(b)) || a - 4 == names))
+            return {"yolov8", check_classes(a - 4, names, false)};
+        if (b == 6) return {"end-to-end", 0};
+        if (b > 5 && b - 5 == names) return {"yolov5", b - 5};
     }
     throw ExportError(what_it_is(outputs));
 }
 
 // Gives a file's metadata as this house writes it; as it is, unless another exporter wrote the file. `input` is the shape
-// of the input, `outputs` are those of the outputs then.
+// of the input, `outputs` are those of the outputs then, `input_scale` is 255 if the network takes pixels from 0 to 255.
 // Throws ExportError for a model that is neither of this project nor one of those above.
 inline std::map<std::string, std::string> own_metadata(const std::map<std::string, std::string>& metadata,
                                                        const Sides& input, bool dynamic,
-                                                       const std::vector<Sides>& outputs) {
+                                                       const std::vector<Sides>& outputs, int input_scale) {
     bool own = true;
     for (const Sides& sides : outputs) own = own && sides.size() == 4;
-    for (const char* const key : {"strides", "anchors", "reg_max", "masks", "keypoints", "crop"})
+    for (const char* const key : {"strides", "anchors", "reg_max", "masks", "keypoints", "crop", "decoded"})
         own = own || metadata.count(key);
     if (own) return metadata;
     const auto text = [&](const char* key, const char* otherwise) {
@@ -222,13 +282,16 @@ inline std::map<std::string, std::string> own_metadata(const std::map<std::strin
     if (stride.empty() || stride.size() > 4 || stride[0] == '0' ||
         stride.find_first_not_of("0123456789") != std::string::npos)
         throw ExportError("has a stride '" + escape(stride, 40) + "' in its metadata");
-    return {{"producer", text("producer", "")},
-            {"task", "\"detect\""},
-            {"names", json_names(names)},
-            {layout, "true"},
-            {"imgsz", "[" + std::to_string(input[2]) + ", " + std::to_string(input[3]) + "]"},
-            {"size_multiple", stride},
-            {"dynamic", dynamic ? "true" : "false"}};
+    std::map<std::string, std::string> own_values = {
+        {"producer", text("producer", "")},
+        {"task", "\"detect\""},
+        {"decoded", "\"" + layout + "\""},
+        {"imgsz", "[" + std::to_string(input[2]) + ", " + std::to_string(input[3]) + "]"},
+        {"size_multiple", stride},
+        {"dynamic", dynamic ? "true" : "false"}};
+    if (!names.empty()) own_values["names"] = json_names(names);  // there are none where the shape doesn't tell
+    if (input_scale != 1) own_values["input_scale"] = std::to_string(input_scale);
+    return own_values;
 }
 
 }  // namespace detail

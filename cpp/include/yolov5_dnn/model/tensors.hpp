@@ -32,6 +32,11 @@ class GraphError : public Invalid {
     using Invalid::Invalid;
 };
 
+// A tensor keeps its numbers in another file.
+class ExternalDataError : public GraphError {
+    using GraphError::GraphError;
+};
+
 // The product, or 2^62 if it is larger.
 inline std::int64_t product(std::int64_t a, std::int64_t b) {
     constexpr std::int64_t most = std::int64_t{1} << 62;
@@ -134,7 +139,7 @@ inline std::pair<std::string, Tensor> read_tensor(ProtoReader& reader, const Spa
     const ProtoMessage parts = reader.message(span, onnx::tensor);
     const std::string name = parts.name("name"), title = "the tensor " + show(name);
     if (parts.has("external_data") || parts.integer("data_location"))
-        throw GraphError(title + " keeps its numbers in another file");
+        throw ExternalDataError(title + " keeps its numbers in another file");
     const NumberType* const type = find_number_type(parts.integer("data_type"));
     if (!type || parts.has("segment") || parts.has("string_data") || parts.has("uint64_data"))
         throw GraphError(title + " is of the type " + std::to_string(parts.integer("data_type")) +

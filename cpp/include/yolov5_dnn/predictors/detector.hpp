@@ -149,7 +149,7 @@ public:
     explicit Detector(const ModelFile& file, const Options& options = {})
         : options_(detail::checked(options)), info_(detail::box_info(file, options)),
           conf_thres_(options.conf_thres.value_or(info_.head->conf_thres)),
-          iou_thres_(options.iou_thres.value_or(info_.head->iou_thres)),
+          iou_thres_(options.iou_thres.value_or(info_.usual_iou_thres(info_.head->iou_thres))),
           classes_(detail::class_ids(options.classes, info_.names)),
           imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
           multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
@@ -220,6 +220,7 @@ private:
         prepare_buffers(letterbox_shape(image.size(), imgsz_, multiple_));
         const Placement placement = letterbox(image, imgsz_, multiple_, canvas_);
         to_blob(canvas_, info_.fold, blob_);
+        if (info_.input_scale != 1) blob_ *= info_.input_scale;
 
         const Clock::time_point letterboxed = Clock::now();
         const std::vector<cv::Mat>& outputs = network_(blob_);

@@ -40,7 +40,14 @@ struct ModelInfo {
         return {1, std::int64_t{3} * fold * fold, size.height / fold, size.width / fold};
     }
 
+    // The overlap at which models of this kind are cut off, if nobody says other.
+    double usual_iou_thres(double of_task) const {
+        return decoded == "yolov8" ? 0.7 : decoded == "end-to-end" ? 1.0 : of_task;  // above 1 NMS has nothing to do
+    }
+
     // What only some tasks have.
+    std::string decoded;                          // the layout of boxes that the network decodes itself
+    int input_scale = 1;                          // what its pixels, 0 to 1, are multiplied by
     int reg_max = 0;                              // bins of each distance, of a network without anchors
     int masks = 0;                                // mask coefficients of each box
     int keypoints = 0;                            // of each box

@@ -144,6 +144,8 @@ inline void read_head(const std::map<std::string, Json>& values, const ModelInfo
         if (key == "reg_max") info.reg_max = to_whole(value, key, 1024);
         if (key == "masks") info.masks = to_whole(value, key);
         if (key == "keypoints") info.keypoints = to_whole(value, key);
+        if (key == "decoded") info.decoded = to_text(value, key);
+        if (key == "input_scale") info.input_scale = to_whole(value, key, 255);
         if (key == "crop") info.crop = to_text(value, key);
         if (key == "mean") info.mean = to_colours(value, key);
         if (key == "std") info.deviation = to_colours(value, key);
@@ -165,6 +167,8 @@ inline void read_common(const std::map<std::string, Json>& values, ModelInfo& in
             info.dynamic = value.boolean;
         }
         if (key == "fold") info.fold = to_whole(value, key);
+        if (key == "source" && value.type != Json::Type::object && value.type != Json::Type::null)
+            throw Invalid("source must be an object");
         if (key == "size_multiple") info.size_multiple = to_whole(value, key);
     }
 }
@@ -195,11 +199,13 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
         if (!missing.empty())
             throw ModelError(name + " lacks the metadata " + missing + "; " + detail::how_to_convert +
                              (could_be_given ? ", or give Detector the options names, anchors and strides" : ""));
-        detail::read_head(detail::parse_metadata(metadata, task.required, name), given, info);
+        std::vector<std::string> keys = task.required;
+        if (has("decoded")) keys.push_back("input_scale");
+        detail::read_head(detail::parse_metadata(metadata, keys, name), given, info);
         if (info.names.empty()) throw detail::Invalid("names must be a list of strings");
         task.check(info);
-        detail::read_common(detail::parse_metadata(metadata, {"imgsz", "size_multiple", "dynamic", "fold"}, name),
-                            info);
+        detail::read_common(
+            detail::parse_metadata(metadata, {"imgsz", "size_multiple", "dynamic", "fold", "source"}, name), info);
         detail::check_info(info);
     } catch (const detail::Invalid& invalid) {
         throw ModelError(name + " has unusable metadata: " + invalid.what());

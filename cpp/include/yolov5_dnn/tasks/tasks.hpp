@@ -19,6 +19,7 @@
 #include "decoded.hpp"
 #include "../results/detections.hpp"
 #include "../errors.hpp"
+#include "../escape.hpp"
 #include "../stages/letterbox.hpp"
 #include "../stages/masks.hpp"
 #include "model_info.hpp"
@@ -137,36 +138,33 @@ inline Task anchor_free_task() {
             nullptr};
 }
 
-// Networks of other exporters, which decode their boxes themselves, as `foreign.hpp` tells them: in rows as of YOLOv5's
-// `export.py`, in columns as of the `ultralytics` package.
-inline Task decoded_rows_task() {
-    return {"detect",
-            {"names", "decoded_rows"},
-            for_boxes,
-            0.25,
-            0.45,
-            [](const ModelInfo&) {},
-            [](const ModelInfo& info, cv::Size) {
-                return std::vector<Output>{{"output0", {1, -1, 5 + class_count(info)}}};
-            },
-            [](const ModelInfo&, const std::vector<Head>& heads, double conf_thres, bool multi_label,
-               Candidates& found) { decode_decoded(heads[0], true, conf_thres, multi_label, found); },
-            nullptr};
-}
-
-inline Task decoded_columns_task() {
-    return {"detect",
-            {"names", "decoded_columns"},
-            for_boxes,
-            0.25,
-            0.7,
-            [](const ModelInfo&) {},
-            [](const ModelInfo& info, cv::Size) {
-                return std::vector<Output>{{"output0", {1, 4 + class_count(info), -1}}};
-            },
-            [](const ModelInfo&, const std::vector<Head>& heads, double conf_thres, bool multi_label,
-               Candidates& found) { decode_decoded(heads[0], false, conf_thres, multi_label, found); },
-            nullptr};
+// Networks of other exporters, which decode their boxes themselves, in one of the layouts that `foreign.hpp` tells.
+inline Task decoded_task() {
+    return {
+        "detect",
+        {"names", "decoded"},
+        for_boxes,
+        0.25,
+        0.45,
+        [](const ModelInfo& info) {
+            if (info.decoded != "yolov5" && info.decoded != "yolov8" && info.decoded != "end-to-end")
+                throw Invalid("decoded must be yolov5 or yolov8 or end-to-end, not '" + escape(info.decoded, 40) + "'");
+        },
+        [](const ModelInfo& info, cv::Size) {
+            const int classes = class_count(info);
+            const Shape shape = info.decoded == "yolov8"   ? Shape{1, 4 + classes, -1}
+                                : info.decoded == "yolov5" ? Shape{1, -1, 5 + classes}
+                                                           : Shape{1, -1, 6};
+            return std::vector<Output>{{"output0", shape}};
+        },
+        [](const ModelInfo& info, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+           Candidates& found) {
+            if (info.decoded == "end-to-end")
+                decode_final(heads[0], class_count(info), conf_thres, found);
+            else
+                decode_decoded(heads[0], info.decoded == "yolov5", conf_thres, multi_label, found);
+        },
+        nullptr};
 }
 
 // A box, and which pixels in it belong to the object: each box has `masks` coefficients for the prototypes, the further
@@ -269,26 +267,26 @@ inline Task classify_task() {
 
 // Several kinds of network may share a name: of these the first one whose metadata is there is taken.
 inline const std::vector<Task>& tasks() {
-    static const std::vector<Task> all = {
-        detail::detect_task(),  detail::anchor_free_task(), detail::decoded_rows_task(), detail::decoded_columns_task(),
-        detail::segment_task(), detail::keypoints_task(),   detail::classify_task()};
+    static const std::vector<Task> all = {detail::detect_task(),  detail::anchor_free_task(), detail::decoded_task(),
+                                          detail::segment_task(), detail::keypoints_task(),   detail::classify_task()};
     return all;
 }
 
 // Looks a task up by the metadata's `task`; has(key) tells which metadata there is.
 // Throws detail::Invalid for a task that is not in the table.
 inline const Task& find_task(const std::string& name, const std::function<bool(const std::string&)>& has) {
-    const Task* named = nullptr;
+    const Task *named = nullptr, *told = nullptr;
     std::string known, last;
     for (const Task& task : tasks()) {
         if (task.name == name) {
             if (std::all_of(task.required.begin(), task.required.end(), has)) return task;
             if (!named) named = &task;
+            if (!told && has(task.required.back())) told = &task;  // which no other task has, and so tells most
         }
         if (task.name != last) known += (known.empty() ? "'" : " or '") + task.name + "'";
         last = task.name;
     }
-    if (named) return *named;
+    if (named) return told ? *told : *named;
     throw detail::Invalid("the task is '" + name + "', and only " + known + " is supported");
 }
 

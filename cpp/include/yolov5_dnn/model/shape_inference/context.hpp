@@ -106,6 +106,12 @@ public:
     // Notes that the output is a constant.
     void set_constant(const Tensor& tensor) { constants_[node.outputs.at(0)] = tensor; }
 
+    // Notes that the output is the constant that the first input is, if it is one.
+    void copy_constant() {
+        const auto entry = constants_.find(node.inputs.at(0));
+        if (entry != constants_.end()) set_constant(Tensor(entry->second));
+    }
+
     // Are the numbers of the first input indices that the network computes?
     bool is_index() const { return !node.inputs.empty() && index_limits_.count(node.inputs[0]); }
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "../foreign.hpp"
 #include "../graph.hpp"
 #include "../tensors.hpp"
 #include "context.hpp"
@@ -87,9 +88,7 @@ inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
         const Operator* const op = find_operator(node.op_type);
-        if (!op)
-            throw GraphError(node.title + " is of an operator that is unknown here" +
-                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : ""));
+        if (!op) throw GraphError(node.title + " is of an operator that is unknown here" + unsupported(node.op_type));
         for (const auto& [name, value] : node.attributes) check_attribute(node, *op, name, value);
         InferenceContext context(node, shapes, constants, index_limits);
         for (std::size_t k = 0; k < node.inputs.size(); ++k) {

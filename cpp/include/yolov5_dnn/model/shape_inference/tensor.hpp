@@ -255,6 +255,7 @@ inline Made cast(InferenceContext& ctx) {
     const std::int64_t to = ctx.integer("to", 0);
     const bool is_real = to == 1 || to == 10 || to == 11;
     require(is_real || (ctx.is_index() && (to == 6 || to == 7)), "it casts to a type without fractions");
+    ctx.copy_constant();
     return {ctx.shape(0)};
 }
 
