@@ -107,7 +107,7 @@ TEST_CASE("keypoints lie at raw · anchor + cell · stride, within the image") {
 }
 
 TEST_CASE("thresholds are those that are usual for the task, unless somebody says other") {
-    CHECK(tasks().size() == 7);
+    CHECK(tasks().size() == 6);
     const tiny::File file(faces({0, 0}));
     Options options;
     options.conf_thres = 0.99999;

@@ -69,7 +69,7 @@ DIFFERENT = {
     ("drawing/draw", "cpp"): ("line_width text_size", "DrawOptions five_points text_colour"),
     ("drawing/draw", "js"): ("", "css text_colour"),
     ("drawing/text", "cpp"): ("Extent measure printable put_text", ""),
-    ("engines/network", "cpp"): ("keep_freed_memory mallopt", "check_outputs"),
+    ("engines/network", "cpp"): ("keep_freed_memory mallopt", ""),
     ("engines/network", "js"): ("keep_freed_memory mallopt", ""),
     ("errors", "cpp"): ("first_line", ""),
     ("errors", "js"): ("DeviceError first_line", ""),
