@@ -335,7 +335,12 @@ struct ModelInfo {
     // The shape (N, C, H, W) of the network's input for an image of this size in pixels.
     std::vector<std::int64_t> input_shape(cv::Size size) const;
 
+    // The overlap at which models of this kind are cut off, if nobody says other.
+    double usual_iou_thres(double of_task) const;
+
     // What only some tasks have.
+    std::string decoded;                          // the layout of boxes that the network decodes itself
+    int input_scale = 1;                          // what its pixels, 0 to 1, are multiplied by
     int reg_max = 0;                              // bins of each distance, of a network without anchors
     int masks = 0;                                // mask coefficients of each box
     int keypoints = 0;                            // of each box
@@ -526,6 +531,10 @@ void decode(const std::vector<Head>& heads, const std::vector<Anchors>& anchors,
 // Throws ModelError if a score or a chosen box is not a number.
 void decode_decoded(const Head& head, bool objectness, double conf_thres, bool multi_label, Candidates& found);
 
+// The same of what NMS leaves, or of a network that needs none: a box is a row of its corners, its score and its class.
+// Throws ModelError if a number is not one, or a class is none of those that there are.
+void decode_final(const Head& head, int classes, double conf_thres, Candidates& found);
+
 // --------------------------------------------------------------------------------------------------------- anchor_free
 
 // The box of one candidate, x1 y1 x2 y2 in pixels of the network's input. `bins` are the logits of the left, top, right
@@ -635,6 +644,7 @@ const Task& find_task(const std::string& name, const std::function<bool(const st
 #include <fstream>
 #include <functional>
 #include <initializer_list>
+#include <iostream>
 #include <iterator>
 #include <limits>
 #include <locale>
@@ -1619,7 +1629,14 @@ struct ModelInfo {
         return {1, std::int64_t{3} * fold * fold, size.height / fold, size.width / fold};
     }
 
+    // The overlap at which models of this kind are cut off, if nobody says other.
+    double usual_iou_thres(double of_task) const {
+        return decoded == "yolov8" ? 0.7 : decoded == "end-to-end" ? 1.0 : of_task;  // above 1 NMS has nothing to do
+    }
+
     // What only some tasks have.
+    std::string decoded;                          // the layout of boxes that the network decodes itself
+    int input_scale = 1;                          // what its pixels, 0 to 1, are multiplied by
     int reg_max = 0;                              // bins of each distance, of a network without anchors
     int masks = 0;                                // mask coefficients of each box
     int keypoints = 0;                            // of each box
@@ -1753,6 +1770,32 @@ inline void decode_anchor_free(const std::vector<Head>& heads, const std::vector
 //
 // From the output of a network that decodes its boxes itself, as other exporters write them, to candidates.
 
+namespace detail {
+
+// Throws ModelError if a score is no probability; 16 bits, and rounding, leave a little above 1.
+inline void check_score(float score, int columns, bool rows) {
+    constexpr float most = 1.01F;
+    if (std::isnan(score)) throw ModelError(not_finite);
+    if (score <= most && score >= 1 - most) return;
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.4g", static_cast<double>(score));
+    throw ModelError(
+        std::string("the network gives a score of ") + text.data() + ", and a probability is at most 1: its " +
+        std::to_string(columns) + " columns are not boxes and classes" +
+        (columns == 16 && rows ? "; 16 are those of yolov5-face, with 5 points" : "") + "; " + how_to_convert);
+}
+
+// Throws ModelError if the boxes, whose largest centre or corner this is, are not in pixels.
+inline void check_places(float largest) {
+    if (largest <= 2)
+        throw ModelError(
+            std::string("the network gives boxes in shares of the picture, from 0 to 1, and not in pixels, "
+                        "as exports for TensorFlow do; ") +
+            how_to_convert);
+}
+
+}  // namespace detail
+
 // Chooses the boxes that score above `conf_thres`, in the order of the output, and writes them to `found`. With
 // `objectness` a box is a row of the output, a head of one column: centre x, centre y, width and height in pixels of the
 // network's input, objectness and classes as probabilities. Without, it is a column, and has no objectness. A box is given
@@ -1779,11 +1822,35 @@ inline void decode_decoded(const Head& head, bool objectness, double conf_thres,
             found.class_ids.push_back(class_id);
         };
         const float *const classes = row + first, *const end = row + output.cols;
-        if (std::any_of(classes, end, [share](float each) { return std::isnan(each * share); }))
-            throw ModelError(detail::not_finite);
+        for (const float* each = classes; each != end; ++each)
+            detail::check_score(*each * share, output.cols, objectness);
         if (!multi_label) add(static_cast<int>(std::max_element(classes, end) - classes));
         for (int k = 0; multi_label && k < end - classes; ++k) add(k);
     }
+    if (found.size() == 0) return;
+    float largest = 0;
+    for (int i = 0; i < output.rows; ++i) largest = std::max({largest, output.at<float>(i, 0), output.at<float>(i, 1)});
+    detail::check_places(largest);
+}
+
+// The same of what NMS leaves, or of a network that needs none: a box is a row of its corners, its score and its class.
+// Throws ModelError if a number is not one, or a class is none of those that there are.
+inline void decode_final(const Head& head, int classes, double conf_thres, Candidates& found) {
+    found.extra_width = 0;
+    found.resize(0);
+    float largest = 0;
+    for (int i = 0; i < head.channels; ++i) {
+        const float* const row = head.data + std::ptrdiff_t{6} * i;
+        if (row[4] <= static_cast<float>(conf_thres)) continue;
+        detail::check_score(row[4], 6, false);
+        if (!(row[5] >= 0 && row[5] < static_cast<float>(classes)) || std::floor(row[5]) != row[5])
+            throw ModelError("the network gives a class that is none of the " + std::to_string(classes) + " it has");
+        for (int k = 0; k < 4; ++k) largest = std::max(largest, row[k]);
+        found.xyxy.emplace_back(row[0], row[1], row[2], row[3]);
+        found.scores.push_back(row[4]);
+        found.class_ids.push_back(static_cast<int>(row[5]));
+    }
+    if (found.size() > 0) detail::check_places(largest);
 }
 
 // --------------------------------------------------------------------------------------------------------------- tasks
@@ -1903,36 +1970,33 @@ inline Task anchor_free_task() {
             nullptr};
 }
 
-// Networks of other exporters, which decode their boxes themselves, as `foreign.hpp` tells them: in rows as of YOLOv5's
-// `export.py`, in columns as of the `ultralytics` package.
-inline Task decoded_rows_task() {
-    return {"detect",
-            {"names", "decoded_rows"},
-            for_boxes,
-            0.25,
-            0.45,
-            [](const ModelInfo&) {},
-            [](const ModelInfo& info, cv::Size) {
-                return std::vector<Output>{{"output0", {1, -1, 5 + class_count(info)}}};
-            },
-            [](const ModelInfo&, const std::vector<Head>& heads, double conf_thres, bool multi_label,
-               Candidates& found) { decode_decoded(heads[0], true, conf_thres, multi_label, found); },
-            nullptr};
-}
-
-inline Task decoded_columns_task() {
-    return {"detect",
-            {"names", "decoded_columns"},
-            for_boxes,
-            0.25,
-            0.7,
-            [](const ModelInfo&) {},
-            [](const ModelInfo& info, cv::Size) {
-                return std::vector<Output>{{"output0", {1, 4 + class_count(info), -1}}};
-            },
-            [](const ModelInfo&, const std::vector<Head>& heads, double conf_thres, bool multi_label,
-               Candidates& found) { decode_decoded(heads[0], false, conf_thres, multi_label, found); },
-            nullptr};
+// Networks of other exporters, which decode their boxes themselves, in one of the layouts that `foreign.hpp` tells.
+inline Task decoded_task() {
+    return {
+        "detect",
+        {"names", "decoded"},
+        for_boxes,
+        0.25,
+        0.45,
+        [](const ModelInfo& info) {
+            if (info.decoded != "yolov5" && info.decoded != "yolov8" && info.decoded != "end-to-end")
+                throw Invalid("decoded must be yolov5 or yolov8 or end-to-end, not '" + escape(info.decoded, 40) + "'");
+        },
+        [](const ModelInfo& info, cv::Size) {
+            const int classes = class_count(info);
+            const Shape shape = info.decoded == "yolov8"   ? Shape{1, 4 + classes, -1}
+                                : info.decoded == "yolov5" ? Shape{1, -1, 5 + classes}
+                                                           : Shape{1, -1, 6};
+            return std::vector<Output>{{"output0", shape}};
+        },
+        [](const ModelInfo& info, const std::vector<Head>& heads, double conf_thres, bool multi_label,
+           Candidates& found) {
+            if (info.decoded == "end-to-end")
+                decode_final(heads[0], class_count(info), conf_thres, found);
+            else
+                decode_decoded(heads[0], info.decoded == "yolov5", conf_thres, multi_label, found);
+        },
+        nullptr};
 }
 
 // A box, and which pixels in it belong to the object: each box has `masks` coefficients for the prototypes, the further
@@ -2035,26 +2099,26 @@ inline Task classify_task() {
 
 // Several kinds of network may share a name: of these the first one whose metadata is there is taken.
 inline const std::vector<Task>& tasks() {
-    static const std::vector<Task> all = {
-        detail::detect_task(),  detail::anchor_free_task(), detail::decoded_rows_task(), detail::decoded_columns_task(),
-        detail::segment_task(), detail::keypoints_task(),   detail::classify_task()};
+    static const std::vector<Task> all = {detail::detect_task(),  detail::anchor_free_task(), detail::decoded_task(),
+                                          detail::segment_task(), detail::keypoints_task(),   detail::classify_task()};
     return all;
 }
 
 // Looks a task up by the metadata's `task`; has(key) tells which metadata there is.
 // Throws detail::Invalid for a task that is not in the table.
 inline const Task& find_task(const std::string& name, const std::function<bool(const std::string&)>& has) {
-    const Task* named = nullptr;
+    const Task *named = nullptr, *told = nullptr;
     std::string known, last;
     for (const Task& task : tasks()) {
         if (task.name == name) {
             if (std::all_of(task.required.begin(), task.required.end(), has)) return task;
             if (!named) named = &task;
+            if (!told && has(task.required.back())) told = &task;  // which no other task has, and so tells most
         }
         if (task.name != last) known += (known.empty() ? "'" : " or '") + task.name + "'";
         last = task.name;
     }
-    if (named) return *named;
+    if (named) return told ? *told : *named;
     throw detail::Invalid("the task is '" + name + "', and only " + known + " is supported");
 }
 
@@ -2183,6 +2247,8 @@ inline void read_head(const std::map<std::string, Json>& values, const ModelInfo
         if (key == "reg_max") info.reg_max = to_whole(value, key, 1024);
         if (key == "masks") info.masks = to_whole(value, key);
         if (key == "keypoints") info.keypoints = to_whole(value, key);
+        if (key == "decoded") info.decoded = to_text(value, key);
+        if (key == "input_scale") info.input_scale = to_whole(value, key, 255);
         if (key == "crop") info.crop = to_text(value, key);
         if (key == "mean") info.mean = to_colours(value, key);
         if (key == "std") info.deviation = to_colours(value, key);
@@ -2204,6 +2270,8 @@ inline void read_common(const std::map<std::string, Json>& values, ModelInfo& in
             info.dynamic = value.boolean;
         }
         if (key == "fold") info.fold = to_whole(value, key);
+        if (key == "source" && value.type != Json::Type::object && value.type != Json::Type::null)
+            throw Invalid("source must be an object");
         if (key == "size_multiple") info.size_multiple = to_whole(value, key);
     }
 }
@@ -2234,11 +2302,13 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
         if (!missing.empty())
             throw ModelError(name + " lacks the metadata " + missing + "; " + detail::how_to_convert +
                              (could_be_given ? ", or give Detector the options names, anchors and strides" : ""));
-        detail::read_head(detail::parse_metadata(metadata, task.required, name), given, info);
+        std::vector<std::string> keys = task.required;
+        if (has("decoded")) keys.push_back("input_scale");
+        detail::read_head(detail::parse_metadata(metadata, keys, name), given, info);
         if (info.names.empty()) throw detail::Invalid("names must be a list of strings");
         task.check(info);
-        detail::read_common(detail::parse_metadata(metadata, {"imgsz", "size_multiple", "dynamic", "fold"}, name),
-                            info);
+        detail::read_common(
+            detail::parse_metadata(metadata, {"imgsz", "size_multiple", "dynamic", "fold", "source"}, name), info);
         detail::check_info(info);
     } catch (const detail::Invalid& invalid) {
         throw ModelError(name + " has unusable metadata: " + invalid.what());
@@ -2494,6 +2564,11 @@ class GraphError : public Invalid {
     using Invalid::Invalid;
 };
 
+// A tensor keeps its numbers in another file.
+class ExternalDataError : public GraphError {
+    using GraphError::GraphError;
+};
+
 // The product, or 2^62 if it is larger.
 inline std::int64_t product(std::int64_t a, std::int64_t b) {
     constexpr std::int64_t most = std::int64_t{1} << 62;
@@ -2596,7 +2671,7 @@ inline std::pair<std::string, Tensor> read_tensor(ProtoReader& reader, const Spa
     const ProtoMessage parts = reader.message(span, onnx::tensor);
     const std::string name = parts.name("name"), title = "the tensor " + show(name);
     if (parts.has("external_data") || parts.integer("data_location"))
-        throw GraphError(title + " keeps its numbers in another file");
+        throw ExternalDataError(title + " keeps its numbers in another file");
     const NumberType* const type = find_number_type(parts.integer("data_type"));
     if (!type || parts.has("segment") || parts.has("string_data") || parts.has("uint64_data"))
         throw GraphError(title + " is of the type " + std::to_string(parts.integer("data_type")) +
@@ -2689,8 +2764,9 @@ inline std::pair<std::string, Sides> stated_shape(ProtoReader& reader, const Spa
 // Model files of other exporters, told in this house's own metadata. `export.py` of YOLOv5 and the `ultralytics` package
 // write networks that decode their boxes themselves, to pixels of the input; the shape of their one output tells how:
 //
-//     yolov5   (1, 3 · cells, 5 + nc): centre x, centre y, width, height, objectness, classes
+//     yolov5   (1, na · cells, 5 + nc): centre x, centre y, width, height, objectness, classes
 //     yolov8   (1, 4 + nc, cells): centre x, centre y, width, height, classes
+//     end-to-end  (1, n, 6): x1, y1, x2, y2, score, class id; what NMS leaves, or a network that needs none
 //
 // where cells = Σ H/s · W/s over the strides s, and scores are probabilities. Their metadata's values are what Python's
 // `str` makes of them: `names` "{0: 'person', 1: 'bicycle'}", `stride` "32", `task` "detect".
@@ -2828,52 +2904,109 @@ inline std::string json_names(const std::vector<std::string>& names) {
     return json + "]";
 }
 
+// What an operator that OpenCV cannot run says of its file, and the way out; empty of others.
+inline std::string unsupported(const std::string& op) {
+    static const std::map<std::string, const char*> reasons = [] {
+        std::map<std::string, const char*> all = {{"Shape", "export it again with simplify and without dynamic"}};
+        for (const char* const each :
+             {"NonMaxSuppression", "EfficientNMS_TRT", "BatchedNMS_TRT", "BatchedNMSDynamic_TRT", "RoiAlign"})
+            all[each] = "it has NMS inside, which OpenCV does not run; export it again without NMS";
+        for (const char* const each : {"DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeLSTM"})
+            all[each] =
+                "it is quantized dynamically, which OpenCV does not run; take the float32 file that it was made of";
+        for (const char* const each : {"QLinearConv", "QLinearMatMul", "QLinearAdd"})
+            all[each] = "it is quantized in operators of integers (QOperator); quantize it in the format QDQ";
+        return all;
+    }();
+    const auto found = reasons.find(op);
+    return found == reasons.end() ? "" : std::string("; ") + found->second;
+}
+
 inline std::string what_it_is(const std::vector<Sides>& outputs) {
     std::string shapes;
     bool five = false;
-    for (const Sides& sides : outputs) {
+    for (std::size_t i = 0; i < outputs.size() && i < 5; ++i) {
         std::string shape;
-        for (const std::int64_t side : sides) shape += (shape.empty() ? "" : ", ") + std::to_string(side);
+        for (const std::int64_t side : outputs[i]) shape += (shape.empty() ? "" : ", ") + std::to_string(side);
         shapes += (shapes.empty() ? "(" : " and (") + shape + ")";
-        five = five || sides.size() == 5;
     }
+    for (const Sides& sides : outputs) five = five || sides.size() == 5;
     std::string kind = "no detector that is known here";
     if (five) kind = "a YOLOv5 whose head maps are of another order, as export.py up to v6.1 and --train give them";
     if (outputs[0].size() == 3 && outputs.size() > 1 && outputs[1].size() == 4)
         kind = "a segmentation network of another exporter";
     if (outputs[0].size() == 2) kind = "a classifier of another exporter";
-    if (outputs[0].size() == 3 && outputs[0][2] == 6)
-        kind = "an end-to-end export, which only Python with OpenCV 5 runs; export it without NMS";
     return "is " + kind + ": its outputs are " + shapes;
 }
 
-// Which task of `tasks()` has such an output, by its key, and how many classes there are. Throws ExportError.
+// Checks that there are as many columns of classes as names; or few enough, where there are no names. Throws ExportError.
+inline std::int64_t check_classes(std::int64_t columns, std::int64_t names, bool rows) {
+    const std::string oriented = "a network for oriented boxes (yolov5_obb)";
+    const std::string start = "has " + std::to_string(columns) + " columns for classes";
+    if (names == 0) {
+        if (rows && columns > 180 && columns <= 200)  // DOTA's 15 to 18 classes and the like; real lists differ
+            throw ExportError(start + " and no names: " + oriented + " has " + std::to_string(columns - 180) +
+                              " classes and 180 columns for the angle. If these are classes, add the metadata names to "
+                              "the file");
+        return columns;
+    }
+    if (columns == names) return columns;
+    const std::int64_t more = columns - names;
+    std::string known;
+    if (more == 32) known = "an export for segmentation, with 32 mask coefficients";
+    if (rows && more == 180) known = oriented;
+    if (rows && more == 10) known = "yolov5-face, with 5 points";
+    if (!rows && more == 1) known = "an export for oriented boxes, with their angle";
+    if (!rows && more > 0 && more % 3 == 0)
+        known = "an export for poses, with " + std::to_string(more / 3) + " keypoints";
+    throw ExportError(start + ", and " + std::to_string(names) + " names" +
+                      (known.empty() ? "" : ": it seems to be " + known));
+}
+
+// The layout, and how many classes there are; 0 where the shape doesn't tell. Throws ExportError.
 inline std::pair<std::string, std::int64_t> layout_of(const std::vector<Sides>& outputs, std::int64_t names,
                                                       std::int64_t height, std::int64_t width) {
     if (outputs.size() == 1 && outputs[0].size() == 3) {
         const std::int64_t a = outputs[0][1], b = outputs[0][2];
         if (outputs[0][0] != 1)
             throw ExportError("takes " + std::to_string(outputs[0][0]) + " images at once; export it again for one");
-        std::set<std::int64_t> cells;  // of P4, P5 and P6 networks
-        std::int64_t sum = (height / 8) * (width / 8);
-        for (const std::int64_t stride : {16, 32, 64}) cells.insert(sum += (height / stride) * (width / stride));
-        if (b > 5 && ((a % 3 == 0 && cells.count(a / 3)) || (b - 5 == names && a > 1000)))
-            return {"decoded_rows", b - 5};
-        if (a > 4 && (cells.count(b) || a - 4 == names)) return {"decoded_columns", a - 4};
-        if (b > 6 && b - 5 == names) return {"decoded_rows", b - 5};
+        // How many cells the heads have together: of P4, P5 and P6 networks, and of rarer ones, too.
+        const auto sum = [&](std::initializer_list<std::int64_t> strides) {
+            std::int64_t total = 0;
+            for (const std::int64_t stride : strides) total += (height / stride) * (width / stride);
+            return total;
+        };
+        const std::set<std::int64_t> usual = {sum({8, 16}), sum({8, 16, 32}), sum({8, 16, 32, 64})};
+        std::set<std::int64_t> cells = usual;
+        for (const std::int64_t count : {sum({4, 8, 16, 32}), sum({4, 8, 16, 32, 64}), sum({16, 32})})
+            cells.insert(count);
+        // Few rows could also be an end-to-end network's.
+        const bool many = a > 1000 && std::any_of(cells.begin(), cells.end(), [&](std::int64_t count) {
+                              return count > 0 && a % count == 0 && a / count >= 2 && a / count <= 9;
+                          });
+        if (b > 5 && ((a % 3 == 0 && usual.count(a / 3)) || many)) return {"yolov5", check_classes(b - 5, names, true)};
+        if (b > 5 && b - 5 == names && a > 1000) return {"yolov5", b - 5};
+        if (b > 5 && a > 1000 && cells.count(a))
+            throw ExportError("gives " + std::to_string(b) +
+                              " numbers for each cell, as YOLOX does, whose boxes are of another kind; of other "
+                              "families' networks only those of YOLOv5 and of ultralytics are run");
+        if (a > 4 && (usual.count(b) || (b > 1000 && cells.count(b)) || a - 4 == names))
+            return {"yolov8", check_classes(a - 4, names, false)};
+        if (b == 6) return {"end-to-end", 0};
+        if (b > 5 && b - 5 == names) return {"yolov5", b - 5};
     }
     throw ExportError(what_it_is(outputs));
 }
 
 // Gives a file's metadata as this house writes it; as it is, unless another exporter wrote the file. `input` is the shape
-// of the input, `outputs` are those of the outputs then.
+// of the input, `outputs` are those of the outputs then, `input_scale` is 255 if the network takes pixels from 0 to 255.
 // Throws ExportError for a model that is neither of this project nor one of those above.
 inline std::map<std::string, std::string> own_metadata(const std::map<std::string, std::string>& metadata,
                                                        const Sides& input, bool dynamic,
-                                                       const std::vector<Sides>& outputs) {
+                                                       const std::vector<Sides>& outputs, int input_scale) {
     bool own = true;
     for (const Sides& sides : outputs) own = own && sides.size() == 4;
-    for (const char* const key : {"strides", "anchors", "reg_max", "masks", "keypoints", "crop"})
+    for (const char* const key : {"strides", "anchors", "reg_max", "masks", "keypoints", "crop", "decoded"})
         own = own || metadata.count(key);
     if (own) return metadata;
     const auto text = [&](const char* key, const char* otherwise) {
@@ -2892,13 +3025,16 @@ inline std::map<std::string, std::string> own_metadata(const std::map<std::strin
     if (stride.empty() || stride.size() > 4 || stride[0] == '0' ||
         stride.find_first_not_of("0123456789") != std::string::npos)
         throw ExportError("has a stride '" + escape(stride, 40) + "' in its metadata");
-    return {{"producer", text("producer", "")},
-            {"task", "\"detect\""},
-            {"names", json_names(names)},
-            {layout, "true"},
-            {"imgsz", "[" + std::to_string(input[2]) + ", " + std::to_string(input[3]) + "]"},
-            {"size_multiple", stride},
-            {"dynamic", dynamic ? "true" : "false"}};
+    std::map<std::string, std::string> own_values = {
+        {"producer", text("producer", "")},
+        {"task", "\"detect\""},
+        {"decoded", "\"" + layout + "\""},
+        {"imgsz", "[" + std::to_string(input[2]) + ", " + std::to_string(input[3]) + "]"},
+        {"size_multiple", stride},
+        {"dynamic", dynamic ? "true" : "false"}};
+    if (!names.empty()) own_values["names"] = json_names(names);  // there are none where the shape doesn't tell
+    if (input_scale != 1) own_values["input_scale"] = std::to_string(input_scale);
+    return own_values;
 }
 
 }  // namespace detail
@@ -3186,6 +3322,43 @@ inline std::vector<unsigned char> for_onnxruntime(const std::vector<unsigned cha
 
 }  // namespace detail
 
+// --------------------------------------------------------------------------------------------------------- input_scale
+//
+// Which pixels a network of another exporter takes: from 0 to 1, or from 0 to 255, which it scales itself.
+
+namespace detail {
+
+// Tells by what the graph does to its input before anything else: 255 if it brings 0 … 255 to about 0 … 1. A division by
+// 255, or a mean of 123, is one of pixels from 0 to 255; 0.485 is one of pixels from 0 to 1.
+inline int input_scale(const Graph& graph) {
+    std::map<std::string, const Tensor*> constants;
+    for (const auto& [name, tensor] : graph.tensors) constants[name] = &tensor;
+    std::string value = graph.input;
+    for (const Node& node : graph.nodes) {
+        const auto constant = node.attributes.find("value");
+        if (node.op_type == "Constant" && constant != node.attributes.end())
+            constants[node.outputs[0]] = &constant->second.tensor;
+        if (std::find(node.inputs.begin(), node.inputs.end(), value) == node.inputs.end()) continue;
+        if (node.op_type == "Cast" || node.op_type == "Identity" || node.op_type == "Transpose" ||
+            node.op_type == "Reshape") {  // they change no number
+            value = node.outputs[0];
+            continue;
+        }
+        const bool by =
+            node.op_type == "Div" || node.op_type == "Mul" || node.op_type == "Sub" || node.op_type == "Add";
+        if (!by || node.inputs.size() != 2) return 1;
+        const auto other = constants.find(node.inputs[0] == value ? node.inputs[1] : node.inputs[0]);
+        if (other == constants.end()) return 1;
+        double size = 0;
+        for (const double each : other->second->values) size = std::max(size, std::abs(each));
+        const bool large = node.op_type == "Mul" ? size > 0 && size < 0.05 : size > 50;
+        return large && (node.op_type != "Div" || node.inputs[0] == value) ? 255 : 1;
+    }
+    return 1;
+}
+
+}  // namespace detail
+
 // ------------------------------------------------------------------------------------------------------------- context
 //
 // What the shape rule of an operator sees of a node, and what the rules have in common.
@@ -3276,6 +3449,12 @@ public:
 
     // Notes that the output is a constant.
     void set_constant(const Tensor& tensor) { constants_[node.outputs.at(0)] = tensor; }
+
+    // Notes that the output is the constant that the first input is, if it is one.
+    void copy_constant() {
+        const auto entry = constants_.find(node.inputs.at(0));
+        if (entry != constants_.end()) set_constant(Tensor(entry->second));
+    }
 
     // Are the numbers of the first input indices that the network computes?
     bool is_index() const { return !node.inputs.empty() && index_limits_.count(node.inputs[0]); }
@@ -3983,6 +4162,7 @@ inline Made cast(InferenceContext& ctx) {
     const std::int64_t to = ctx.integer("to", 0);
     const bool is_real = to == 1 || to == 10 || to == 11;
     require(is_real || (ctx.is_index() && (to == 6 || to == 7)), "it casts to a type without fractions");
+    ctx.copy_constant();
     return {ctx.shape(0)};
 }
 
@@ -4083,9 +4263,7 @@ inline std::vector<Sides> check_size(const Graph& graph, const Sides& shape) {
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
         const Operator* const op = find_operator(node.op_type);
-        if (!op)
-            throw GraphError(node.title + " is of an operator that is unknown here" +
-                             (node.op_type == "Shape" ? "; export it again with simplify and without dynamic" : ""));
+        if (!op) throw GraphError(node.title + " is of an operator that is unknown here" + unsupported(node.op_type));
         for (const auto& [name, value] : node.attributes) check_attribute(node, *op, name, value);
         InferenceContext context(node, shapes, constants, index_limits);
         for (std::size_t k = 0; k < node.inputs.size(); ++k) {
@@ -4244,8 +4422,11 @@ inline void walk_model(ModelFile& file) {
     const Graph& graph = file.graph;
     for (const Sides& shape : input_shapes(graph, metadata)) file.outputs[shape] = check_size(graph, shape);
     for (const Span& place : graph.domains) file.buffer[place.tag] = tag_of(hidden_field);
+    if ((graph.input_dims[3] == 1 || graph.input_dims[3] == 3) && graph.input_dims[1] != 1 && graph.input_dims[1] != 3)
+        throw ExportError("takes its channels last, (N, H, W, C), as TensorFlow does; export it with channels first");
     const auto& [largest, outputs] = *file.outputs.rbegin();
-    file.metadata = own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs);
+    file.metadata =
+        own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs, input_scale(graph));
 }
 
 }  // namespace detail
@@ -4280,6 +4461,13 @@ inline ModelFile read_model(const std::filesystem::path& path) {
         detail::walk_model(model);
     } catch (const detail::ExportError& unknown) {
         throw ModelError(name + " " + unknown.what() + "; " + detail::how_to_convert);
+    } catch (const detail::ExternalDataError& refusal) {
+        std::filesystem::path whole = path;
+        whole.replace_filename(path.stem().concat("-one-file.onnx"));
+        throw ModelError(name + " is refused: " + refusal.what() +
+                         "; make it one file with: python -c 'import onnx, sys; onnx.save(onnx.load(sys.argv[1]), "
+                         "sys.argv[2])' " +
+                         detail::shell_quoted(name) + " " + detail::shell_quoted(detail::utf8(whole)));
     } catch (const detail::GraphError& refusal) {
         throw ModelError(name + " is refused: " + refusal.what());
     } catch (const detail::Invalid& invalid) {
@@ -4357,6 +4545,19 @@ inline cv::dnn::Net load_onnxruntime(const ModelFile& model, bool dynamic) {
 }
 #endif
 
+// Says, of a file that OpenCV 4 cannot read, what can: for the end of a message.
+inline std::string newer_opencv() {
+    return CV_VERSION_MAJOR >= 5 ? "" : "; OpenCV 5 reads more, or export it again with --opset 12";
+}
+
+// Whether a network counts indices, which only the new engine of OpenCV 5 does rightly. Throws ModelError elsewhere.
+inline void check_indices(const ModelFile& model, const ModelInfo& info, const Device& device) {
+    if (info.decoded != "end-to-end" || (CV_VERSION_MAJOR >= 5 && device.name == "cpu")) return;
+    throw ModelError(utf8(model.path) +
+                     " chooses its boxes by whole numbers, which OpenCV " CV_VERSION " on the device " + device.name +
+                     " takes for fractions: run it with OpenCV 5 on the cpu, or export it without NMS");
+}
+
 inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool dynamic) {
     try {
 #if CV_VERSION_MAJOR >= 5
@@ -4379,7 +4580,8 @@ inline cv::dnn::Net load_net(const ModelFile& model, const Device& device, bool 
         net.setPreferableTarget(device.target);
         return net;
     } catch (const std::exception& error) {
-        throw ModelError("OpenCV " CV_VERSION " cannot load " + utf8(model.path) + ": " + reason(error));
+        throw ModelError("OpenCV " CV_VERSION " cannot load " + utf8(model.path) + ": " + reason(error) +
+                         newer_opencv());
     }
 }
 
@@ -4406,12 +4608,16 @@ public:
     // `info` comes from `read_info`.
     // Throws ModelError if OpenCV cannot load the network, or it hasn't as many outputs as `info` describes.
     Network(const ModelFile& model, const ModelInfo& info, const Device& device)
-        : info_(info), path_(detail::utf8(model.path)), net_(detail::load_net(model, device, info.dynamic)),
+        : info_(info), path_(detail::utf8(model.path)),
+          net_((detail::check_indices(model, info, device), detail::load_net(model, device, info.dynamic))),
           names_(detail::in_order(info.head->outputs(info, info.imgsz), net_.getUnconnectedOutLayersNames())) {
         const std::size_t expected = info.head->outputs(info, info.imgsz).size();
         if (names_.size() != expected)
             throw ModelError(path_ + " has " + std::to_string(names_.size()) + " outputs, but its metadata describe " +
                              std::to_string(expected));
+#if CV_VERSION_MAJOR >= 5
+        if (device.name == "cpu" && info.decoded != "end-to-end") buffer_ = model.buffer;
+#endif
     }
 
     // Runs forward on what `to_blob` made. The outputs are the network's own, and the next call overwrites them.
@@ -4419,8 +4625,7 @@ public:
     const std::vector<cv::Mat>& operator()(const cv::Mat& blob) {
         const cv::Size size(blob.size[3] * info_.fold, blob.size[2] * info_.fold);
         try {
-            net_.setInput(blob);
-            net_.forward(outputs_, names_);
+            forward(blob);
         } catch (const std::exception& error) {
             throw ModelError("OpenCV cannot run " + path_ + " at " + std::to_string(size.height) + " × " +
                              std::to_string(size.width) + ": " + detail::reason(error));
@@ -4430,6 +4635,31 @@ public:
     }
 
 private:
+    // Runs the network; where OpenCV 5's new engine fails at the first pass, in the classic one. In 5.0.0 the new one fails
+    // on x · conv(x) where the convolution has one channel, as attention has it (CBAM).
+    void forward(const cv::Mat& blob) {
+#if CV_VERSION_MAJOR >= 5
+        std::vector<unsigned char> buffer;
+        buffer.swap(buffer_);
+        try {
+            net_.setInput(blob);
+            net_.forward(outputs_, names_);
+        } catch (const cv::Exception&) {
+            if (buffer.empty()) throw;
+            cv::dnn::Net net = cv::dnn::readNetFromONNX(reinterpret_cast<const char*>(buffer.data()), buffer.size(),
+                                                        cv::dnn::ENGINE_CLASSIC);
+            net.setInput(blob);
+            net.forward(outputs_, names_);
+            net_ = net;
+            std::cerr << "warning: the new engine of OpenCV " CV_VERSION " cannot run " << escape(path_, 1000)
+                      << "; its classic engine runs it, which is slower\n";
+        }
+#else
+        net_.setInput(blob);
+        net_.forward(outputs_, names_);
+#endif
+    }
+
     void check_outputs(cv::Size size) {
         if (size != size_) {
             expected_ = info_.head->outputs(info_, size);
@@ -4452,6 +4682,9 @@ private:
     cv::dnn::Net net_;
     std::vector<cv::String> names_;
     std::vector<cv::Mat> outputs_;
+#if CV_VERSION_MAJOR >= 5
+    std::vector<unsigned char> buffer_;  // until a pass has succeeded, for the other engine
+#endif
 
     cv::Size size_;                 // of the last input,
     std::vector<Output> expected_;  // and what its outputs must be
@@ -4813,7 +5046,7 @@ public:
     explicit Detector(const ModelFile& file, const Options& options = {})
         : options_(detail::checked(options)), info_(detail::box_info(file, options)),
           conf_thres_(options.conf_thres.value_or(info_.head->conf_thres)),
-          iou_thres_(options.iou_thres.value_or(info_.head->iou_thres)),
+          iou_thres_(options.iou_thres.value_or(info_.usual_iou_thres(info_.head->iou_thres))),
           classes_(detail::class_ids(options.classes, info_.names)),
           imgsz_(detail::input_size(options.imgsz, info_, info_.dynamic || !file.metadata.count("imgsz"))),
           multiple_(info_.dynamic && options.rect ? info_.size_multiple : 0),
@@ -4884,6 +5117,7 @@ private:
         prepare_buffers(letterbox_shape(image.size(), imgsz_, multiple_));
         const Placement placement = letterbox(image, imgsz_, multiple_, canvas_);
         to_blob(canvas_, info_.fold, blob_);
+        if (info_.input_scale != 1) blob_ *= info_.input_scale;
 
         const Clock::time_point letterboxed = Clock::now();
         const std::vector<cv::Mat>& outputs = network_(blob_);
