@@ -72,6 +72,20 @@ inline std::optional<ImageSize> jpeg_size(std::string_view data) {
     return std::nullopt;
 }
 
+// IHDR comes first and holds the size. Nothing for a chunk that says it is longer than the file and 16 MiB that it may lack:
+// OpenCV 5 takes that much memory before it reads the chunk.
+inline std::optional<ImageSize> png_size(std::string_view data) {
+    const Bytes bytes(data, true);
+    std::uint64_t at = 8;
+    for (std::size_t i = 0; i < 1000000; ++i) {
+        const Number length = bytes.at(at, 4);
+        if (!length || at + 8 > data.size()) return size_of(bytes.at(16, 4), bytes.at(20, 4));
+        if (*length > data.size() + (1U << 24)) return std::nullopt;
+        at += 12 + *length;  // a checksum follows the data
+    }
+    return std::nullopt;
+}
+
 inline std::optional<ImageSize> webp_size(std::string_view data) {
     const Bytes bytes(data, false);
     std::uint64_t at = 12;
@@ -223,7 +237,7 @@ inline std::optional<ImageSize> image_size(std::string_view data) {
     using namespace std::string_view_literals;
     const auto begins = [&](std::string_view with) { return data.substr(0, with.size()) == with; };
     if (begins("\xFF\xD8\xFF")) return jpeg_size(data);
-    if (begins("\x89PNG\r\n\x1A\n")) return size_of(Bytes(data, true).at(16, 4), Bytes(data, true).at(20, 4));
+    if (begins("\x89PNG\r\n\x1A\n")) return png_size(data);
     if (begins("RIFF") && data.substr(8, 4 * (data.size() > 12)) == "WEBP") return webp_size(data);
     if (begins("II*\0"sv) || begins("MM\0*"sv)) return tiff_size(data, data[0] == 'M', false);
     if (begins("II+\0"sv) || begins("MM\0+"sv)) return tiff_size(data, data[0] == 'M', true);

@@ -55,9 +55,10 @@ class AtomicFile {
 public:
     explicit AtomicFile(const fs::path& path) : path_(path), target_(path) {
         std::error_code error;
-        if (fs::is_symlink(path, error)) {
-            target_ = fs::weakly_canonical(path, error);
-            if (error) fail(": " + error.message());
+        for (int links = 0; fs::is_symlink(target_, error); ++links) {  // also where the last one leads to nothing yet
+            const fs::path next = fs::read_symlink(target_, error);
+            if (error || links == 40) fail(": too many links");
+            target_ = target_.parent_path() / next;  // `next` alone where it is absolute
         }
         std::random_device random;
         std::ostringstream name;

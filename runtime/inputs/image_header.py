@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_CHUNKS = 10_000  # more parts than any camera or editor writes
+MAX_PNG_CHUNKS = 1_000_000  # some programs write 8 KB in each
+MAX_MISSING = 1 << 24  # bytes of a chunk that a file which was cut short may lack
 MAX_TEXT_HEADER = 1 << 16  # bytes, of formats whose header is text
 MAX_BOXES = 1 << 20  # bytes that an AVIF's boxes before the picture may take
 
@@ -96,27 +98,33 @@ def _read_jpeg(data: bytes) -> ImageHeader | None:
 
 
 def _read_png(data: bytes) -> ImageHeader:
-    """IHDR comes first and holds the size; eXIf may stand anywhere."""
+    """IHDR comes first and holds the size; eXIf may stand anywhere.
+
+    Raises ValueError for a chunk that says it is longer than the file and MAX_MISSING: OpenCV 5 takes that
+    much memory before it reads the chunk.
+    """
     width, height = struct.unpack_from(">II", data, 16)
-    for kind, start, length in _chunks(data, 8, ">"):
+    orientation, position = 1, 8
+    for _ in range(MAX_PNG_CHUNKS):
+        if position + 8 > len(data):
+            return ImageHeader(width, height, orientation)
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if length > len(data) + MAX_MISSING:
+            raise ValueError("a chunk that is longer than the file")
         if kind == b"eXIf":
-            return ImageHeader(width, height, _read_orientation(data[start : start + length]))
-    return ImageHeader(width, height)
+            orientation = _read_orientation(data[position + 8 : position + 8 + length])
+        position += 12 + length  # a checksum follows the data
+    raise ValueError("too many chunks")
 
 
-def _chunks(data: bytes, position: int, order: str) -> Iterator[tuple[bytes, int, int]]:
-    """Give kind, start and length of the chunks of a PNG (">") or RIFF ("<") file."""
+def _chunks(data: bytes, position: int) -> Iterator[tuple[bytes, int, int]]:
+    """Give kind, start and length of the chunks of a RIFF file."""
     for _ in range(MAX_CHUNKS):
         if position + 8 > len(data):
             return
-        if order == ">":
-            length, kind = struct.unpack_from(">I4s", data, position)
-            following = position + 12 + length  # a checksum follows the data
-        else:
-            kind, length = struct.unpack_from("<4sI", data, position)
-            following = position + 8 + length + length % 2
+        kind, length = struct.unpack_from("<4sI", data, position)
         yield kind, position + 8, length
-        position = following
+        position += 8 + length + length % 2
 
 
 def _read_webp(data: bytes) -> ImageHeader | None:
@@ -126,7 +134,7 @@ def _read_webp(data: bytes) -> ImageHeader | None:
     """
     size: tuple[int, int] | None = None
     orientation = 1
-    for kind, start, length in _chunks(data, 12, "<"):
+    for kind, start, length in _chunks(data, 12):
         if kind == b"VP8X" and size is None:
             size = (
                 1 + int.from_bytes(data[start + 4 : start + 7], "little"),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickletools
 import random
 import sys
@@ -23,6 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import atheris
+
+os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(1 << 20)  # read while OpenCV is loaded
+os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
+
+import cv2
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -41,6 +48,7 @@ with atheris.instrument_imports(include=["convert", "runtime"], enable_loader_ov
     from runtime.model.tensors import GraphError
     from runtime.tasks.read_info import read_info
 
+_DECODED = 1 << 20  # pixels that a decoder may make here
 _STORAGE = torch.zeros(4096)
 _GOOD = {
     "names": '["a", "b"]',
@@ -129,12 +137,23 @@ def _value(source: Any, depth: int) -> Any:
 
 
 def image_header(data: bytes) -> None:
-    """The sizes of pictures."""
+    """The sizes of pictures, and that no decoder makes more pixels than the header says."""
     header = read_header(data)
-    if header is not None:
-        assert header.width >= 0
-        assert header.height >= 0
-        assert 1 <= header.orientation <= 8
+    if header is None:
+        return  # is refused
+    assert header.width >= 0
+    assert header.height >= 0
+    assert 1 <= header.orientation <= 8
+    stated = header.width * header.height
+    if stated > _DECODED:
+        return
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE_PIXELS" in str(error):
+            raise AssertionError("the decoder sees more pixels than the header says") from error
+        return
+    assert image is None or image.shape[0] * image.shape[1] <= stated
 
 
 def _is_sentence(text: str) -> None:
