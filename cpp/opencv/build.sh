@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Build OpenCV 5.0.0 for this processor, with the tile that faster_tiles.py describes:
+# Build OpenCV 5.0.0 with the convolutions of this folder (apply.py puts them into its source):
 #
 #     cpp/opencv/build.sh PREFIX
 #
 # PREFIX, which must not be there yet, gets the C++ libraries, for cmake -DCMAKE_PREFIX_PATH=PREFIX, and in
 # PREFIX/wheel a wheel of cv2 that takes the place of opencv-python 5.0.0. Modules: core, imgproc, imgcodecs,
-# videoio, highgui, dnn. For Linux; x86-64 with AVX2 gains, other processors get what their compiler calls native.
+# videoio, highgui, dnn. For Linux. On x86-64 with AVX2 the build runs on every such processor, with AVX-512 where it
+# has that; elsewhere it is for the processor that it was built on, as its compiler finds it.
 #
 # Needs g++, cmake and nasm, which makes JPEG fast, and a Python with pip, its headers and numpy; takes
 # libgtk-3-dev for windows and libavcodec-dev libavformat-dev libswscale-dev for videos, if they are there. Some
@@ -67,7 +68,7 @@ if [ ! -d opencv ]; then
     tar -xzf opencv_python_headless-5.0.0.93.tar.gz -C unpacked --strip-components=1 opencv_python_headless-5.0.0.93/opencv
     mv unpacked/opencv opencv
 fi
-"$python" "$here/faster_tiles.py" opencv
+"$python" "$here/apply.py" opencv
 
 # The libraries find one another wherever they lie together, and from where cmake puts the Python module.
 cmake -S opencv -B build \

@@ -5,33 +5,55 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import importlib.util
 import io
 import subprocess
 import sys
 import sysconfig
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "cpp" / "opencv"
 
-SOURCE = """\
-static void conv32fC8_1x1(const void* inp__);
-static void conv32fC8(const void* inp__, const void* residual__, void* out__,
-                      const ConvState& cs, const void* weights__,
-                      const float* scale__, const float* bias__)
-{
-    int ksize = cs.wshape[2];
-}
+FILE = "modules/dnn/src/a.cpp"
+SOURCE = "".join(f"line {number}\n" for number in range(1, 21))
+FIRST = """\
+Two lines for one, and a new file
+
+--- a/modules/dnn/src/a.cpp
++++ b/modules/dnn/src/a.cpp
+@@ -2,3 +2,4 @@ context
+ line 2
+-line 3
++line three
++and more
+ line 4
+--- /dev/null
++++ b/modules/dnn/src/b.cpp
+@@ -0,0 +1,2 @@
++new
++file
 """
-FILE = Path("modules/dnn/src/layers/cpu_kernels/conv2_kernels.simd.hpp")
-LIST = Path("modules/dnn/CMakeLists.txt")
-PROCESSORS = 'ocv_add_dispatched_file("layers/cpu_kernels/conv2_kernels" AVX AVX2 NEON NEON_FP16)\n'
+SECOND = """\
+Where the first one has moved the lines
+
+--- a/modules/dnn/src/a.cpp
++++ b/modules/dnn/src/a.cpp
+@@ -4,1 +4,2 @@
+ and more
++and still more
+@@ -20,2 +21,1 @@
+ line 19
+-line 20
+"""
+PATCHED = SOURCE.replace("line 3\n", "line three\nand more\nand still more\n").replace("line 20\n", "")
 
 
-def run(script: str, *arguments: object) -> tuple[int, str]:
-    program = [sys.executable] if script.endswith(".py") else ["bash"]
+def run(script: str | Path, *arguments: object) -> tuple[int, str]:
+    program = [sys.executable] if str(script).endswith(".py") else ["bash"]
     done = subprocess.run(
         [*program, str(FOLDER / script), *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -42,42 +64,95 @@ def run(script: str, *arguments: object) -> tuple[int, str]:
 
 
 @pytest.fixture
-def opencv(tmp_path: Path) -> Path:
-    path = tmp_path / FILE
-    path.parent.mkdir(parents=True)
-    path.write_text(SOURCE, encoding="utf-8")
-    (tmp_path / LIST).write_text(PROCESSORS, encoding="utf-8")
-    return path
+def folder(tmp_path: Path) -> Path:
+    """A copy of cpp/opencv with two patches and a kernel, and a source that they fit."""
+    folder = tmp_path / "opencv"
+    (folder / "patches").mkdir(parents=True)
+    (folder / "kernels").mkdir()
+    (folder / "apply.py").write_bytes((FOLDER / "apply.py").read_bytes())
+    (folder / "patches" / "1-first.patch").write_text(FIRST, encoding="utf-8")
+    (folder / "patches" / "2-second.patch").write_text(SECOND, encoding="utf-8")
+    (folder / "kernels" / "k.hpp").write_text("kernel\n", encoding="utf-8")
+    (tmp_path / "source" / FILE).parent.mkdir(parents=True)
+    (tmp_path / "source" / FILE).write_text(SOURCE, encoding="utf-8")
+    return folder
 
 
-def test_the_tiles_are_asked_first(opencv: Path, tmp_path: Path) -> None:
-    assert run("faster_tiles.py", tmp_path) == (0, "")
-    changed = opencv.read_text(encoding="utf-8")
-    assert changed.index('#include "conv2_pair.hpp"') < changed.index("static void conv32fC8(")
-    assert changed.index("convInPairs(inp__") < changed.index("int ksize")
-    assert "AVX2 AVX512_SKX NEON" in (tmp_path / LIST).read_text(encoding="utf-8")
-    tiles = opencv.with_name("conv2_pair.hpp").read_text(encoding="utf-8")
-    assert "static bool convInPairs(" in tiles
-    assert run("faster_tiles.py", tmp_path) == (0, "")
-    assert opencv.read_text(encoding="utf-8") == changed
+def apply(folder: Path) -> tuple[int, str]:
+    return run(folder / "apply.py", folder.parent / "source")
 
 
-@pytest.mark.parametrize("other", ["", SOURCE * 2, SOURCE.replace("bias__)", "shift__)")])
-def test_another_source_stays_as_it_is(opencv: Path, tmp_path: Path, other: str) -> None:
-    opencv.write_text(other, encoding="utf-8")
-    code, printed = run("faster_tiles.py", tmp_path)
+def contents(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
+
+
+def test_patches_are_applied_in_turn(folder: Path, tmp_path: Path) -> None:
+    assert apply(folder) == (0, "")
+    files = contents(tmp_path / "source")
+    assert files[FILE] == PATCHED
+    assert files["modules/dnn/src/b.cpp"] == "new\nfile\n"
+    assert files["modules/dnn/src/layers/cpu_kernels/conv2_tiles/k.hpp"] == "kernel\n"
+
+
+def test_a_second_call_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    apply(folder)
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "source").rglob("*")}
+    assert apply(folder) == (0, "")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "source").rglob("*")} == times
+
+
+def test_other_patches_start_from_the_originals(folder: Path, tmp_path: Path) -> None:
+    apply(folder)
+    (folder / "patches" / "2-second.patch").unlink()
+    assert apply(folder) == (0, "")
+    assert contents(tmp_path / "source")[FILE] == SOURCE.replace("line 3\n", "line three\nand more\n")
+
+
+OTHERS = ["", SOURCE.replace("line 4\n", ""), SOURCE.replace("line 19", "line nineteen"), "line\n" + SOURCE]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_source_stays_as_it_is(folder: Path, tmp_path: Path, other: str) -> None:
+    (tmp_path / "source" / FILE).write_text(other, encoding="utf-8")
+    code, printed = apply(folder)
     assert code == 1
     assert "is not that of OpenCV 5.0.0" in printed
     assert printed.count("\n") == 1
-    assert opencv.read_text(encoding="utf-8") == other
-    assert not opencv.with_name("conv2_pair.hpp").exists()
+    assert contents(tmp_path / "source") == {FILE: other}
 
 
 def test_no_source(tmp_path: Path) -> None:
-    code, printed = run("faster_tiles.py", tmp_path / "none")
+    code, printed = run("apply.py", tmp_path / "none")
     assert code == 1
     assert printed.startswith("error: ")
     assert "cannot be changed" in printed
+    assert printed.count("\n") == 1
+
+
+def test_the_series_says_what_each_patch_brings_and_is_whole() -> None:
+    patches = sorted((FOLDER / "patches").glob("*.patch"))
+    assert [path.name.split("-")[0] for path in patches] == [str(i + 1) for i in range(len(patches))]
+    for path in patches:
+        text = path.read_text(encoding="utf-8")
+        subject, blank, body = text.partition("\n\n")
+        assert subject.startswith("dnn: ")
+        assert "\n" not in subject
+        assert blank
+        assert len(body.partition("diff --git")[0]) > 100
+        # Each change is as long as it says, and nothing but dnn is touched.
+        for name, changes in apply_module().hunks(text).items():
+            assert name.startswith("modules/dnn/")
+            assert changes
+
+
+def apply_module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("apply", FOLDER / "apply.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the script is for Linux")
