@@ -1,9 +1,9 @@
 """Give OpenCV 5.0's source the convolutions of this folder: `python apply.py OPENCV_SOURCE`.
 
-Copies `kernels/` beside dnn's other kernels and applies `patches/`, one after the other. A patch must fit line
-by line: what isn't OpenCV 5.0.0 is an error, and nothing is written. The originals are kept in the source
-folder and taken again by a next call, so that it may have other patches; it writes only what differs, for
-make's sake.
+Copies `kernels/` beside dnn's other kernels and applies `patches/`, one after the other. A patch must fit
+line by line: what isn't OpenCV 5.0.0 is an error, and nothing is written. The originals are kept in the
+source folder and taken again by a next call, so that it may have other patches; it writes only what differs,
+for make's sake.
 """
 
 from __future__ import annotations

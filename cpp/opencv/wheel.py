@@ -17,7 +17,7 @@ NAME, VERSION = "opencv_python", "5.0.0.93+own"
 METADATA = f"""Metadata-Version: 2.1
 Name: opencv-python
 Version: {VERSION}
-Summary: OpenCV 5.0.0, built for one processor by cpp/opencv/build.sh
+Summary: OpenCV 5.0.0 with other convolutions, built by cpp/opencv/build.sh
 License: Apache-2.0
 Requires-Dist: numpy>=2
 """
