@@ -3,7 +3,7 @@
     python cpp/opencv/race.py RESULTS.json MODEL.onnx… --own PYTHON --pypi PYTHON
 
 PYTHON are the interpreters of two environments: in one the own build's wheel is installed, in the other
-OpenCV from PyPI and onnxruntime. Models are portable ones; --sizes HxW… and --threads N… say what else to vary. For
+OpenCV from PyPI and onnxruntime. Models are portable ones; --sizes and --threads say what else to vary. For
 each model, size and number of threads there is a process for each contestant; they take turns, ROUNDS times
 some forward passes, and the least time counts: processor time with one thread, time by the clock with more.
 Each line is kept in RESULTS.json when it is done, and a second call goes on behind the last one; it prints

@@ -66,7 +66,11 @@ class Network:
         if self.residual:
             constants["w2"] = rng.standard_normal((self.outputs, self.inputs, 1, 1)) / np.sqrt(self.inputs)
             nodes.append(helper.make_node("Conv", [x, "w2"], ["r"], kernel_shape=[1, 1]))
-        shape = {"kernel_shape": [size] * 2, "strides": [self.stride] * 2, "pads": [self.pad] * 4}
+        shape: dict[str, Any] = {
+            "kernel_shape": [size] * 2,
+            "strides": [self.stride] * 2,
+            "pads": [self.pad] * 4,
+        }
         shape |= {"group": self.group, "dilations": [self.dilation] * 2}
         nodes.append(helper.make_node("Conv", [x, "w", "b"], ["y0"], **shape))
         y = "y0"
