@@ -4,7 +4,7 @@
 
 PYTHON are the interpreters of two environments: in one the own build's wheel is installed, in the other
 OpenCV from PyPI and onnxruntime. Models are portable ones; --sizes and --threads say what else to vary. For
-each model, size and number of threads there is a process for each contestant; they take turns, ROUNDS times
+each model, size and number of threads there is a process for each backend; they take turns, ROUNDS times
 some forward passes, and the least time counts: processor time with one thread, time by the clock with more.
 Each line is kept in RESULTS.json when it is done, and a second call goes on behind the last one; it prints
 what there is as a table. With OPENCV_CPU_DISABLE=AVX512-SKX both OpenCVs do without AVX-512; onnxruntime
@@ -28,7 +28,7 @@ PASSES = 6
 
 
 def run(kind: str, path: str, height: int, width: int, threads: int) -> None:
-    """Be a contestant: for each line of standard input run some forward passes, print their least times."""
+    """Be a backend: for each line of standard input run some forward passes, print their least times."""
     import numpy as np
 
     picture = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
@@ -70,7 +70,7 @@ def run(kind: str, path: str, height: int, width: int, threads: int) -> None:
 
 
 def race(pythons: dict[str, str], model: Path, size: str, threads: int, rounds: int) -> dict[str, float]:
-    """Give each contestant's least time in milliseconds. Raises RuntimeError if one doesn't run."""
+    """Give each backend's least time in milliseconds. Raises RuntimeError if one doesn't run."""
     height, width = size.split("x")
     processes = {}
     for kind in CONTESTANTS:
@@ -126,7 +126,7 @@ def machine() -> str:
 
 
 def main() -> None:
-    """Race, or be a contestant."""
+    """Race, or be a backend."""
     if sys.argv[1:2] == ["--run"]:
         kind, path, *numbers = sys.argv[2:]
         return run(kind, path, *map(int, numbers))
