@@ -21,9 +21,11 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import atheris
+import numpy as np
 
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(1 << 20)  # read while OpenCV is loaded
 os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
@@ -46,6 +48,9 @@ with atheris.instrument_imports(include=["convert", "runtime"], enable_loader_ov
     from runtime.model.file import _walk_model
     from runtime.model.protobuf import WireError
     from runtime.model.tensors import GraphError
+    from runtime.service import predict, v1, v2
+    from runtime.service.errors import RequestError
+    from runtime.service.response import Arrays
     from runtime.tasks.read_info import read_info
 
 _DECODED = 1 << 20  # pixels that a decoder may make here
@@ -156,6 +161,36 @@ def image_header(data: bytes) -> None:
     assert image is None or image.shape[0] * image.shape[1] <= stated
 
 
+_MODEL: Any = SimpleNamespace(
+    name="model",
+    number=1,
+    names=("a", "b"),
+    settings={"conf_thres": 0.25, "iou_thres": 0.45, "max_det": 1000, "classes": None, "agnostic_nms": False},
+)
+_RESULTS: list[Arrays] = [{"boxes": np.zeros((2, 4), np.float32), "scores": np.ones(2, np.float32)}]
+
+
+def request_body(data: bytes) -> None:
+    """Bodies of the service's requests, in each of its protocols; what is read is answered."""
+    kind, body = data[:1], data[1:]
+    try:
+        if kind < b"@":
+            inference, by_instance = v1.read_request(_MODEL, body)
+            v1.write_response(inference, by_instance, _RESULTS)
+        elif kind < b"\xc0":
+            length = str(body.rfind(b"}") + 1) if kind >= b"\x80" else None
+            inference, response_format = v2.read_request(_MODEL, body, length)
+            response_format.outputs.clear()
+            v2.write_response(_MODEL, response_format, _RESULTS)
+        else:
+            inference, _ = predict.read_request(_MODEL, body, "multipart/form-data; boundary=x", {})
+        assert 1 <= len(inference.pictures) <= 64
+    except RequestError as error:
+        if error.status not in (400, 413, 415):
+            raise
+        _is_sentence(error.text)
+
+
 def _is_sentence(text: str) -> None:
     assert text.isprintable() or not any(ord(letter) < 32 for letter in text), text
     assert len(text) <= 2000, len(text)
@@ -215,7 +250,7 @@ _OPCODES = [
 ]  # fmt: skip
 
 FUZZERS: dict[str, Callable[[bytes], None]] = {
-    each.__name__: each for each in (pickle, checkpoint, model, metadata, image_header)
+    each.__name__: each for each in (pickle, checkpoint, model, metadata, image_header, request_body)
 }
 
 

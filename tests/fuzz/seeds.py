@@ -169,6 +169,26 @@ def pictures() -> Iterator[bytes]:
     yield b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
 
+def request_bodies() -> Iterator[bytes]:
+    """Requests of the service: V1's, V2's with and without binary data, and a form's."""
+    import numpy as np
+
+    pixels = np.arange(60 * 60 * 3, dtype=np.uint8).reshape(60, 60, 3).tolist()
+    shape = {"name": "image", "datatype": "UINT8", "shape": [60, 60, 3]}
+    settings = {"conf_thres": 0.5, "max_det": 5, "classes": "a,1", "timeout": 1000}
+    yield b"0" + json.dumps({"instances": [pixels, pixels], "parameters": settings}).encode()
+    yield b"0" + json.dumps({"inputs": {"image": [{"b64": "AAAA"}]}, "fetch": ["boxes"]}).encode()
+    yield b"A" + json.dumps({"inputs": [{**shape, "data": pixels}], "outputs": [{"name": "boxes"}]}).encode()
+    file = {"name": "image", "datatype": "BYTES", "shape": [1]}
+    yield (
+        b"A"
+        + json.dumps({"id": "7", "inputs": [{**file, "data": ["AAAA"]}], "parameters": settings}).encode()
+    )
+    head = json.dumps({"inputs": [{**file, "parameters": {"binary_data_size": 7}}]}).encode()
+    yield b"\x80" + head + b"\3\0\0\0abc"
+    yield b'\xc0--x\r\nContent-Disposition: form-data; filename="a"\r\n\r\nabc\r\n--x--\r\n'
+
+
 def main(folder: Path) -> None:
     seeds = {
         "fuzz_model_file": list(model_files()),
@@ -177,6 +197,7 @@ def main(folder: Path) -> None:
         "pickle": list(pickles()),
         "checkpoint": list(checkpoints()),
         "image_header": list(pictures()),
+        "request_body": list(request_bodies()),
         "metadata": [bytes(range(i, 256)) for i in range(0, 250, 25)],
     }
     for name, files in seeds.items():
