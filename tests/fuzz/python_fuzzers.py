@@ -25,7 +25,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import atheris
-import numpy as np
 
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(1 << 20)  # read while OpenCV is loaded
 os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
