@@ -39,7 +39,7 @@ def check_model(path: Path, network: BaseModel, sizes: list[tuple[int, int]]) ->
         info = read_info(file.metadata, path)
         opencv = Network(file.buffer, info, "cpu", path)
         for size in sizes:
-            image = picture(*size)
+            image = picture(*size, info.channels)
             blob, folded = (network.head.normalise(to_blob(image, fold)) for fold in (1, info.fold))
             with torch.no_grad():
                 expected = [output[0].numpy() for output in network(torch.from_numpy(blob))]
@@ -73,8 +73,8 @@ def _compare(got: list[np.ndarray], expected: list[np.ndarray]) -> Difference:
     return Difference(absolute, absolute / max(largest, 1e-12))
 
 
-def picture(height: int, width: int) -> np.ndarray:
-    """Draw a picture like a photograph, always the same: BGR, uint8 (height, width, 3).
+def picture(height: int, width: int, channels: int = 3) -> np.ndarray:
+    """Draw a picture like a photograph, always the same: uint8 (height, width, channels).
 
     Clouds whose spectrum falls with frequency, as nature's does, with shaded ellipses and boxes before them.
     A network answers noise or a flat grey very differently from what it was trained on.
@@ -83,9 +83,9 @@ def picture(height: int, width: int) -> np.ndarray:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     amplitude = 1 / np.maximum(np.hypot(fy, fx), 1 / max(height, width))
-    image = np.empty((height, width, 3), np.float32)
+    image = np.empty((height, width, channels), np.float32)
     shared = random.standard_normal((height, width))
-    for channel in range(3):
+    for channel in range(channels):
         noise = np.fft.rfft2(shared + 0.3 * random.standard_normal((height, width)))
         clouds = np.fft.irfft2(noise * amplitude, s=(height, width))
         image[..., channel] = 0.5 + 0.18 * clouds / clouds.std()
@@ -95,5 +95,5 @@ def picture(height: int, width: int) -> np.ndarray:
         dy, dx = (y - cy) / ry, (x - cx) / rx
         inside = (dy**2 + dx**2 < 1) if i % 2 else (np.maximum(abs(dy), abs(dx)) < 1)
         shade = 1 - 0.25 * (dx + dy)[inside, None]
-        image[inside] = 0.3 * image[inside] + 0.7 * random.uniform(0, 1, 3) * shade
+        image[inside] = 0.3 * image[inside] + 0.7 * random.uniform(0, 1, channels) * shade
     return (255 * np.clip(image, 0, 1)).astype(np.uint8)

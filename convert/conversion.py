@@ -136,7 +136,7 @@ def _make_model(
         reason = f"its layers are not built like YOLOv5's ({first_line(error)})"
         raise ConvertError(f"{checkpoint.path}: {reason}") from error
     progress("exporting to ONNX")
-    shape = (3 * fold * fold, size[0] // fold, size[1] // fold)
+    shape = (checkpoint.model.channels() * fold * fold, size[0] // fold, size[1] // fold)
     outputs = list(checkpoint.model.head.output_shapes(*size))
     model = export_network(network, shape, outputs)
     if target == "fast":

@@ -169,6 +169,8 @@ def write_metadata(
         values["size_multiple"] = size_multiple
     if crop is not None:
         values["crop"] = crop
+    if checkpoint.model.channels() != 3:
+        values["channels"] = checkpoint.model.channels()
     if fold > 1:
         values["fold"] = fold
     model.producer_name = "yolov5-dnn"

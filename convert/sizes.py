@@ -70,7 +70,8 @@ def network_shapes(network: BaseModel, size: tuple[int, int]) -> list[tuple[int,
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     shapes_only = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
     with torch.no_grad(), Budget():
-        outputs = functional_call(network, shapes_only, (torch.empty(1, 3, *size, device="meta"),))
+        image = torch.empty(1, network.channels(), *size, device="meta")
+        outputs = functional_call(network, shapes_only, (image,))
         return [tuple(output.shape) for output in outputs]
 
 

@@ -36,6 +36,8 @@ def rewrite_stem(model: BaseModel, stem: Stem) -> int:
                 if isinstance(child, Focus):
                     child.conv.conv = _unfolded(child.conv.conv)
                     replace(parent, name, child.conv)
+    elif stem == "fold" and model.channels() != 3:
+        return 1  # the runtime folds colours alone
     elif stem == "fold" and isinstance(first, Focus):
         replace(model.model, "0", first.conv)
         return 2

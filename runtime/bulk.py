@@ -137,7 +137,7 @@ class Looker:
             path = Path(folder) / "model.onnx"
             path.write_bytes(model)
             self.model = open_model(path, thresholds)
-        self.schema = schema_of(self.model(np.full((64, 64, 3), GREY, np.uint8)))
+        self.schema = schema_of(self.model(np.full((64, 64, self.model.info.channels), GREY, np.uint8)))
         self.output = output
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def _detect(detectors: Sequence[Detector], dataset: Dataset, folder: Path) -> tu
 
     def look_at(detector: Detector, file: str) -> Detections | InputError:
         try:
-            return detector(read_image(folder / file))
+            return detector(read_image(folder / file, channels=detector.info.channels))
         except InputError as error:
             return error
 

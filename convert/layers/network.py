@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
+from .folding import Focus
 from .heads import Detect, Head
 
 
@@ -41,6 +42,15 @@ class BaseModel(nn.Module):
     def head(self) -> Head:
         """The last layer."""
         return cast(Head, self.model[-1])
+
+    def channels(self) -> int:
+        """Count the channels of the images: what its first convolution reads; a Focus folds four pixels."""
+        first: Any = self.model[0]
+        convs = (module for module in first.modules() if isinstance(module, nn.Conv2d))
+        conv = next(convs, None)
+        if conv is None:
+            return 3
+        return conv.in_channels // 4 if isinstance(first, Focus) else conv.in_channels
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Give the head's outputs for images (N, 3, H, W), RGB, 0 to 1 (a classifier's: normalised)."""

@@ -168,11 +168,10 @@ def _look_at_all(
 
     if files:
         images = math.inf if any(source.kind is Kind.VIDEO for source in files) else len(files)
+        read = read_files(files, inputs.vid_stride, inputs.max_pixels, model.info.channels)
         with (
             detectors_for(model, make, images) as models,
-            closing(
-                read_ahead(read_files(files, inputs.vid_stride, inputs.max_pixels), stopped=stopped)
-            ) as events,
+            closing(read_ahead(read, stopped=stopped)) as events,
         ):
             yield from in_order([partial(_look_at, each, style) for each in models], events)
     if live and not stopped():
@@ -187,4 +186,7 @@ def _look_at(model: Model, style: Mapping[str, Any], event: Event) -> Result | P
     """Find what is in a frame; leave other events as they are."""
     if not isinstance(event, Frame):
         return event
-    return Result(event, model(event.image), style)
+    try:
+        return Result(event, model(event.image), style)
+    except InputError as error:
+        return Problem(event.source, f"{event.source.name}: {error}")

@@ -76,7 +76,7 @@ def draw(
 
     Returns uint8 (h, w, 3).
     """
-    canvas = to_bgr(image)
+    canvas = _as_picture(image)
     canvas = canvas.copy() if canvas is image else canvas
     line = line_width(canvas.shape[:2]) if line_thickness is None else line_thickness
     worst_first = range(len(scores) - 1, -1, -1)
@@ -95,6 +95,13 @@ def draw(
     return canvas
 
 
+def _as_picture(image: np.ndarray) -> np.ndarray:
+    """Show the first three channels, or the first, of an image that has not 1, 3 or 4."""
+    if image.ndim == 3 and image.shape[2] not in (1, 3, 4):
+        image = np.ascontiguousarray(image[:, :, :3] if image.shape[2] > 4 else image[:, :, :1])
+    return to_bgr(image)
+
+
 def _paint_boxes(boxes: Sequence[Sequence[int]]) -> Paint:
     def paint(canvas: np.ndarray, row: int, colour: Colour, line: int) -> None:
         for shade, width in ((text_colour(colour), line + 2), (colour, line)):
@@ -111,7 +118,7 @@ def draw_classes(image: np.ndarray, classes: Sequence[tuple[int, str]]) -> np.nd
 
     Returns uint8 (h, w, 3).
     """
-    canvas = to_bgr(image)
+    canvas = _as_picture(image)
     canvas = canvas.copy() if canvas is image else canvas
     image_hw = (canvas.shape[0], canvas.shape[1])
     pad = max(2, text_size(image_hw) // 5)

@@ -62,29 +62,30 @@ Event = Frame | Problem | End
 
 
 def read_files(
-    sources: Iterable[Source], vid_stride: int = 1, max_pixels: int = MAX_PIXELS
+    sources: Iterable[Source], vid_stride: int = 1, max_pixels: int = MAX_PIXELS, channels: int = 3
 ) -> Iterator[Event]:
     """Read pictures and videos in order, of videos every `vid_stride`-th frame.
 
-    A picture, or a video whose frames have more than `max_pixels`, is a Problem.
+    A picture, or a video whose frames have more than `max_pixels`, is a Problem. channels: see `read_image`;
+    videos come as BGR.
     """
     for source in sources:
         if source.kind is Kind.VIDEO:
             yield from _read_video(source, vid_stride, max_pixels)
         else:
             try:
-                yield Frame(source, _read_picture(source, max_pixels))
+                yield Frame(source, _read_picture(source, max_pixels, channels))
             except InputError as error:
                 yield Problem(source, str(error))
 
 
-def _read_picture(source: Source, max_pixels: int) -> np.ndarray:
+def _read_picture(source: Source, max_pixels: int, channels: int) -> np.ndarray:
     """Read a picture from wherever it is. Raises InputError, which names it."""
     if isinstance(source.target, Path):
-        return read_image(source.target, max_pixels)
+        return read_image(source.target, max_pixels, channels)
     try:
         data = read_standard_input() if source.target == STANDARD_INPUT else download(str(source.target))
-        return decode_image(data, max_pixels)
+        return decode_image(data, max_pixels, channels)
     except InputError as error:
         raise InputError(f"{source.name}: {error}") from error
 

@@ -22,12 +22,15 @@ IMAGE_SUFFIXES = {
 MAX_FILE_BYTES = 1 << 29
 
 
-def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_image(path: Path, max_pixels: int = MAX_PIXELS, channels: int = 3) -> np.ndarray:
     """Read a picture as uint8 (h, w, 3), BGR, upright.
 
     The pixels are what `cv2.imread` gives, because that is what YOLOv5 is trained on: grey becomes BGR, alpha
     is dropped, 16 bits become 8, CMYK is converted. The EXIF orientation is applied also where the installed
     OpenCV does not do it.
+
+    channels: that the model takes, `ModelInfo.channels`. For 1 and 3 the picture comes as BGR; for any other
+    number as it is in the file, (h, w, n), uint8 or uint16, with its alpha.
 
     Raises InputError, which names the file, if it cannot be read, is no picture, or is larger than
     MAX_FILE_BYTES or `max_pixels`.
@@ -36,14 +39,14 @@ def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise InputError(f"it has {size} bytes, more than the {MAX_FILE_BYTES} that are read")
-        return decode_image(path.read_bytes(), max_pixels)
+        return decode_image(path.read_bytes(), max_pixels, channels)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode_image(data: bytes, max_pixels: int = MAX_PIXELS, channels: int = 3) -> np.ndarray:
     """Decode the contents of a picture file; see `read_image`."""
     if not data:
         raise InputError("it is empty")
@@ -51,8 +54,9 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     if header is None:
         raise InputError("not a picture, or one whose size cannot be read from its header")
     check_size(header.width, header.height, max_pixels)
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if channels in (1, 3) else cv2.IMREAD_UNCHANGED
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError) as error:  # OpenCV's own limits on width, height and pixels
         reason = first_line(error)
         if "CV_IO_MAX_IMAGE" in reason:

@@ -173,7 +173,27 @@ def _walk_model(buffer: memoryview) -> tuple[dict[str, str], Graph, dict[Shape, 
         )
     free = None in graph.input_dims[2:]
     told = own_metadata(metadata, (shape[2], shape[3]), free, found, input_scale(graph))
+    channels = _channels(graph.input_dims[1], told)
+    if channels is not None:
+        told["channels"] = channels
     return told, graph, outputs
+
+
+def _channels(stated: int | None, metadata: dict[str, str]) -> str | None:
+    """Give the image's channels for a file that does not say them, if they are not the usual 3.
+
+    stated: those of the graph's input. Raises GraphError if the metadata says another number.
+    """
+    try:
+        fold = int(json.loads(metadata.get("fold", "1")))
+        told = int(json.loads(metadata.get("channels", "3")))
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None  # read_info says what is wrong
+    if stated is None or fold < 1 or stated == told * fold**2:
+        return None
+    if "channels" in metadata:
+        raise GraphError(f"its metadata says {told} channels, and its network's input has {stated}")
+    return str(stated) if fold == 1 else None
 
 
 def _input_shapes(graph: Graph, metadata: dict[str, str]) -> set[Shape]:

@@ -15,7 +15,7 @@ from ..engines.load import Load, load_network
 from ..errors import NOT_FINITE, InputError, ModelError
 from ..model.file import ModelFile, read_model
 from ..results.detections import Detections
-from ..stages.letterbox import GREY, Placement, to_bgr
+from ..stages.letterbox import GREY, Placement, to_channels
 from ..stages.nms import nms
 from ..tasks import BoxTask
 from ..tasks.model_info import ModelInfo, input_size
@@ -149,7 +149,7 @@ class Detector:
         The first forward pass of a size prepares the network, which takes milliseconds on a CPU and up to a
         minute on other devices.
         """
-        self(np.full((*self.imgsz, 3), GREY, np.uint8))
+        self(np.full((*self.imgsz, self.info.channels), GREY, np.uint8))
 
     @overload
     def __call__(self, image: np.ndarray, **settings: Unpack[Settings]) -> Detections: ...
@@ -162,14 +162,17 @@ class Detector:
     ) -> Detections | list[Detections]:
         """Detect in one image, or in each of a list.
 
-        image: BGR, uint8 (h, w, 3); also (h, w), (h, w, 1), (h, w, 4) BGRA, and uint16.
+        image: BGR, uint8 (h, w, 3); also (h, w), (h, w, 1), (h, w, 4) BGRA, and uint16; for a model of one
+            channel, too, which gets it in grey. For a model of another number of channels,
+            `detector.info.channels`, (h, w, channels) as they are.
         settings: for this call alone, see Settings; what is not given is as the Detector was made.
         Returns Detections, or a list of them. Raises InputError for anything that is not an image and for a
         wrong setting, ModelError if the network doesn't fit its metadata.
         """
         used = check_settings({**self.settings, **settings}, self.names)
         single = not isinstance(image, list | tuple)
-        images = [to_bgr(image)] if single else [to_bgr(each) for each in image]
+        channels = self.info.channels
+        images = [to_channels(each, channels) for each in ([image] if single else image)]
         with self._lock:
             detect = self._in_tiles if self.tiles else self._whole
             results = [detect(each, used) for each in images]
@@ -181,7 +184,7 @@ class Detector:
         image: as for a call. Returns the blob, float32 (1, 3f², H/f, W/f), whose memory the next `prepare`
         writes to, and where the image lies on it. Raises InputError for what is not an image.
         """
-        image = to_bgr(image)
+        image = to_channels(image, self.info.channels)
         blob, placement = self._letterbox(image)
         return blob, Place(placement, (image.shape[0], image.shape[1]))
 

@@ -94,7 +94,7 @@ class ServedModel:
         first = self.predictors[0]
         self.info = first.info
         self.settings = {key: value for key, value in first.model.settings.items() if key in SETTINGS}
-        grey = np.full((*self.info.imgsz, 3), GREY, np.uint8)
+        grey = np.full((*self.info.imgsz, self.info.channels), GREY, np.uint8)
         for predictor in self.predictors:  # the first pass prepares the network
             self.result: Any = predictor(grey)[0]
         self.heads = {name: head.shape for name, head in first.heads.items()}

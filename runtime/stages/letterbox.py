@@ -60,6 +60,34 @@ def to_bgr(image: Any) -> np.ndarray:
     return image if image.shape[2] == 3 else np.ascontiguousarray(image[:, :, :3])
 
 
+def to_channels(image: Any, channels: int) -> np.ndarray:
+    """Bring an image into the form for a network that takes so many channels: uint8, (h, w, channels).
+
+    For 3 it is `to_bgr`, and for 1 its result as grey, by OpenCV's `COLOR_BGR2GRAY`. For any other number the
+    image must have as many channels, uint8 or uint16, which are taken in their order.
+
+    Raises InputError for anything else.
+    """
+    if channels == 3:
+        return to_bgr(image)
+    if channels == 1:
+        if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size and image.ndim == 2:
+            return image[:, :, None]
+        return cv2.cvtColor(to_bgr(image), cv2.COLOR_BGR2GRAY)[:, :, None]
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"an image must be a NumPy array, not {type(image).__name__}")
+    if image.ndim not in (2, 3) or image.size == 0:
+        raise InputError(f"an image must have the shape (h, w, {channels}), not {image.shape}")
+    given = 1 if image.ndim == 2 else image.shape[2]
+    if given != channels:
+        raise InputError(f"the image has {given} channels, and the model takes {channels}")
+    if image.dtype == np.uint16:
+        return (image >> 8).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise InputError(f"an image must hold uint8 or uint16, not {image.dtype}")
+    return np.ascontiguousarray(image)
+
+
 def letterbox_shape(
     image_hw: tuple[int, int], imgsz: tuple[int, int], multiple: int | None
 ) -> tuple[int, int]:
@@ -81,18 +109,19 @@ def letterbox(
 ) -> tuple[np.ndarray, Placement]:
     """Scale an image into `imgsz` (h, w), keeping its aspect ratio, and centre it on a grey canvas.
 
-    image: uint8, (h, w, 3). With a `multiple` (a network's size_multiple) the canvas is only as large as
+    image: uint8, (h, w, c). With a `multiple` (a network's size_multiple) the canvas is only as large as
     `letterbox_shape` says; without one it is exactly `imgsz`. `out` is a canvas to write to, uint8 of that
     very shape.
 
-    Returns the canvas, uint8 (H, W, 3), channels in the image's order, and the Placement for `unletterbox`.
+    Returns the canvas, uint8 (H, W, c), channels in the image's order, and the Placement for `unletterbox`.
     """
-    h, w = image.shape[:2]
+    h, w, channels = image.shape
     height, width = letterbox_shape((h, w), imgsz, multiple)
     new_h, new_w = _resized_shape((h, w), imgsz)
-    canvas = np.empty((height, width, 3), np.uint8) if out is None else out
-    if canvas.shape != (height, width, 3) or canvas.dtype != np.uint8:
-        raise InputError(f"the canvas must be uint8 {(height, width, 3)}, not {canvas.dtype} {canvas.shape}")
+    shape = (height, width, channels)
+    canvas = np.empty(shape, np.uint8) if out is None else out
+    if canvas.shape != shape or canvas.dtype != np.uint8:
+        raise InputError(f"the canvas must be uint8 {shape}, not {canvas.dtype} {canvas.shape}")
 
     top, left = round((height - new_h) / 2 - 0.1), round((width - new_w) / 2 - 0.1)
     bottom, right = top + new_h, left + new_w
@@ -103,8 +132,12 @@ def letterbox(
     inside = canvas[top:bottom, left:right]
     if (new_h, new_w) == (h, w) or h == w == 1:  # OpenCV 4.5.4 fails on a single pixel
         inside[:] = image
-    else:
+    elif channels == 3:
         cv2.resize(image, (new_w, new_h), dst=inside, interpolation=cv2.INTER_LINEAR)
+    else:  # plane by plane: OpenCV does not write to every number of channels
+        for c in range(channels):
+            plane = np.ascontiguousarray(image[:, :, c])
+            inside[:, :, c] = cv2.resize(plane, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
 
     # YOLOv5 takes the scale for the way back from the canvas, not from the resize. They differ when
     # rounding brought the shorter side down to a multiple.
@@ -139,8 +172,17 @@ def to_blob(
     3f² channels, (1, 3f², H/f, W/f), as YOLOv5's Focus layer does for f = 2: colour c of the pixel (dx, dy)
     of a square is channel (dx · f + dy) · 3 + c. H and W must be divisible by f.
 
+    A canvas of another number of channels, (H, W, c), becomes (1, c, H, W) in the order of its channels;
+    it is never folded.
+
     `out` is a blob of that shape to write to, and `planes` memory for a step between, uint8 (3f², H/f, W/f).
     """
+    if canvas.shape[2] != 3:
+        floats = _UNIT[canvas.transpose(2, 0, 1)][None]
+        if out is None:
+            return floats
+        out[:] = floats
+        return out
     height, width = canvas.shape[0] // fold, canvas.shape[1] // fold
     blob = np.empty((1, 3 * fold * fold, height, width), np.float32) if out is None else out
     planes = np.empty(blob.shape[1:], np.uint8) if planes is None else planes
@@ -167,16 +209,17 @@ class Letterboxer:
         self._bytes, self._floats = np.empty((2, 0), np.uint8), np.empty(0, np.float32)
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
-        """Place an image, uint8 (h, w, 3) BGR.
+        """Place an image, uint8 (h, w, c), BGR if c is 3.
 
-        Returns the blob, float32 (1, 3f², H/f, W/f), valid until the next call, and the Placement.
+        Returns the blob, float32 (1, c · f², H/f, W/f), valid until the next call, and the Placement.
         """
         height, width = letterbox_shape((image.shape[0], image.shape[1]), self._imgsz, self._multiple)
-        size, fold = height * width * 3, self._fold
+        channels = image.shape[2]
+        size, fold = height * width * channels, self._fold
         if self._floats.size < size:
             self._bytes, self._floats = np.empty((2, size), np.uint8), np.empty(size, np.float32)
-        shape = (3 * fold * fold, height // fold, width // fold)
-        canvas = self._bytes[0, :size].reshape(height, width, 3)
+        shape = (channels * fold * fold, height // fold, width // fold)
+        canvas = self._bytes[0, :size].reshape(height, width, channels)
         _, placement = letterbox(image, self._imgsz, self._multiple, out=canvas)
         blob = self._floats[:size].reshape(1, *shape)
         to_blob(canvas, fold, out=blob, planes=self._bytes[1, :size].reshape(shape))

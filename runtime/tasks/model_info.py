@@ -27,6 +27,7 @@ class ModelInfo:
     imgsz: (height, width) the network was converted for.
     size_multiple: what the input's height and width must be divisible by.
     dynamic: whether the input may have another size.
+    channels: how many channels the input has: 3, R G B; 1, grey; others are taken as they are given.
     fold: 1 if the network takes the three colours, 2 if squares of 2 × 2 pixels as `to_blob` folds them.
     source: file name and SHA-256 of the checkpoint, if known.
     producer: the program that wrote the file, and its version.
@@ -39,10 +40,11 @@ class ModelInfo:
     fold: int = 1
     source: dict[str, str] | None = None
     producer: str = ""
+    channels: int = 3
 
     def input_shape(self, imgsz: tuple[int, int]) -> tuple[int, int, int, int]:
         """Give the shape (N, C, H, W) of the network's input for an image of `imgsz`, (h, w) in pixels."""
-        return (1, 3 * self.fold**2, imgsz[0] // self.fold, imgsz[1] // self.fold)
+        return (1, self.channels * self.fold**2, imgsz[0] // self.fold, imgsz[1] // self.fold)
 
     def require(self, kind: type[T], what: str, path: Path) -> T:
         """Give the task if it is of this kind, which is called `what`: "classifier".

@@ -13,12 +13,15 @@ from . import Task, find_task
 from .metadata import items, whole
 from .model_info import ModelInfo
 
+MAX_CHANNELS = 16  # of the input
+
 # What every file may say, and what counts where it does not.
 _COMMON: dict[str, Any] = {
     "imgsz": [640, 640],
     "size_multiple": None,  # the largest stride
     "dynamic": False,
     "fold": 1,
+    "channels": 3,
     "source": None,
 }
 
@@ -87,6 +90,13 @@ def _check_info(task: Task, values: dict[str, Any], producer: str) -> ModelInfo:
     fold, finest = whole(values["fold"], "fold"), min(task.strides, default=multiple)
     if finest % fold:
         raise ValueError(f"fold {fold} does not divide the stride {finest}")
+    channels = whole(values["channels"], "channels", most=MAX_CHANNELS)
+    if channels != 3 and fold != 1:
+        raise ValueError(f"an input of {channels} channels cannot be folded")
+    if channels != 3 and not task.any_channels:
+        raise ValueError(f"the task {task.name} takes 3 channels, not {channels}")
     if not isinstance(values["source"], dict | None):
         raise ValueError("source must be an object")
-    return ModelInfo(task, (height, width), multiple, values["dynamic"], fold, values["source"], producer)
+    return ModelInfo(
+        task, (height, width), multiple, values["dynamic"], fold, values["source"], producer, channels
+    )

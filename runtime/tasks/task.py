@@ -26,6 +26,7 @@ class Task(ABC):
     names: of the classes, by class id.
     strides: of the head maps, in pixels, and anchors, float32 (na, 2) of each; empty where a task has none.
     whole_numbers: whether the network counts places, which only the new engine of OpenCV 5 does rightly.
+    any_channels: whether the input may have another number of channels than 3.
     k: how many keypoints each box has.
     outputs: the names of the network's outputs, in the order in which the other methods take them.
     """
@@ -37,6 +38,7 @@ class Task(ABC):
     command: ClassVar[str] = "detect"
 
     whole_numbers: bool = False
+    any_channels: ClassVar[bool] = False
     names: tuple[str, ...]
     strides: tuple[int, ...] = ()
     anchors: tuple[np.ndarray, ...] = ()
@@ -69,6 +71,7 @@ class BoxTask(Task):
     conf_thres, iou_thres: where such networks are usually cut off, if nobody says other.
     """
 
+    any_channels = True
     conf_thres: float = 0.25
     iou_thres: float = 0.45
 

@@ -144,6 +144,9 @@ inline void walk_model(ModelFile& file) {
     const auto& [largest, outputs] = *file.outputs.rbegin();
     file.metadata =
         own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs, input_scale(graph));
+    // A network of other channels than 3 would run on the red channel alone, or not at all: `read_info` refuses it.
+    const std::int64_t channels = graph.input_dims[1];
+    if (channels && channels != 3 && !file.metadata.count("fold")) file.metadata["channels"] = std::to_string(channels);
 }
 
 }  // namespace detail

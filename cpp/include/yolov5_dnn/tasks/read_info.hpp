@@ -169,6 +169,9 @@ inline void read_common(const std::map<std::string, Json>& values, ModelInfo& in
         if (key == "fold") info.fold = to_whole(value, key);
         if (key == "source" && value.type != Json::Type::object && value.type != Json::Type::null)
             throw Invalid("source must be an object");
+        if (key == "channels" && to_whole(value, key) != 3)
+            throw Invalid("the network takes " + std::to_string(to_whole(value, key)) +
+                          " channels, and here an image has 3; the Python package runs it");
         if (key == "size_multiple") info.size_multiple = to_whole(value, key);
     }
 }
@@ -205,7 +208,8 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
         if (info.names.empty()) throw detail::Invalid("names must be a list of strings");
         task.check(info);
         detail::read_common(
-            detail::parse_metadata(metadata, {"imgsz", "size_multiple", "dynamic", "fold", "source"}, name), info);
+            detail::parse_metadata(metadata, {"imgsz", "size_multiple", "dynamic", "fold", "channels", "source"}, name),
+            info);
         detail::check_info(info);
     } catch (const detail::Invalid& invalid) {
         throw ModelError(name + " has unusable metadata: " + invalid.what());

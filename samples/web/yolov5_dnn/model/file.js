@@ -100,7 +100,10 @@ function walk_model(buffer) {
     throw new ExportError("takes its channels last, (N, H, W, C), as TensorFlow does; export it with channels first");
   }
   const free = graph.input_dims.slice(2).includes(null);
-  return own_metadata(metadata, input_size_of(graph, metadata), free, graph.output_dims, input_scale(graph));
+  const told = own_metadata(metadata, input_size_of(graph, metadata), free, graph.output_dims, input_scale(graph));
+  // A network of other channels than 3 would run on the red channel alone, or not at all: `read_info` refuses it.
+  if (channels && channels !== 3 && !told.has("fold")) told.set("channels", String(channels));
+  return told;
 }
 
 /** Height and width of the input: those that the graph states, or the metadata, if they are usable; or 640. */
@@ -160,7 +163,7 @@ export function read_info(metadata, path = "the model", { names, anchors, stride
 }
 
 // What every file may say, and what counts where it does not. Without size_multiple it is the largest stride.
-const COMMON = { imgsz: [640, 640], size_multiple: null, dynamic: false, fold: 1, source: null };
+const COMMON = { imgsz: [640, 640], size_multiple: null, dynamic: false, fold: 1, source: null, channels: 3 };
 
 function from_json(metadata, key, path) {
   try {
@@ -186,6 +189,9 @@ function check_info(Task, values, producer) {
   }
   if (typeof dynamic !== "boolean") throw new RangeError("dynamic must be true or false");
   const fold = whole(values.fold, "fold");
+  if (whole(values.channels, "channels") !== 3) {
+    throw new RangeError(`the network takes ${values.channels} channels, and here an image has 3; the Python package runs it`);
+  }
   const finest = head.strides.length ? Math.min(...head.strides) : size_multiple;
   if (finest % fold) throw new RangeError(`fold ${fold} does not divide the stride ${finest}`);
   if (source !== null && (typeof source !== "object" || Array.isArray(source))) {
