@@ -48,6 +48,7 @@ async function detect(settings, timings) {
   model.iou_thres = settings.iou_thres;
   model.choose_classes(settings.classes);
   model.choose_size(settings.imgsz);
+  model.choose_tiles(settings.tiles);
   const found = model.detect(picture, timings);
   if (settings.read) {
     const start = performance.now();

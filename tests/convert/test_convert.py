@@ -248,6 +248,30 @@ def test_size_comes_from_the_training_options_rounded_up(tmp_path: Path) -> None
     assert convert(tmp_path / "a.pt", tmp_path / "a.onnx").imgsz == (128, 128)
 
 
+@pytest.mark.parametrize(("kind", "channels", "target"), [("v7.0", 1, "fast"), ("v4.0", 4, "portable")])
+def test_other_numbers_of_channels(kind: str, channels: int, target: Any, tmp_path: Path) -> None:
+    """The file says it, is compared with PyTorch on such a picture, and is never folded by the caller."""
+    model = networks.build(kind)
+    first = model.model[0].conv
+    if kind == "v7.0":
+        model.model[0].conv = torch.nn.Conv2d(channels, 8, 6, 2, 2, bias=False)
+    else:
+        first.conv = torch.nn.Conv2d(4 * channels, 8, 3, 1, 1, bias=False)
+    model = model.half().float()
+    save_checkpoint(tmp_path / "a.pt", model)
+    report = convert(tmp_path / "a.pt", tmp_path / "a.onnx", 64, target=target)
+    assert report.difference.relative < 1e-4
+    facts = metadata(tmp_path / "a.onnx")
+    assert (facts["channels"], facts.get("fold")) == (channels, None)
+    detector = Detector(tmp_path / "a.onnx", conf_thres=0)
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, channels), np.uint8)
+    blob, _ = detector.prepare(image)
+    with torch.no_grad():
+        expected = [output[0].numpy() for output in model(torch.from_numpy(blob.copy()))]
+    for output, wanted in zip(detector.forward(blob), expected, strict=True):
+        assert np.abs(output - wanted).max() < 1e-3 * np.abs(wanted).max()
+
+
 def test_default_size_and_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     save_checkpoint("my model.pt", networks.build("old MixConv2d"))

@@ -37,7 +37,6 @@ ONLY_PYTHON = {
         "model/checkpoint": "only Python's `info` looks into a checkpoint",
         "predictors/load": "in the page's worker",
         "predictors/settings": "options of Detector.load",
-        "predictors/tiles": "still to come",
         "program": "there is no command line",
         "results/columns": "a detection is an object; its columns are properties",
         "results/detections": "a list of objects, as detector.js gives it",

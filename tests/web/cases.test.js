@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  class_colour, decode, letterbox, line_width, ModelError, nms, read_info, read_model, text_colour, text_size, to_blob,
-  unletterbox,
+  class_colour, decode, letterbox, line_width, merge_windows, ModelError, nms, read_info, read_model, text_colour,
+  text_size, tile_windows, to_blob, unletterbox,
 } from "../../samples/web/yolov5_dnn.js";
 import { to_classifier_blob } from "../../samples/web/yolov5_dnn/results/classification.js";
 import { cases, close, load_opencv, picture, sha256, to_head } from "./helpers.js";
@@ -55,6 +55,53 @@ for (const golden of cases("nms")) {
       class_ids: Int32Array.from(golden.class_ids),
     };
     assert.deepEqual(nms(candidates, golden.iou_thres, golden.max_det, golden.agnostic), golden.kept);
+  });
+}
+
+/** The pixels of rectangles x1 y1 x2 y2, or of a mask, as indices into an image of [h, w]. */
+const filled = (rectangles, [, width]) => {
+  const pixels = new Set();
+  for (const [x1, y1, x2, y2] of rectangles) {
+    for (let y = y1; y < y2; y++) for (let x = x1; x < x2; x++) pixels.add(y * width + x);
+  }
+  return [...pixels].sort((a, b) => a - b);
+};
+const pixels_of = ({ left, top, width, data }, [, image_width]) =>
+  Array.from(data.keys()).filter((i) => data[i]).map((i) => (top + Math.floor(i / width)) * image_width + left + (i % width))
+    .sort((a, b) => a - b);
+
+for (const golden of cases("tiles")) {
+  test(`tiles: ${golden.name}`, () => {
+    const { image_hw, windows } = golden;
+    if (golden.side) {
+      assert.deepEqual(tile_windows(image_hw, golden.side), windows);
+      return;
+    }
+    const parts = golden.parts.map((part, w) =>
+      part.scores.map((score, i) => {
+        const found = { class_id: part.class_ids[i], name: `c${part.class_ids[i]}`, score, box: part.xyxy[i] };
+        if (part.keypoints) found.keypoints = part.keypoints[i];
+        if (part.masks) {
+          const [left, top, right, bottom] = part.masks[i];
+          const [width, height] = [right - left, bottom - top];
+          const size = [windows[w][3] - windows[w][1], windows[w][2] - windows[w][0]];
+          found.mask = { left, top, width, height, data: new Uint8Array(width * height).fill(1), size };
+        }
+        return found;
+      }),
+    );
+    const merged = merge_windows(parts, windows, image_hw, golden.iou_thres, golden.max_det, golden.agnostic);
+    const expected = golden.merged;
+    assert.deepEqual(merged.map((each) => each.class_id), expected.class_ids);
+    assert.deepEqual(merged.map((each) => each.score), expected.scores);
+    close(merged.flatMap((each) => each.box), expected.xyxy.flat(), 1e-3);
+    if (expected.keypoints) assert.deepEqual(merged.map((each) => each.keypoints), expected.keypoints);
+    if (expected.masks) {
+      merged.forEach(({ mask }, i) => {
+        assert.deepEqual(mask.size, image_hw);
+        assert.deepEqual(pixels_of(mask, image_hw), filled(expected.masks[i], image_hw));
+      });
+    }
   });
 }
 

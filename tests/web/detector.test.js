@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Detector, InputError, ModelError, STAGES } from "../../samples/web/yolov5_dnn.js";
+import { Detector, InputError, merge_windows, ModelError, STAGES, tile_windows } from "../../samples/web/yolov5_dnn.js";
 import { load_opencv, picture, read_bytes } from "./helpers.js";
 
 const cv = await load_opencv();
@@ -23,6 +23,28 @@ test("timings name the stages", async () => {
   detector.detect(picture({ height: 200, width: 300 }), timings);
   assert.deepEqual(Object.keys(timings), STAGES);
   assert.ok(Object.values(timings).every((ms) => ms >= 0 && ms < 60_000));
+  detector.dispose();
+});
+
+test("tiles are detected in one by one, and what is found there is merged", async () => {
+  const detector = await Detector.load(cv, bytes, { imgsz: 96, conf_thres: 0.001, max_det: 30 });
+  const image = picture({ height: 150, width: 200 });
+  const windows = tile_windows([150, 200], 100);
+  const parts = windows.map(([left, top, right, bottom]) => {
+    const part = { width: right - left, height: bottom - top, data: [] };
+    for (let y = top; y < bottom; y++) {
+      part.data.push(...image.data.subarray(4 * (y * 200 + left), 4 * (y * 200 + right)));
+    }
+    return detector.detect({ ...part, data: Uint8ClampedArray.from(part.data) });
+  });
+  assert.ok(parts.slice(1).flat().length > 0);
+  const whole = detector.detect(image);
+  detector.choose_tiles(100);
+  const timings = {};
+  assert.deepEqual(detector.detect(image, timings), merge_windows(parts, windows, [150, 200], detector.iou_thres, 30));
+  assert.deepEqual(Object.keys(timings), STAGES);
+  detector.choose_tiles(200); // no larger than a tile
+  assert.deepEqual(detector.detect(image), whole);
   detector.dispose();
 });
 
@@ -51,6 +73,7 @@ const refusals = [
   [{ classes: ["person"] }, 'there is no class "person"; the model has 0 to 5: "qr_code, data_matrix'],
   [{ classes: [6] }, "there is no class 6"],
   [{ imgsz: 9000 }, "imgsz must be one or two whole numbers from 1 to 8192, not 9000"],
+  [{ tiles: 31 }, "tiles must be a whole number of at least 32 pixels, not 31"],
   [{ imgsz: [64, 64, 64] }, "imgsz must be one or two whole numbers"],
 ];
 for (const [options, message] of refusals) {

@@ -10,6 +10,7 @@ const confidence = by_id("confidence");
 const overlap = by_id("overlap");
 const size = by_id("size");
 const read = by_id("read");
+const tiles = by_id("tiles");
 const classes = by_id("classes");
 const find_class = by_id("find_class");
 
@@ -27,7 +28,7 @@ export class Settings {
       };
       show_value(slider);
     }
-    size.onchange = read.onchange = changed;
+    size.onchange = read.onchange = tiles.onchange = changed;
     classes.onchange = changed;
     by_id("all_classes").onclick = () => this.#check_all(true, changed);
     by_id("no_classes").onclick = () => this.#check_all(false, changed);
@@ -79,6 +80,7 @@ export class Settings {
       conf_thres: Number(confidence.value),
       iou_thres: Number(overlap.value),
       imgsz: size.value === size.dataset.own ? null : Number(size.value),
+      tiles: tiles.checked ? Number(size.value) : null,
       classes: chosen.length === this.#boxes.length ? null : chosen,
       read: read.checked && this.#boxes.some((box) => is_readable(box.dataset.name)),
     };

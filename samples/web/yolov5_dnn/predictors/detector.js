@@ -7,6 +7,7 @@ import { Network } from "../engines/network.js";
 import { nms } from "../stages/nms.js";
 import { encode } from "../results/rle.js";
 import { shown } from "../values.js";
+import { merge_windows, MIN_TILE, tile_windows } from "./tiles.js";
 
 /** The stages of a call, in order: letterbox (with the conversion to float), forward, decode and nms. */
 export const STAGES = ["letterbox", "forward", "decode", "nms"];
@@ -18,7 +19,7 @@ export const STAGES = ["letterbox", "forward", "decode", "nms"];
  *     for (const { name, score, box } of detector.detect(image_data)) …
  *
  * Its fields conf_thres, iou_thres, max_det, agnostic_nms and multi_label may be changed between calls, the
- * others with `choose_classes` and `choose_size`.
+ * others with `choose_classes`, `choose_size` and `choose_tiles`.
  */
 export class Detector {
   #cv;
@@ -43,6 +44,8 @@ export class Detector {
    *   imgsz: the size to letterbox to, a number or [height, width], rounded up to multiples of what the network
    *     needs; by default the model's own. Only a model of free input size takes another.
    *   rect: letterbox to the smallest rectangle that holds the image, where the model allows it
+   *   tiles: look at the whole image and also at overlapping tiles of so many pixels a side: for objects that would be
+   *     too small if a large image were scaled down to the input. A forward pass for each tile is the price.
    *   names, anchors, strides: replace the model file's; all three serve a file without metadata
    *   path: what to call the model in messages
    *
@@ -56,7 +59,7 @@ export class Detector {
   constructor(cv, bytes, options) {
     const {
       conf_thres, iou_thres, max_det = 1000, classes = null, agnostic_nms = false,
-      multi_label = false, imgsz = null, rect = true, names, anchors, strides, path = "the model",
+      multi_label = false, imgsz = null, rect = true, tiles = null, names, anchors, strides, path = "the model",
     } = options;
     const { buffer, metadata } = read_model(bytes, path);
     this.#path = path;
@@ -75,6 +78,7 @@ export class Detector {
     this.free_size = this.info.dynamic || !metadata.has("imgsz");
     this.choose_classes(classes);
     this.choose_size(imgsz);
+    this.choose_tiles(tiles);
     this.#multiple = rect && this.info.dynamic ? this.info.size_multiple : null;
     this.#cv = cv;
     this.#network = new Network(cv, buffer, this.info, path);
@@ -107,12 +111,20 @@ export class Detector {
     this.imgsz = input_size(imgsz, this.info, this.free_size);
   }
 
+  /** Look also at tiles of so many pixels a side; null: at the whole image alone. Throws InputError. */
+  choose_tiles(tiles) {
+    if (tiles !== null && (!Number.isInteger(tiles) || tiles < MIN_TILE)) {
+      throw new InputError(`tiles must be a whole number of at least ${MIN_TILE} pixels, not ${shown(tiles)}`);
+    }
+    this.tiles = tiles;
+  }
+
   /**
    * Detect in one image.
    *
    * @param {{data: Uint8ClampedArray, width: number, height: number}} image as ImageData is: R G B A; alpha is
    *   left out of account
-   * @param {object} timings is given the milliseconds spent in each of STAGES
+   * @param {object} timings is given the milliseconds spent in each of STAGES, with tiles in all of them together
    * @returns {{class_id: number, name: string, score: number, box: [number, number, number, number]}[]} best
    *   first; box is x1, y1, x2, y2 in the image's pixels, within the image. Where the model gives them, each has also
    *   a `mask`, {left, top, width, height, data, size}: bytes of 0 and 1 for a part of the image, whose [h, w] is
@@ -123,6 +135,23 @@ export class Detector {
    */
   detect(image, timings = {}) {
     check_image(image);
+    const image_hw = [image.height, image.width];
+    const windows = this.tiles === null ? [] : tile_windows(image_hw, this.tiles);
+    if (windows.length <= 1) return this.#detect_whole(image, timings);
+    for (const stage of STAGES) timings[stage] = 0;
+    const parts = windows.map((window) => {
+      const spent = {};
+      const found = this.#detect_whole(cut_out(image, window), spent);
+      for (const stage of STAGES) timings[stage] += spent[stage];
+      return found;
+    });
+    const start = performance.now();
+    const merged = merge_windows(parts, windows, image_hw, this.iou_thres, this.max_det, this.agnostic_nms);
+    timings.nms += performance.now() - start;
+    return merged;
+  }
+
+  #detect_whole(image, timings) {
     const { info } = this;
     const image_hw = [image.height, image.width];
     const clock = [performance.now()];
@@ -163,6 +192,16 @@ export class Detector {
   dispose() {
     this.#network.dispose();
   }
+}
+
+/** Copy a window out of an image. */
+function cut_out({ data, width }, [left, top, right, bottom]) {
+  const part = { data: new Uint8ClampedArray(4 * (right - left) * (bottom - top)), width: right - left, height: bottom - top };
+  for (let y = top; y < bottom; y++) {
+    const row = 4 * (y * width + left);
+    part.data.set(data.subarray(row, row + 4 * part.width), 4 * (y - top) * part.width);
+  }
+  return part;
 }
 
 function share(value, name) {
