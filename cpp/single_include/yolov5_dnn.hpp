@@ -2272,6 +2272,9 @@ inline void read_common(const std::map<std::string, Json>& values, ModelInfo& in
         if (key == "fold") info.fold = to_whole(value, key);
         if (key == "source" && value.type != Json::Type::object && value.type != Json::Type::null)
             throw Invalid("source must be an object");
+        if (key == "channels" && to_whole(value, key) != 3)
+            throw Invalid("the network takes " + std::to_string(to_whole(value, key)) +
+                          " channels, and here an image has 3; the Python package runs it");
         if (key == "size_multiple") info.size_multiple = to_whole(value, key);
     }
 }
@@ -2308,7 +2311,8 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
         if (info.names.empty()) throw detail::Invalid("names must be a list of strings");
         task.check(info);
         detail::read_common(
-            detail::parse_metadata(metadata, {"imgsz", "size_multiple", "dynamic", "fold", "source"}, name), info);
+            detail::parse_metadata(metadata, {"imgsz", "size_multiple", "dynamic", "fold", "channels", "source"}, name),
+            info);
         detail::check_info(info);
     } catch (const detail::Invalid& invalid) {
         throw ModelError(name + " has unusable metadata: " + invalid.what());
@@ -4427,6 +4431,9 @@ inline void walk_model(ModelFile& file) {
     const auto& [largest, outputs] = *file.outputs.rbegin();
     file.metadata =
         own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs, input_scale(graph));
+    // A network of other channels than 3 would run on the red channel alone, or not at all: `read_info` refuses it.
+    const std::int64_t channels = graph.input_dims[1];
+    if (channels && channels != 3 && !file.metadata.count("fold")) file.metadata["channels"] = std::to_string(channels);
 }
 
 }  // namespace detail

@@ -77,6 +77,7 @@ DIFFERENT = {
     ("predictors/classifier", "cpp"): ("", "ClassifierOptions read_classifier"),
     ("predictors/detector", "cpp"): ("Place", "Options Timings"),
     ("predictors/detector", "js"): ("Place", "to_dict"),
+    ("predictors/tiles", "js"): ("Window", ""),
     ("program", "cpp"): (
         "child_code child_command how_to_convert is_command prepare_process program take_interrupts",
         "",
@@ -88,8 +89,8 @@ DIFFERENT = {
     ("stages/anchor_free", "js"): ("decode_distances", ""),
     ("stages/decode", "cpp"): ("sigmoid", "Head head_of"),
     ("stages/decode", "js"): ("Layout Picked", "as_candidates best_class"),
-    ("stages/letterbox", "cpp"): ("Letterboxer round_up", ""),
-    ("stages/letterbox", "js"): ("Letterboxer Placement round_up to_bgr", "check_image resize"),
+    ("stages/letterbox", "cpp"): ("Letterboxer round_up to_channels", ""),
+    ("stages/letterbox", "js"): ("Letterboxer Placement round_up to_bgr to_channels", "check_image resize"),
     ("stages/masks", "cpp"): ("Masks make_bitmaps", "Bitmap Mask make_bitmap"),
     ("stages/masks", "js"): ("Masks", "to_image"),
     ("stages/nms", "cpp"): ("Boxes", "iou"),
