@@ -14,7 +14,7 @@ from runtime.model.file import read_model
 from runtime.stages.letterbox import to_blob
 from runtime.tasks.read_info import read_info
 
-from .errors import CheckError
+from .errors import CheckError, ConvertError
 from .layers import BaseModel
 
 TOLERANCE = 3e-4  # the largest difference that passes, by the largest number; trained networks are at 1e-5
@@ -31,7 +31,7 @@ def check_model(path: Path, network: BaseModel, sizes: list[tuple[int, int]]) ->
     """Run the model file with the runtime's code, and the network with PyTorch, on a picture of each (h, w).
 
     Returns the largest difference. Raises CheckError if it is past TOLERANCE, or if OpenCV cannot run the
-    file.
+    file; another ConvertError if PyTorch's numbers are none, which is the checkpoint's fault.
     """
     found = []
     try:
@@ -43,9 +43,14 @@ def check_model(path: Path, network: BaseModel, sizes: list[tuple[int, int]]) ->
             blob, folded = (network.head.normalise(to_blob(image, fold)) for fold in (1, info.fold))
             with torch.no_grad():
                 expected = [output[0].numpy() for output in network(torch.from_numpy(blob))]
+            if not all(np.isfinite(output).all() for output in expected):
+                raise ConvertError("PyTorch's own outputs of this network are not all finite numbers")
             found.append(compare(opencv(folded), expected, len(info.strides)))
+    except ConvertError:
+        raise
     except DetectorError as error:
-        raise CheckError(f"OpenCV cannot run the finished model: {error}") from error
+        text = str(error).replace(str(path), "it")
+        raise CheckError(f"OpenCV cannot run the finished model: {text}") from error
     worst = max(found, key=lambda difference: difference.relative)
     if not worst.relative <= TOLERANCE:
         raise CheckError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ Convert a trained YOLOv5 checkpoint (.pt) to one ONNX file that OpenCV runs by i
 release from v1.0 to v7.0, segmentation, classification, yolov5-face, and yolov5u, YOLOv8 or YOLO11 of the
 package ultralytics. The file holds class names, anchors and strides too; nothing else is needed beside it.
 
-The checkpoint is read as data and never executed. The finished file is run by OpenCV on a picture and
+The checkpoint is read as data and never executed; code for layers of one's own comes from --layers. The finished file is run by OpenCV on a picture and
 compared with PyTorch before it gets its name: a file that is there is a file that works.
 """
 
@@ -36,6 +37,7 @@ examples:
   python -m convert best.pt --imgsz 384 640        for input of that height and width
   python -m convert best.pt --target fast          for the quickest detection on a CPU
   python -m convert old.pt --focus conv            a v1.0 to v5.0 network with a free input size
+  python -m convert best.pt --layers ../yolov5     a network with layers of one's own, or changed ones
   python -m convert anchors data/labels --images data/images --checkpoint best.pt
                                                    anchors for one's own labels, beside the checkpoint's
 
@@ -88,6 +90,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="how a classifier's pictures are cut: square, as release v7.0 does it (default), or "
         "shorter-side, as v6.2 did; no checkpoint says which one it was trained with",
     )
+    add(
+        "--layers",
+        type=Path,
+        metavar="PATH",
+        help="the Python file, or the source tree that the network was trained with, that has the code of layers "
+        "that no YOLOv5 release has, or that were changed. This code is imported and RUN on this machine, the "
+        "only one that ever is: name your own, or one that you trust",
+    )
     add("--version", action="version", version=f"yolov5-dnn {__version__}")
     if not argv:  # show what there is
         parser.print_help()
@@ -128,7 +138,14 @@ def _work(options: argparse.Namespace) -> int:
     size = options.imgsz if options.imgsz is None else (options.imgsz[0], options.imgsz[-1])
     try:
         report = convert(
-            options.checkpoint, options.output, size, options.focus, options.target, options.crop, progress
+            options.checkpoint,
+            options.output,
+            size,
+            options.focus,
+            options.target,
+            options.crop,
+            progress,
+            options.layers,
         )
     except CheckError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -166,5 +183,14 @@ def summary(report: Report, seconds: float) -> str:
         "model": f"{report.output} ({report.size / 1e6:.2f} MB)",
         "seconds": f"{seconds:.1f}",
     }
+    if checkpoint.own:
+        rows["layers"] = ", ".join(sorted(checkpoint.class_paths[cls] for cls in checkpoint.own))
+    rows["next"] = _next_command(report)
     rows = {key: text for key, text in rows.items() if text}
     return "\n".join(f"{key:<12}{escape(text, MAX_LINE)}" for key, text in rows.items())
+
+
+def _next_command(report: Report) -> str:
+    """Give the command to type next."""
+    command = "classify" if report.checkpoint.model.head.task == "classify" else "detect"
+    return f"yolov5-dnn {command} PICTURE.jpg --weights {shlex.quote(str(report.output))}"

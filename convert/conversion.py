@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,12 +16,15 @@ import onnx
 from runtime.errors import InputError
 from runtime.outputs.atomic import new_file
 
+from .blame import blame
 from .check import Difference, check_model
-from .checkpoint import Checkpoint, load_checkpoint
-from .errors import ConvertError, first_line
+from .checkpoint import Checkpoint
+from .checkpoint.own_layers import OwnLayers
+from .errors import CheckError, ConvertError, first_line
 from .export import check_onnx, export_network, free_batch, write_metadata
+from .opening import open_network
 from .rewrite import fold_batchnorm, replace_layers
-from .sizes import check_budget, choose_size, size_multiple, trial_size
+from .sizes import check_budget, choose_size, trial_size
 from .stem import Stem, rewrite_stem
 from .swish import use_swish
 
@@ -61,6 +65,7 @@ def convert(
     target: Target = "portable",
     crop: Crop | None = None,
     progress: Callable[[str], None] = lambda step: None,
+    layers: str | Path | None = None,
 ) -> Report:
     """Convert a YOLOv5 checkpoint to an ONNX file for `cv2.dnn`, and check that it gives what PyTorch gives.
 
@@ -69,22 +74,37 @@ def convert(
     checkpoint says it was trained for, else 640. `focus` chooses how the portable graph writes the Focus
     layer of releases up to v5.0: as "permute", the default, which fixes the input size, or as "conv", one
     equal convolution. `crop`, for a classifier, is how its pictures are cut: as v7.0 does it unless told
-    otherwise; no checkpoint says it. `progress` is called with a few words before each step.
+    otherwise; no checkpoint says it. `progress` is called with a few words before each step. `layers`, a Python
+    file or the source tree that the network was trained with, has the code of layers that no release has; it
+    is imported and run.
 
     Raises CheckpointError, CheckError or another ConvertError, with one sentence, and then leaves no file.
     """
+    with nullcontext() if layers is None else OwnLayers(layers) as own:
+        return _convert(Path(path), output, imgsz, focus, target, crop, progress, own)
+
+
+def _convert(
+    path: Path,
+    output: str | Path | None,
+    imgsz: int | tuple[int, int] | None,
+    focus: Literal["permute", "conv"] | None,
+    target: Target,
+    crop: Crop | None,
+    progress: Callable[[str], None],
+    own: OwnLayers | None,
+) -> Report:
+    """Do what `convert` says."""
     start = time.perf_counter()
     if focus is not None and target == "fast":
         raise ConvertError(
             "focus is for the portable graph; the fast one has its own way to write that layer"
         )
-    path = Path(path)
     output = Path("weights") / f"{path.stem}.onnx" if output is None else Path(output)
     progress("reading the checkpoint")
-    checkpoint = load_checkpoint(path)
+    checkpoint, multiple, one_size = open_network(path, own, imgsz)
     if crop is not None and checkpoint.model.head.task != "classify":
         raise ConvertError(f"crop is for classifiers, and {path} is none")
-    multiple = size_multiple(checkpoint)
     stem: Stem = focus or "permute"
     if target == "fast" and checkpoint.strides:  # pictures for a classifier are not folded
         stem, multiple = "fold", math.lcm(multiple, 2)
@@ -94,11 +114,14 @@ def convert(
         raise ConvertError(f"{output}: the output would overwrite the checkpoint")
     try:
         with new_file(output) as temporary:
-            model, dynamic = _make_model(checkpoint, size, multiple, stem, target, crop, progress)
+            model, dynamic = _make_model(checkpoint, size, multiple, one_size, stem, target, crop, progress)
             written = temporary.write_bytes(model.SerializeToString())
             progress("comparing OpenCV with PyTorch")
             sizes = [size, trial_size(multiple)] if dynamic else [size]
-            difference = check_model(temporary, checkpoint.model, sizes)
+            try:
+                difference = check_model(temporary, checkpoint.model, sizes)
+            except CheckError as error:
+                raise CheckError(f"{error}{blame(checkpoint, size)}") from error
     except InputError as error:
         raise ConvertError(str(error)) from error
     except OSError as error:
@@ -120,6 +143,7 @@ def _make_model(
     checkpoint: Checkpoint,
     size: tuple[int, int],
     multiple: int,
+    one_size: bool,
     stem: Stem,
     target: Target,
     crop: Crop | None,
@@ -129,7 +153,7 @@ def _make_model(
     progress("rewriting its layers")
     try:
         network = copy.deepcopy(checkpoint.model)
-        fold_batchnorm(network)
+        fold_batchnorm(network, checkpoint.own)
         replace_layers(network)
         fold = rewrite_stem(network, stem)
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
@@ -138,10 +162,13 @@ def _make_model(
     progress("exporting to ONNX")
     shape = (checkpoint.model.channels() * fold * fold, size[0] // fold, size[1] // fold)
     outputs = list(checkpoint.model.head.output_shapes(*size))
-    model = export_network(network, shape, outputs)
+    try:
+        model = export_network(network, shape, outputs)
+    except ConvertError as error:
+        raise ConvertError(f"{checkpoint.path}: {error}{blame(checkpoint, size)}") from error
     if target == "fast":
         use_swish(model)
-    dynamic = free_batch(model)
+    dynamic = not one_size and free_batch(model)
     write_metadata(model, checkpoint, size, multiple, dynamic, fold, crop)
     check_onnx(model)
     return model, dynamic

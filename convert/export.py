@@ -28,13 +28,27 @@ FIXED_SIZE_OPERATORS = {"Reshape", "Expand", "Slice", "Flatten", "Gemm"}
 
 
 def export_network(model: nn.Module, shape: tuple[int, int, int], outputs: list[str]) -> onnx.ModelProto:
-    """Export to ONNX at opset 12 and simplify. The only place that calls PyTorch's exporter.
+    """Export to ONNX at opset 12 and simplify.
 
     `shape` is the input's, (channels, height, width); `outputs` the names of its outputs, in order.
     Raises ConvertError if the network cannot be exported, or comes out at another opset.
     """
+    simplified = export_graph(model, (torch.zeros(1, *shape),), ["images"], outputs)
+    simplified.ir_version = IR_VERSION
+    _free_shuffles(simplified)
+    _order_outputs(simplified.graph)
+    del simplified.graph.value_info[:]
+    return simplified
+
+
+def export_graph(
+    model: nn.Module, examples: tuple[torch.Tensor, ...], inputs: list[str], outputs: list[str]
+) -> onnx.ModelProto:
+    """Export any module to ONNX at opset 12 and simplify. The only place that calls PyTorch's exporter.
+
+    Raises ConvertError as `export_network` does.
+    """
     buffer = io.BytesIO()
-    example = torch.zeros(1, *shape)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             # it warns that sizes become constants, and that it is the old exporter: both are meant to be
@@ -42,11 +56,11 @@ def export_network(model: nn.Module, shape: tuple[int, int, int], outputs: list[
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             torch.onnx.export(
                 model,
-                (example,),
+                examples,
                 cast(Any, buffer),
                 dynamo=False,  # the new exporter writes opset 18, whatever is asked for
                 opset_version=OPSET,
-                input_names=["images"],
+                input_names=inputs,
                 output_names=outputs,
             )
     except Exception as error:  # the exporter raises all sorts, and none of them is the user's doing
@@ -64,10 +78,6 @@ def export_network(model: nn.Module, shape: tuple[int, int, int], outputs: list[
         simplified, _ = onnxsim.simplify(exported, skipped_optimizers=["fuse_pad_into_conv"])
     except Exception as error:
         raise ConvertError(f"onnxsim cannot simplify this network: {first_line(error)}") from error
-    simplified.ir_version = IR_VERSION
-    _free_shuffles(simplified)
-    _order_outputs(simplified.graph)
-    del simplified.graph.value_info[:]
     return simplified
 
 

@@ -7,13 +7,14 @@ Every step works on the network in place and is exact up to float32 rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import pairwise
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that everyone knows it by
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .layers import BottleneckCSP, Conv, FReLU, MemoryEfficientMish, MemoryEfficientSwish, MixConv2d
 
@@ -82,20 +83,26 @@ def replace(parent: nn.Module, name: str, new: nn.Module) -> None:
     parent._modules[name] = new
 
 
-def fold_batchnorm(model: nn.Module) -> None:
-    """Fold every batch normalisation into the convolution before it."""
+def fold_batchnorm(model: nn.Module, own: Collection[type[nn.Module]] = ()) -> None:
+    """Fold every batch normalisation into the convolution before it.
+
+    Layers of the classes `own`, whose code is their owner's and may read what is folded, are left to the exporter.
+    """
+    inside = {inner for module in model.modules() if type(module) in own for inner in module.modules()}
     for module in model.modules():
-        if isinstance(module, Conv | FReLU) and "bn" in module._modules:
+        if module in inside:
+            continue
+        if isinstance(module, Conv | FReLU) and isinstance(module._modules.get("bn"), _BatchNorm):
             scale, shift = _scale_and_shift(module.bn)
             _fold(module.conv, scale, shift)
             del module.bn
-        elif isinstance(module, MixConv2d) and "bn" in module._modules:
+        elif isinstance(module, MixConv2d) and isinstance(module._modules.get("bn"), _BatchNorm):
             convs = cast(list[nn.Conv2d], list(module.m))
             _fold_joined(convs, module.bn)
             del module.bn
         elif isinstance(module, nn.Sequential):
             _fold_neighbours(module)
-        elif isinstance(module, BottleneckCSP) and not isinstance(module.bn, nn.Identity):
+        elif isinstance(module, BottleneckCSP) and isinstance(module.bn, _BatchNorm):
             _fold_joined([module.cv3, module.cv2], module.bn)
             module.bn = nn.Identity()  # type: ignore[assignment]
 
@@ -110,7 +117,7 @@ def _fold_neighbours(chain: nn.Sequential) -> None:
             chain[i + 1] = nn.Identity()
 
 
-def _scale_and_shift(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _scale_and_shift(bn: _BatchNorm) -> tuple[Tensor, Tensor]:
     """Give the factor and summand by channel, float64, that this normalisation comes to."""
     mean, var = cast(Tensor, bn.running_mean).double(), cast(Tensor, bn.running_var).double()
     scale = torch.rsqrt(var + bn.eps)
@@ -127,7 +134,7 @@ def _fold(conv: nn.Conv2d, scale: Tensor, shift: Tensor) -> None:
     conv.bias = nn.Parameter((bias * scale + shift).float(), requires_grad=False)
 
 
-def _fold_joined(convs: list[nn.Conv2d], bn: nn.BatchNorm2d) -> None:
+def _fold_joined(convs: list[nn.Conv2d], bn: _BatchNorm) -> None:
     """Fold a normalisation of several convolutions' joined outputs into each of them."""
     scale, shift = _scale_and_shift(bn)
     sizes = [conv.out_channels for conv in convs]

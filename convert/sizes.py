@@ -34,11 +34,16 @@ def size_multiple(checkpoint: Checkpoint) -> int:
     largest = max(checkpoint.strides, default=1)
     reasons = []
     for multiple in range(largest, MAX_FACTOR * largest + 1, largest):
-        reason = _misfit(checkpoint.model, trial_size(multiple))
+        reason = _misfit(checkpoint, trial_size(multiple))
         if reason is None:
             return multiple
         reasons.append(reason)
     raise ConvertError(f"{checkpoint.path}: {reasons[0]}")
+
+
+def runs_at(checkpoint: Checkpoint, size: tuple[int, int]) -> bool:
+    """Tell whether a network that fits no multiple runs at this size at least: some layers know one only."""
+    return _misfit(checkpoint, size) is None
 
 
 def trial_size(multiple: int) -> tuple[int, int]:
@@ -47,19 +52,36 @@ def trial_size(multiple: int) -> tuple[int, int]:
     return factor * multiple, (factor + 1) * multiple
 
 
-def _misfit(network: BaseModel, size: tuple[int, int]) -> str | None:
+def _misfit(checkpoint: Checkpoint, size: tuple[int, int]) -> str | None:
     """Tell what is wrong with the network at this size, if anything is."""
     try:
-        shapes = network_shapes(network, size)
+        shapes = run_once(checkpoint, size)
     except Exception as error:  # whatever a foreign network does wrong
         return f"its network does not run ({first_line(error)})"
-    expected = list(network.head.output_shapes(*size).values())
+    expected = list(checkpoint.model.head.output_shapes(*size).values())
     if shapes != expected:
         return (
             f"its head gives outputs of shapes {shapes[:8]}, where its strides, anchors and classes make "
             f"{expected[:8]}"
         )
     return None
+
+
+def run_once(checkpoint: Checkpoint, size: tuple[int, int]) -> list[tuple[int, ...]]:
+    """Run the network at this size, with shapes alone if it can be; give those of its outputs.
+
+    Code of the owner's may make tensors of its own, with numbers in them: it is run with numbers, then.
+    Raises what `network_shapes` raises.
+    """
+    try:
+        return network_shapes(checkpoint.model, size)
+    except BudgetError:
+        raise
+    except Exception:
+        if not checkpoint.own:
+            raise
+    with torch.no_grad():
+        return [tuple(output.shape) for output in checkpoint.model(torch.zeros(1, 3, *size))]
 
 
 def network_shapes(network: BaseModel, size: tuple[int, int]) -> list[tuple[int, ...]]:
@@ -78,7 +100,7 @@ def network_shapes(network: BaseModel, size: tuple[int, int]) -> list[tuple[int,
 def check_budget(checkpoint: Checkpoint, size: tuple[int, int]) -> None:
     """Check, with shapes alone, what the network would take at its input size. Raises ConvertError."""
     try:
-        network_shapes(checkpoint.model, size)
+        run_once(checkpoint, size)
     except BudgetError as error:
         raise ConvertError(f"{checkpoint.path}: at {size[0]} × {size[1]} {error}") from error
     except Exception as error:  # whatever a foreign network does wrong

@@ -18,29 +18,77 @@ from .. import layers
 # Modules of PyTorch that YOLOv5 networks are made of, by the names that pickles give them.
 TORCH_MODULES: dict[str, tuple[type[nn.Module], ...]] = {
     "torch.nn.modules.activation": (
+        nn.CELU,
         nn.ELU,
         nn.GELU,
+        nn.GLU,
         nn.Hardsigmoid,
         nn.Hardswish,
         nn.Hardtanh,
         nn.LeakyReLU,
+        nn.LogSigmoid,
+        nn.LogSoftmax,
         nn.Mish,
         nn.MultiheadAttention,
         nn.PReLU,
+        nn.RReLU,
         nn.ReLU,
         nn.ReLU6,
+        nn.SELU,
         nn.SiLU,
         nn.Sigmoid,
         nn.Softmax,
+        nn.Softmax2d,
+        nn.Softmin,
+        nn.Softplus,
+        nn.Softsign,
         nn.Tanh,
+        nn.Threshold,
     ),
-    "torch.nn.modules.batchnorm": (nn.BatchNorm2d, nn.SyncBatchNorm),
-    "torch.nn.modules.container": (nn.ModuleList, nn.Sequential),
-    "torch.nn.modules.conv": (nn.Conv2d, nn.ConvTranspose2d),
-    "torch.nn.modules.dropout": (nn.Dropout,),
+    "torch.nn.modules.batchnorm": (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm),
+    "torch.nn.modules.channelshuffle": (nn.ChannelShuffle,),
+    "torch.nn.modules.container": (
+        nn.ModuleDict,
+        nn.ModuleList,
+        nn.ParameterDict,
+        nn.ParameterList,
+        nn.Sequential,
+    ),
+    "torch.nn.modules.conv": (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d),
+    "torch.nn.modules.dropout": (
+        nn.AlphaDropout,
+        nn.Dropout,
+        nn.Dropout1d,
+        nn.Dropout2d,
+        nn.Dropout3d,
+        nn.FeatureAlphaDropout,
+    ),
+    "torch.nn.modules.flatten": (nn.Flatten, nn.Unflatten),
+    "torch.nn.modules.fold": (nn.Fold, nn.Unfold),
+    "torch.nn.modules.instancenorm": (nn.InstanceNorm1d, nn.InstanceNorm2d),
     "torch.nn.modules.linear": (nn.Identity, nn.Linear),
-    "torch.nn.modules.padding": (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d),
-    "torch.nn.modules.pooling": (nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.MaxPool2d),
+    "torch.nn.modules.normalization": (nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm),
+    "torch.nn.modules.padding": (
+        nn.ConstantPad1d,
+        nn.ConstantPad2d,
+        nn.ReflectionPad1d,
+        nn.ReflectionPad2d,
+        nn.ReplicationPad1d,
+        nn.ReplicationPad2d,
+        nn.ZeroPad2d,
+    ),
+    "torch.nn.modules.pixelshuffle": (nn.PixelShuffle, nn.PixelUnshuffle),
+    "torch.nn.modules.pooling": (
+        nn.AdaptiveAvgPool1d,
+        nn.AdaptiveAvgPool2d,
+        nn.AdaptiveMaxPool1d,
+        nn.AdaptiveMaxPool2d,
+        nn.AvgPool1d,
+        nn.AvgPool2d,
+        nn.LPPool2d,
+        nn.MaxPool1d,
+        nn.MaxPool2d,
+    ),
     "torch.nn.modules.upsampling": (nn.Upsample, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d),
 }
 
@@ -130,7 +178,10 @@ CLASSES |= {
     "models.yolo.Model": layers.DetectionModel,
     "models.common.DetectMultiBackend": layers.AutoShape,
     "models.common.autoShape": layers.AutoShape,
+    "torch._dynamo.eval_frame.OptimizedModule": layers.AutoShape,
     "torch.nn.parallel.data_parallel.DataParallel": layers.AutoShape,
+    "torch.nn.parallel.distributed.DistributedDataParallel": layers.AutoShape,
+    "torch.optim.swa_utils.AveragedModel": layers.AutoShape,
     "models.common.MixConv2d": layers.MixConv2d,
     "models.common.Sum": layers.Sum,
     "models.common.Ensemble": layers.Ensemble,
@@ -155,6 +206,17 @@ CLASSES |= {
         if path.startswith("ultralytics.nn.modules.")
     },
 }
+
+# What training alone uses: its objects are read, kept as they are, and never part of the exported network.
+_LOSS_PATH = re.compile(r"torch\.nn\.modules\.loss\.[^.]+|(.+\.)?utils\.loss\.[^.]+")
+
+
+def class_for(path: str) -> type[nn.Module] | None:
+    """Give the class that stands for this path, which has no prefix any more; None if there is none."""
+    if _LOSS_PATH.fullmatch(path):
+        return layers.Loss
+    return CLASSES.get(path)
+
 
 _YOLOV5_PATH = re.compile(
     r"((?P<prefix>.+)\.)?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from typing import Any
 
 from torch import nn
@@ -16,18 +17,46 @@ MAX_NAME = 5000  # letters of a class name
 
 
 def class_names(model: BaseModel) -> list[str]:
-    """Give the names by class index; a class without one is called by its number."""
+    """Give the names by class index; a class without one is called by its number, with a warning.
+
+    Names are a list, or a dictionary whose keys are the classes' numbers, perhaps written as texts.
+    """
     names: Any = getattr(model, "names", None)
+    count = model.head.classes()
+    if isinstance(names, str) and count == 1:
+        names = [names]
     if isinstance(names, list | tuple):
         names = dict(enumerate(names))
     if not isinstance(names, dict):
         names = {}
-    return [_class_name(names.get(i), i) for i in range(model.head.classes())]
+    by_number = {number: name for key, name in names.items() if (number := _number(key)) is not None}
+    found = [_class_name(by_number.get(i), i) for i in range(count)]
+    missing = [i for i, name in enumerate(found) if name is None]
+    if missing:
+        which = ", ".join(map(str, missing[:8])) + (", …" if len(missing) > 8 else "")
+        warnings.warn(
+            f"the checkpoint has no names for the classes {which}: each is called by its number", stacklevel=2
+        )
+    if len(names) > count and not missing:
+        warnings.warn(
+            f"the checkpoint has {len(names)} names for {count} classes: those of 0 to {count - 1} are taken",
+            stacklevel=2,
+        )
+    return [str(i) if name is None else name for i, name in enumerate(found)]
 
 
-def _class_name(name: Any, number: int) -> str:
+def _number(key: Any) -> int | None:
+    """Give the class number that a dictionary's key means; None if it means none."""
+    if isinstance(key, str) and key.strip().isascii() and key.strip().isdigit() and len(key) < 10:
+        return int(key)
+    return key if type(key) is int else None
+
+
+def _class_name(name: Any, number: int) -> str | None:
+    if isinstance(name, list | tuple) and len(name) == 1:
+        name = name[0]
     if not isinstance(name, str | int | float):
-        return str(number)
+        return None
     text = readable(str(name))
     if len(text) > MAX_NAME:
         raise CheckpointError(f"the name of its class {number} has {len(text)} letters")

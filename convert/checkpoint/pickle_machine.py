@@ -9,6 +9,7 @@ library's `pickletools`.
 from __future__ import annotations
 
 import pickletools
+from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
 
@@ -20,6 +21,9 @@ class Builder(Protocol):
 
     def call(self, function: Any, args: tuple[Any, ...]) -> Any:
         """Give what stands for the result of calling `function`, something that `name` has returned."""
+
+    def new(self, cls: Any, args: tuple[Any, ...]) -> Any:
+        """Give what stands for a new, empty object of a class, something that `name` has returned."""
 
     def persistent(self, key: Any) -> Any:
         """Give the object that the file keeps outside the pickle, under this key."""
@@ -80,18 +84,21 @@ def read_pickle(stream: BinaryIO, builder: Builder) -> Any:
             if not (isinstance(module, str) and isinstance(name, str)):
                 raise ValueError("a name that is not a text")
             stack.append(builder.name(module, name))
-        elif op in ("REDUCE", "NEWOBJ"):
+        elif op == "REDUCE":
             function, args = _pop(stack, 2)
-            stack.append(_call(builder, function, args))
+            stack.append(_call(builder.call, function, args))
+        elif op == "NEWOBJ":
+            function, args = _pop(stack, 2)
+            stack.append(_call(builder.new, function, args))
         elif op == "NEWOBJ_EX":
             function, args, _keywords = _pop(stack, 3)
-            stack.append(_call(builder, function, args))
+            stack.append(_call(builder.call, function, args))
         elif op == "INST":
             module, _, name = arg.partition(" ")
-            stack.append(_call(builder, builder.name(module, name), tuple(_pop_mark(stack))))
+            stack.append(_call(builder.call, builder.name(module, name), tuple(_pop_mark(stack))))
         elif op == "OBJ":
             function, *arguments = _pop_mark(stack)
-            stack.append(_call(builder, function, tuple(arguments)))
+            stack.append(_call(builder.call, function, tuple(arguments)))
         elif op == "BUILD":
             (state,) = _pop(stack, 1)
             builder.build(stack[-1], state)
@@ -152,10 +159,10 @@ def _pop_mark(stack: list[Any]) -> list[Any]:
     return values
 
 
-def _call(builder: Builder, function: Any, args: Any) -> Any:
+def _call(make: Callable[[Any, tuple[Any, ...]], Any], function: Any, args: Any) -> Any:
     if not isinstance(args, tuple):
         raise ValueError("arguments that are not a tuple")
-    return builder.call(function, args)
+    return make(function, args)
 
 
 def _extend(target: Any, values: list[Any]) -> None:

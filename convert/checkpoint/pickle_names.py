@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import torch
@@ -32,29 +33,110 @@ STORAGE_DTYPES = {
     "torch.ShortStorage": torch.int16,
 }
 
-# Names whose objects are not needed: training options, scores, devices, a classifier's way to the input.
-IGNORED = {
-    "_codecs.encode",
-    "argparse.Namespace",
-    "builtins.dict",
-    "datetime.datetime",
-    "numpy.dtype",
-    "numpy.ndarray",
-    "torch.device",
-    "torch.nn.backends.thnn._get_thnn_function_backend",
-    "torchvision.transforms.transforms.Compose",
-    "torchvision.transforms.transforms.Normalize",
-    "ultralytics.utils.IterableSimpleNamespace",
-    "ultralytics.yolo.utils.IterableSimpleNamespace",
-    "utils.augmentations.CenterCrop",
-    "utils.augmentations.ToTensor",
-    *(str(dtype) for dtype in STORAGE_DTYPES.values()),
-    *(
-        f"numpy.{core}.{name}"
-        for core in ("core", "_core")
-        for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer")
+# Names whose objects are not needed, each with what they are in a checkpoint. Nothing of them is called.
+_INERT: dict[str, tuple[str, ...]] = {
+    "plain values": (
+        "builtins.bytearray",
+        "builtins.complex",
+        "builtins.dict",
+        "builtins.float",
+        "builtins.frozenset",
+        "builtins.int",
+        "builtins.list",
+        "builtins.long",
+        "builtins.object",
+        "builtins.slice",
+        "builtins.str",
+        "builtins.tuple",
+        "collections.Counter",
+        "collections.deque",
+        "datetime.date",
+        "datetime.datetime",
+        "datetime.time",
+        "datetime.timedelta",
+        "datetime.timezone",
+        "decimal.Decimal",
+        "fractions.Fraction",
+        "types.SimpleNamespace",
+        "uuid.UUID",
+    ),
+    "training's options": (
+        "argparse.Namespace",
+        "functools.partial",  # of a name that is accepted itself, or the file is refused for that one
+        "ultralytics.utils.IterableSimpleNamespace",
+        "ultralytics.yolo.utils.IterableSimpleNamespace",
+        "utils.torch_utils.ModelEMA",
+    ),
+    "devices, data types and versions": (
+        "torch.device",
+        "torch.torch_version.TorchVersion",
+        *(str(dtype) for dtype in STORAGE_DTYPES.values()),
+    ),
+    "a random generator's state": (
+        "numpy.random._pickle.__bit_generator_ctor",
+        "numpy.random._pickle.__generator_ctor",
+        "numpy.random._pickle.__randomstate_ctor",
+    ),
+    "a classifier's way to its input": (
+        "torchvision.transforms.transforms.Compose",
+        "torchvision.transforms.transforms.Normalize",
+        "utils.augmentations.CenterCrop",
+        "utils.augmentations.ToTensor",
+    ),
+    "what wrappers around the network keep for training": (
+        "contextlib.nullcontext",
+        "torch._TorchCompileInductorWrapper",
+        "torch._dynamo.convert_frame.CatchErrorsWrapper",
+        "torch._dynamo.convert_frame.ConvertFrame",
+        "torch._dynamo.convert_frame.ConvertFrameAssert",
+        "torch._dynamo.convert_frame.ConvertFrameBox",
+        "torch._dynamo.eval_frame.OptimizeContext",
+        "torch._dynamo.hooks.Hooks",
+        "torch._dynamo.repro.after_dynamo.WrapBackendDebug",
+        "torch.distributed.algorithms.join._JoinConfig",
+        "torch.nn.backends.thnn._get_thnn_function_backend",
+        "torch.nn.parallel.distributed._BucketCapacityConfig",
+        "torch.optim.swa_utils.get_ema_avg_fn",
+        "torch.optim.swa_utils.get_ema_multi_avg_fn",
     ),
 }
+
+# How PyTorch marks a layer whose weights are computed from others: the weights are (`computed_weights`).
+WEIGHT_HOOKS = {
+    "torch.nn.utils.spectral_norm.SpectralNorm",
+    "torch.nn.utils.spectral_norm.SpectralNormLoadStateDictPreHook",
+    "torch.nn.utils.spectral_norm.SpectralNormStateDictHook",
+    "torch.nn.utils.weight_norm.WeightNorm",
+    *(
+        f"torch.nn.utils.prune.{name}"
+        for name in (
+            "CustomFromMask",
+            "Identity",
+            "L1Unstructured",
+            "LnStructured",
+            "PruningContainer",
+            "RandomStructured",
+            "RandomUnstructured",
+        )
+    ),
+}
+
+IGNORED = {*WEIGHT_HOOKS, *(path for paths in _INERT.values() for path in paths)}
+
+# Their names are refused at sight: what a pickle wants of them is a call.
+_PROGRAMS = {*sys.stdlib_module_names, "builtins", "cv2", "numpy", "pip", "setuptools", "torch"} - {"__main__"}
+
+WAYS_OUT = (
+    "convert it with --layers PATH, the Python file or the source tree that the layer's code is in; or export "
+    "it with YOLOv5's own export.py: the file that it writes runs as it is"
+)
+
+
+def is_program(path: str) -> bool:
+    """Tell whether a name belongs to Python itself or to a library, where it can only be meant to be called."""
+    module = path.partition(".")[0]
+    return module in _PROGRAMS or path.startswith(("torchvision.", "timm.", "ultralytics."))
+
 
 PATHS = {
     f"{module}.{kind}Path"
@@ -76,13 +158,18 @@ def refusal(path: str) -> str:
             f"it is a classifier with another backbone than YOLOv5's ({shown}); only YOLOv5's own can be "
             "converted"
         )
-    _, path = split_prefix(path) or ("", path)
-    if path.split(".")[0] in ("models", "utils"):
-        return f"it contains {shown}, which is not part of any YOLOv5 release's networks"
+    _, own_path = split_prefix(path) or ("", path)
+    if own_path.split(".")[0] in ("models", "utils"):
+        return foreign_layer(path)
     return (
         f"its pickle asks for {shown}, which no YOLOv5 checkpoint needs. "
         "Such a file can run anything on the machine that opens it; it was refused, and nothing of it has run"
     )
+
+
+def foreign_layer(path: str) -> str:
+    """Say that a class is its owner's, and what to do."""
+    return f"it contains {escaped(path)}, which is not part of any YOLOv5 release's networks; {WAYS_OUT}"
 
 
 def escaped(path: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from . import numpy_values
 from .pickle_names import PATHS
 
 MAX_RANGE = 10_000
@@ -84,6 +85,7 @@ def _path(*parts: Any) -> str:
 
 
 CALLS: dict[str, Callable[..., Any]] = {
+    **numpy_values.CALLS,
     "builtins.range": _range,
     "builtins.set": _set,
     "collections.OrderedDict": _mapping,

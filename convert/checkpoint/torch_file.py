@@ -10,6 +10,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,8 +19,9 @@ import torch
 from runtime.escape import escape
 
 from ..errors import CheckpointError
+from .own_layers import OwnLayers
 from .pickle_names import STORAGE_DTYPES, Name
-from .pickle_objects import read_objects
+from .pickle_objects import Objects, read_objects
 
 MAX_BYTES = 16 << 30  # larger files are refused; the largest YOLOv5 training checkpoint has about 2.4 GB
 
@@ -32,8 +34,13 @@ MAX_RECORDS = 100_000  # in a zip archive: one for each storage, and a few other
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
-def read_torch_file(path: Path) -> tuple[Any, set[str], bool]:
-    """Read what `torch.save` has written: the object, the names in its pickle, and whether it is legacy."""
+def read_torch_file(
+    path: Path, own: OwnLayers | None = None, own_paths: Collection[str] = ()
+) -> tuple[Any, Objects, bool]:
+    """Read what `torch.save` has written: the object, its pickle's names, and whether it is legacy.
+
+    `own` and `own_paths` are as in `Objects`.
+    """
     size = path.stat().st_size
     if size == 0:
         raise CheckpointError("the file is empty")
@@ -43,9 +50,9 @@ def read_torch_file(path: Path) -> tuple[Any, set[str], bool]:
         head = file.read(64)
         file.seek(0)
         if head.startswith(b"PK"):
-            return *_read_zip(file, size), False
+            return *_read_zip(file, size, own, own_paths), False
         if head.startswith(b"\x80"):
-            return *_read_legacy(file, size), True
+            return *_read_legacy(file, size, own, own_paths), True
     raise CheckpointError(_what_else(head, path))
 
 
@@ -57,7 +64,9 @@ def _what_else(head: bytes, path: Path) -> str:
     return "it is not in a format that torch.save writes, so it is not a checkpoint (or it is badly damaged)"
 
 
-def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
+def _read_zip(
+    file: BinaryIO, size: int, own: OwnLayers | None, own_paths: Collection[str]
+) -> tuple[Any, Objects]:
     try:
         archive = zipfile.ZipFile(file)
         records = {info.filename: info for info in archive.infolist()}
@@ -120,7 +129,7 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
             )
         return storages[name]
 
-    return read_objects(io.BytesIO(record(pickles[0])), persistent)
+    return read_objects(io.BytesIO(record(pickles[0])), persistent, own, own_paths)
 
 
 def _storage(key: Any) -> tuple[torch.dtype, str, int]:
@@ -139,7 +148,9 @@ def _record_name(name: Any) -> str:
     return name
 
 
-def _read_legacy(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
+def _read_legacy(
+    file: BinaryIO, size: int, own: OwnLayers | None, own_paths: Collection[str]
+) -> tuple[Any, Objects]:
     def plain(key: Any) -> Any:
         raise ValueError("a persistent id where none belongs")
 
@@ -165,7 +176,7 @@ def _read_legacy(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
             storages[name] = torch.empty(count, dtype=dtype)
         return storages[name]
 
-    content, names = read_objects(file, persistent)
+    content, objects = read_objects(file, persistent, own, own_paths)
     keys, _ = read_objects(file, plain)
     if not isinstance(keys, list) or not {_record_name(key) for key in keys} <= storages.keys():
         raise CheckpointError("it is damaged: its list of storages does not fit its pickle")
@@ -181,4 +192,4 @@ def _read_legacy(file: BinaryIO, size: int) -> tuple[Any, set[str]]:
             storage.copy_(torch.frombuffer(bytearray(data), dtype=storage.dtype))
     if set(keys) != storages.keys():
         raise CheckpointError("it is damaged: the data of some weights is missing")
-    return content, names
+    return content, objects

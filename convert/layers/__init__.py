@@ -36,7 +36,15 @@ from .classify import Classify
 from .face import BlazeBlock, DoubleBlazeBlock, ShuffleV2Block, StemBlock
 from .folding import Contract, Expand, Focus
 from .heads import Detect, Head, KeypointDetect, Proto, Segment
-from .network import AutoShape, BaseModel, ClassificationModel, DetectionModel, Ensemble, SegmentationModel
+from .network import (
+    AutoShape,
+    BaseModel,
+    ClassificationModel,
+    DetectionModel,
+    Ensemble,
+    Loss,
+    SegmentationModel,
+)
 from .yolov8 import C2PSA, Attention, C2f, C3k, C3k2, PSABlock
 
 __all__ = [
@@ -79,6 +87,7 @@ __all__ = [
     "GhostConv",
     "Head",
     "KeypointDetect",
+    "Loss",
     "MemoryEfficientMish",
     "MemoryEfficientSwish",
     "MetaAconC",

@@ -191,10 +191,10 @@ class SPPF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # the package ultralytics keeps the number of pools, and may add the input
         maps = [self.cv1(x)]
-        for _ in range(self.__dict__.get("n", 3)):
+        for _ in range(getattr(self, "n", 3)):
             maps.append(self.m(maps[-1]))
         y = self.cv2(torch.cat(maps, 1))
-        return x + y if self.__dict__.get("add", False) else y
+        return x + y if getattr(self, "add", False) else y
 
 
 class GhostConv(nn.Module):

@@ -151,6 +151,8 @@ class Detect(LevelHead):
             pixels = self.anchors.float().view(shape) * torch.tensor(self.level_strides()).view(-1, 1, 1)
         if not torch.isfinite(pixels).all():
             raise CheckpointError("its anchors are not finite numbers")
+        if (pixels < 0).any():
+            raise CheckpointError("some of its anchors are negative, where widths and heights must stand")
         return list(pixels.numpy())
 
     def metadata(self) -> dict[str, Any]:

@@ -98,4 +98,8 @@ class Ensemble(nn.ModuleList):
 
 
 class AutoShape(nn.Module):
-    """Stands for what may be around the network: AutoShape, DetectMultiBackend, DataParallel."""
+    """Stands for what may be around the network: AutoShape, DetectMultiBackend, DataParallel, AveragedModel, …"""
+
+
+class Loss(nn.Module):
+    """Stands for a loss, which training alone uses."""
