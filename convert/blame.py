@@ -28,7 +28,9 @@ def blame(checkpoint: Checkpoint, size: tuple[int, int]) -> str:
     return ""
 
 
-def _own_layers(checkpoint: Checkpoint, size: tuple[int, int]) -> list[tuple[str, nn.Module, tuple[Any, ...]]]:
+def _own_layers(
+    checkpoint: Checkpoint, size: tuple[int, int]
+) -> list[tuple[str, nn.Module, tuple[Any, ...]]]:
     """Give the owner's layers, the innermost first, and what each gets when the network is run."""
     found: list[tuple[str, nn.Module, tuple[Any, ...]]] = []
     handles = []
@@ -88,5 +90,5 @@ def _fails(layer: nn.Module, inputs: tuple[Any, ...]) -> str | None:
         difference = np.abs(got - expected.numpy()).max() / max(float(expected.abs().max()), 1e-12)
         if difference <= TOLERANCE:
             return None
-        return f"OpenCV {cv2.__version__} computes it differently by {difference:.2g}; its operators are {operators}"
+        return f"OpenCV {cv2.__version__} computes it differently ({difference:.2g}): {operators}"
     return None

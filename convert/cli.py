@@ -27,8 +27,9 @@ Convert a trained YOLOv5 checkpoint (.pt) to one ONNX file that OpenCV runs by i
 release from v1.0 to v7.0, segmentation, classification, yolov5-face, and yolov5u, YOLOv8 or YOLO11 of the
 package ultralytics. The file holds class names, anchors and strides too; nothing else is needed beside it.
 
-The checkpoint is read as data and never executed; code for layers of one's own comes from --layers. The finished file is run by OpenCV on a picture and
-compared with PyTorch before it gets its name: a file that is there is a file that works.
+The checkpoint is read as data and never executed; the code of layers of one's own comes from --layers. The
+finished file is run by OpenCV on a picture and compared with PyTorch before it gets its name: a file that is
+there is a file that works.
 """
 
 EXAMPLES = """
@@ -94,9 +95,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--layers",
         type=Path,
         metavar="PATH",
-        help="the Python file, or the source tree that the network was trained with, that has the code of layers "
-        "that no YOLOv5 release has, or that were changed. This code is imported and RUN on this machine, the "
-        "only one that ever is: name your own, or one that you trust",
+        help="the Python file, or the source tree that the network was trained with, that has the code of "
+        "layers that no YOLOv5 release has, or that were changed. This code is imported and RUN on this "
+        "machine, the only one that ever is: name your own, or one that you trust",
     )
     add("--version", action="version", version=f"yolov5-dnn {__version__}")
     if not argv:  # show what there is

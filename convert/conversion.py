@@ -74,9 +74,9 @@ def convert(
     checkpoint says it was trained for, else 640. `focus` chooses how the portable graph writes the Focus
     layer of releases up to v5.0: as "permute", the default, which fixes the input size, or as "conv", one
     equal convolution. `crop`, for a classifier, is how its pictures are cut: as v7.0 does it unless told
-    otherwise; no checkpoint says it. `progress` is called with a few words before each step. `layers`, a Python
-    file or the source tree that the network was trained with, has the code of layers that no release has; it
-    is imported and run.
+    otherwise; no checkpoint says it. `progress` is called with a few words before each step. `layers`, a
+    Python file or the source tree that the network was trained with, has the code of layers that no release
+    has; it is imported and run.
 
     Raises CheckpointError, CheckError or another ConvertError, with one sentence, and then leaves no file.
     """

@@ -18,6 +18,7 @@ from runtime import __version__
 
 from .checkpoint import Checkpoint
 from .checkpoint.facts import readable
+from .einsum import basic_einsum
 from .errors import ConvertError, first_line
 
 OPSET = 12
@@ -50,7 +51,7 @@ def export_graph(
     """
     buffer = io.BytesIO()
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), basic_einsum():
             # it warns that sizes become constants, and that it is the old exporter: both are meant to be
             warnings.simplefilter("ignore")
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)

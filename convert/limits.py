@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ LEAST_MEMORY = 4 << 30  # bytes that it may have in any case; else it may have t
 GRACE = 3.0  # seconds that the child gets to end by itself when Ctrl-C has reached both
 
 _CHILD = "from convert.limits import child; sys.exit(child(sys.argv[1:]))"
+_PARENT = "YOLOV5_DNN_PARENT"  # the number of the pipe whose other end the parent holds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     take_interrupts()
-    process = subprocess.Popen(child_code(_CHILD, *argv))
+    process = _start(child_code(_CHILD, *argv))
     try:
         code = process.wait(SECONDS)
     except subprocess.TimeoutExpired:
@@ -53,6 +55,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _ended(argv, process.pid, how)
 
 
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start the child. On POSIX it holds the end of a pipe, and notices by it when this process is gone."""
+    if os.name != "posix":
+        return subprocess.Popen(command)
+    ours, its = os.pipe()[::-1]  # ours is written to by nobody: it closes when this process ends, however
+    try:
+        return subprocess.Popen(command, pass_fds=[its], env={**os.environ, _PARENT: str(its)})
+    finally:
+        os.close(its)
+        _held.append(ours)
+
+
+_held: list[int] = []
+
+
+def _end_with_parent(argv: Sequence[str]) -> None:
+    """End this process, and remove what it has begun to write, as soon as its parent is gone."""
+    pipe = os.environ.pop(_PARENT, "")
+    if not pipe.isdigit():
+        return
+
+    def wait() -> None:
+        with suppress(OSError):
+            os.read(int(pipe), 1)
+        _remove_left(argv, os.getpid())
+        os._exit(2)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _remove_left(argv: Sequence[str], pid: int) -> None:
+    """Remove the file that a child has begun to write."""
+    from .cli import parse
+
+    if list(argv[:1]) == ["anchors"]:
+        return
+    options = parse(argv)
+    folder = Path("weights") if options.output is None else options.output.parent
+    with suppress(OSError):
+        for left in folder.glob(f".{pid:x}-*.part.onnx"):
+            left.unlink()
+
+
 def _ended(argv: Sequence[str], pid: int, how: str) -> int:
     """Say how the child has ended, remove what it has left behind, and give the exit code."""
     from runtime.escape import escape
@@ -60,10 +105,7 @@ def _ended(argv: Sequence[str], pid: int, how: str) -> int:
     from .cli import parse
 
     options = parse(argv)
-    folder = Path("weights") if options.output is None else options.output.parent
-    with suppress(OSError):
-        for left in folder.glob(f".{pid:x}-*.part.onnx"):
-            left.unlink()
+    _remove_left(argv, pid)
     name = escape(str(options.checkpoint))
     print(f"error: {name}: its conversion {how}; nothing was written", file=sys.stderr)
     return 2
@@ -71,6 +113,7 @@ def _ended(argv: Sequence[str], pid: int, how: str) -> int:
 
 def child(argv: Sequence[str]) -> int:
     """Do the work within limits; returns the exit code."""
+    _end_with_parent(argv)
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -1,4 +1,4 @@
-"""Open a checkpoint for conversion: with its owner's layers where they are needed, and all of its parts used."""
+"""Open a checkpoint for conversion: with its owner's layers where needed, and all of its parts used."""
 
 from __future__ import annotations
 

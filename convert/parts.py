@@ -94,7 +94,7 @@ def changed(checkpoint: Checkpoint, part: Part) -> str:
     numbers = [name for name in part.path.split(".") if name.isdigit()]
     where = f"its layer {numbers[0]} ({escaped(part.path)}, {escaped(kind)})" if numbers else "its network"
     if isinstance(part.layer, Head):
-        out = "a head cannot be taken from elsewhere; export it with YOLOv5's own export.py: that file runs as it is"
+        out = "a head cannot be taken from --layers; YOLOv5's own export.py writes a file that runs as it is"
     else:
         out = WAYS_OUT
     return (
@@ -207,7 +207,6 @@ def _torch_attributes(kind: type[nn.Module]) -> set[str]:
     for each in kind.__mro__:
         found |= set(getattr(each, "__annotations__", ())) | set(getattr(each, "__constants__", ()))
         if each.__module__.startswith("torch.") and each is not nn.Module and "__init__" in each.__dict__:
-            found |= set(each.__init__.__code__.co_names) | set(each.__init__.__code__.co_varnames)
+            code = each.__dict__["__init__"].__code__
+            found |= set(code.co_names) | set(code.co_varnames)
     return found
-
-

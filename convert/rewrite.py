@@ -86,7 +86,7 @@ def replace(parent: nn.Module, name: str, new: nn.Module) -> None:
 def fold_batchnorm(model: nn.Module, own: Collection[type[nn.Module]] = ()) -> None:
     """Fold every batch normalisation into the convolution before it.
 
-    Layers of the classes `own`, whose code is their owner's and may read what is folded, are left to the exporter.
+    Layers of the classes `own`, whose code may read what is folded, are left to the exporter.
     """
     inside = {inner for module in model.modules() if type(module) in own for inner in module.modules()}
     for module in model.modules():

@@ -30,7 +30,9 @@ class DType:
         dtype = np.dtype(self.code)
         if dtype.itemsize == 0 or len(data) % dtype.itemsize or len(data) // dtype.itemsize > MAX_VALUES:
             return None
-        return [v.decode("latin-1") if isinstance(v, bytes) else v for v in np.frombuffer(data, dtype).tolist()]
+        return [
+            v.decode("latin-1") if isinstance(v, bytes) else v for v in np.frombuffer(data, dtype).tolist()
+        ]
 
 
 class Array(list[Any]):

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -24,7 +24,7 @@ from ..errors import ConvertError, first_line
 
 MAX_ABSENT = 100  # packages that a tree may import and this machine lack
 
-# The newest YOLOv5's models/common.py installs this one with pip if it is missing, and conversion has no need.
+# The newest YOLOv5's models/common.py installs this one with pip if it is missing; no layer needs it.
 ALWAYS_ABSENT = {"ultralytics"}
 
 
@@ -109,7 +109,7 @@ class OwnLayers:
         return getattr(self._file, name, None)
 
     def _of_tree(self, module_name: str, name: str) -> Any:
-        """Look a class up under its path, or the end of it: PATH may be the tree's root or a folder within."""
+        """Look a class up under its path, or the end of it: the tree may begin further in."""
         parts = module_name.split(".")
         if not all(part.isidentifier() for part in (*parts, name)):
             return None
@@ -136,15 +136,17 @@ class OwnLayers:
             for left in set(sys.modules) - before:  # half of them are not complete
                 if self._is_own(sys.modules[left]):
                     del sys.modules[left]
-        raise ConvertError(f"{self.path}: {name} imports more than {MAX_ABSENT} packages that are not installed")
+        raise ConvertError(
+            f"{self.path}: {name} imports more than {MAX_ABSENT} packages that are not installed"
+        )
 
     def _is_own(self, module: ModuleType) -> bool:
         file = getattr(module, "__file__", None)
         return file is not None and any(root in Path(file).resolve().parents for root in self._roots()[:1])
 
     def _failed(self, name: str, error: BaseException) -> ConvertError:
-        kind = type(error).__name__
-        return ConvertError(f"{self.path}: {name} cannot be imported ({kind}: {first_line(error)})")
+        reason = f"{type(error).__name__}: {first_line(Exception(str(error)))}"
+        return ConvertError(f"{self.path}: {name} cannot be imported ({reason})")
 
 
 def _is_installed(name: str) -> bool:
@@ -206,7 +208,7 @@ class _Nothing:
 class _Package(ModuleType):
     """A package that is not installed."""
 
-    __path__: list[str] = []
+    __path__: ClassVar[list[str]] = []
     __version__ = "0"
     __all__: tuple[str, ...] = ()
 

@@ -95,6 +95,7 @@ _INERT: dict[str, tuple[str, ...]] = {
         "torch._dynamo.repro.after_dynamo.WrapBackendDebug",
         "torch.distributed.algorithms.join._JoinConfig",
         "torch.nn.backends.thnn._get_thnn_function_backend",
+        "torch.nn.modules.module._WrappedHook",  # around a hook for loading weights
         "torch.nn.parallel.distributed._BucketCapacityConfig",
         "torch.optim.swa_utils.get_ema_avg_fn",
         "torch.optim.swa_utils.get_ema_multi_avg_fn",
@@ -124,16 +125,18 @@ WEIGHT_HOOKS = {
 IGNORED = {*WEIGHT_HOOKS, *(path for paths in _INERT.values() for path in paths)}
 
 # Their names are refused at sight: what a pickle wants of them is a call.
-_PROGRAMS = {*sys.stdlib_module_names, "builtins", "cv2", "numpy", "pip", "setuptools", "torch"} - {"__main__"}
+_PROGRAMS = {*sys.stdlib_module_names, "builtins", "cv2", "numpy", "pip", "setuptools", "torch"} - {
+    "__main__"
+}
 
 WAYS_OUT = (
-    "convert it with --layers PATH, the Python file or the source tree that the layer's code is in; or export "
-    "it with YOLOv5's own export.py: the file that it writes runs as it is"
+    "convert it with --layers PATH, the Python file or the source tree that the layer's code is in; or "
+    "export it with YOLOv5's own export.py: the file that it writes runs as it is"
 )
 
 
 def is_program(path: str) -> bool:
-    """Tell whether a name belongs to Python itself or to a library, where it can only be meant to be called."""
+    """Tell whether a name belongs to Python itself or to a library, where it is meant to be called."""
     module = path.partition(".")[0]
     return module in _PROGRAMS or path.startswith(("torchvision.", "timm.", "ultralytics."))
 

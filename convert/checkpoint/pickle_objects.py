@@ -294,7 +294,10 @@ def _attribute(key: str, value: Any, limits: Limits) -> Any:
 
 
 def read_objects(
-    stream: BinaryIO, persistent: Callable[[Any], Any], own: OwnLayers | None = None, own_paths: Collection[str] = ()
+    stream: BinaryIO,
+    persistent: Callable[[Any], Any],
+    own: OwnLayers | None = None,
+    own_paths: Collection[str] = (),
 ) -> tuple[Any, Objects]:
     """Read one pickle: the object, and its builder, which knows the names that it mentions.
 

@@ -154,7 +154,7 @@ def _read_legacy(
     def plain(key: Any) -> Any:
         raise ValueError("a persistent id where none belongs")
 
-    magic, names = read_objects(file, plain)
+    magic, _ = read_objects(file, plain)
     if magic != LEGACY_MAGIC:
         raise CheckpointError("it is a pickle, but not one that torch.save has written")
     read_objects(file, plain)  # the format's version

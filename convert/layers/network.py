@@ -98,7 +98,7 @@ class Ensemble(nn.ModuleList):
 
 
 class AutoShape(nn.Module):
-    """Stands for what may be around the network: AutoShape, DetectMultiBackend, DataParallel, AveragedModel, …"""
+    """Stands for what may be around the network: AutoShape, DetectMultiBackend, DataParallel, …"""
 
 
 class Loss(nn.Module):

@@ -135,11 +135,11 @@ def test_no_way_to_a_function(thing: Any, command: Command) -> None:
 
 def test_hooks_and_methods_in_a_pickle_are_left_out(tmp_path: Path) -> None:
     model = networks.build("old MixConv2d")
-    model.__dict__["_forward_hooks"] = collections.OrderedDict({0: "hook"})
+    model.__dict__["_backward_hooks"] = collections.OrderedDict({0: "hook"})
     model.__dict__["forward"] = "shadow"
     save_pickle(tmp_path / "a.pt", model)
     loaded = load_checkpoint(tmp_path / "a.pt").model
-    assert loaded._forward_hooks == {}
+    assert loaded._backward_hooks == {}
     assert len(loaded(torch.zeros(1, 3, 32, 32))) == 1
 
 
@@ -158,7 +158,11 @@ def foreign(path: Path, module: str, name: str) -> None:
         ("ultralytics.models.yolo", "Detect", "of the package ultralytics, the detection networks"),
         ("torchvision.models.resnet", "ResNet", "a classifier with another backbone than YOLOv5's"),
         ("models.common", "SPPCSPC", "models.common.SPPCSPC, which is not part of any YOLOv5 release"),
-        ("nowhere", "Class\x1b[31m", "asks for nowhere.Class\\x1b[31m"),
+        (
+            "nowhere",
+            "Class\x1b[31m",
+            "contains nowhere.Class\\x1b[31m, which is not part of any YOLOv5 release",
+        ),
     ],
 )
 def test_other_networks(module: str, name: str, sentence: str, command: Command) -> None:
