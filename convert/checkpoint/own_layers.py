@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import nn
 
@@ -208,7 +208,6 @@ class _Nothing:
 class _Package(ModuleType):
     """A package that is not installed."""
 
-    __path__: ClassVar[list[str]] = []
     __version__ = "0"
     __all__: tuple[str, ...] = ()
 
@@ -232,7 +231,9 @@ class _Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        return _Package(spec.name)
+        package = _Package(spec.name)
+        package.__path__ = []
+        return package
 
     def exec_module(self, module: ModuleType) -> None:
         """There is nothing in it."""
