@@ -155,7 +155,7 @@ try 0 "yolov5-dnn detect samples/cluttered.jpg" "$python" ../bin/yolov5-dnn dete
 cd ..
 
 # 7. The same from Python.
-try 0 "plain 1 1 ('plain', 'bluish') <Detections: 1 plain>" "$python" -c "
+try 0 "plain 1 2 ('plain', 'bluish') <Detections: 1 plain>" "$python" -c "
 import cv2, runtime
 detector = runtime.Detector('best.onnx')
 detections = detector(cv2.imread('red.png'))
