@@ -7,10 +7,24 @@ commands, a file each: detect, classify, evaluate, bench, serve, bulk, info. The
 JavaScript files are the core's twins.
 """
 
+import sys
+
 from .program import is_command, prepare_process
 
 if is_command():
     prepare_process()
+
+try:
+    import cv2  # noqa: F401 - its failure is told here, once for all
+except ImportError as error:
+    reason = (
+        f"OpenCV cannot be loaded ({error}): install opencv-python-headless, which needs no libGL, "
+        f"in place of any other opencv-python"
+    )
+    if is_command():
+        print(f"error: {reason}", file=sys.stderr)
+        sys.exit(2)
+    raise ImportError(reason) from error
 
 from .errors import DetectorError, DeviceError, InputError, ModelError
 from .predictors.classifier import Classifier
