@@ -9,7 +9,12 @@ JavaScript files are the core's twins.
 
 import sys
 
-from .program import is_command, prepare_process
+from .start import end_on_interrupt, is_command
+
+if is_command():
+    end_on_interrupt()
+
+from .program import prepare_process
 
 if is_command():
     prepare_process()

@@ -9,6 +9,8 @@ import sys
 import threading
 from pathlib import PurePath
 
+from .start import is_script
+
 MAX_PIXELS = 100_000_000  # of a picture; decoded they take 300 MB
 
 
@@ -17,24 +19,9 @@ def program(command: str) -> str:
 
     "convert", which is a package of its own, is "python -m convert".
     """
-    if _is_script():
+    if is_script():
         return f"yolov5-dnn {command}"
     return "python -m convert" if command == "convert" else f"python -m runtime.{command}"
-
-
-def is_command() -> bool:
-    """Say whether this process was started to run a command, and not a program that imports this package.
-
-    It is asked while Python looks for the module that it shall run; until then `sys.argv[0]` is "-m".
-    """
-    if sys.argv[:1] == ["-m"]:
-        return sys.orig_argv[-len(sys.argv)].partition(".")[0] == "runtime"
-    return _is_script()
-
-
-def _is_script() -> bool:
-    called = PurePath(sys.argv[0]).name.removesuffix(".exe") if sys.argv else ""
-    return called == "yolov5-dnn"
 
 
 def child_command(module: str, *arguments: str, called: str | None = None) -> list[str]:
@@ -69,13 +56,11 @@ def prepare_process() -> None:
     the cores. OpenCV reads its limit for pictures while it is imported; where a header is read otherwise by
     `read_header` than by a decoder, the decoder still knows the budget.
 
-    Ctrl-C ends the process without a traceback until `take_interrupts`. A closed stdout or stderr becomes
-    /dev/null, so that no file gets its number, into which what libraries print would go.
+    A closed stdout or stderr becomes /dev/null, so that no file gets its number, into which what libraries
+    print would go.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(_max_pixels(sys.argv)))
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     for number, name in ((1, "stdout"), (2, "stderr")):
         try:
             os.fstat(number)

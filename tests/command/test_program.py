@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +40,21 @@ def test_only_commands_take_away_the_threads_of_openblas(
         text=True,
     )
     assert done.stdout.split()[-1] == str(after)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("module", ["runtime.program", "cv2", "runtime.command.run", "runtime.detect"])
+def test_ctrl_c_while_modules_are_looked_for_is_silent(module: str) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # shells have the background ignore it
+        "class Finder:\n"
+        "    def find_spec(self, name, *rest):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"sys.meta_path.insert(0, Finder()); sys.path.insert(0, {str(ROOT)!r})\n"
+        "sys.argv = ['yolov5-dnn', 'detect', '--help']\n"
+        "from runtime.command.cli import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -15,6 +15,7 @@ PACKAGES = ("runtime", "convert", "samples", "weights")
 # The core of the runtime and the rooms around it, each of which may import only what stands before it.
 ORDER = [
     "runtime.escape",
+    "runtime.start",
     "runtime.program",
     "runtime.errors",
     "runtime.stages",

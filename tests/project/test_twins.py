@@ -79,7 +79,7 @@ DIFFERENT = {
     ("predictors/detector", "js"): ("Place", "to_dict"),
     ("predictors/tiles", "js"): ("Window", ""),
     ("program", "cpp"): (
-        "child_code child_command how_to_convert is_command prepare_process program take_interrupts",
+        "child_code child_command how_to_convert prepare_process program take_interrupts",
         "",
     ),
     ("results/classification", "js"): ("Classification Guess", "to_classifier_blob top"),
