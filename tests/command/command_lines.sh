@@ -109,6 +109,28 @@ try 0 "warning: out/found.json is there already and is replaced" detect red.png 
     --json out/found.json
 files out/found.json out/red.png runs/detect/red.png runs/detect2/red.png
 
+# 4. Outputs that are no files, and names that are addresses.
+try 0 '"file": "red.png"' detect red.png --weights best.onnx --nosave --json -
+try 0 "file,frame,class_id" detect red.png --weights best.onnx --nosave --csv -
+try 2 "standard output" detect red.png --weights best.onnx --nosave --json - --csv -
+try 0 "1 plain" detect red.png grey.png --weights best.onnx --nosave --json out/found.jsonl
+[ "$(wc -l <out/found.jsonl)" = 2 ] || fail "out/found.jsonl has not a line for each of two pictures"
+files out/found.jsonl
+mkfifo pipe
+cat pipe >piped &
+reader=$!
+try 0 "1 plain" detect red.png --weights best.onnx --nosave --json pipe
+wait "$reader"
+[ -p pipe ] && grep -q red.png piped || fail "the FIFO was replaced, or nothing went through it"
+echo "[]" >target.json && ln -s target.json link.json
+try 0 "1 plain" detect red.png --weights best.onnx --nosave --json link.json
+[ -L link.json ] && grep -q red.png target.json || fail "the link was replaced, or its target not written"
+try 0 "1 plain" detect red.png --weights best.onnx --nosave --json /dev/null
+[ -c /dev/null ] || fail "/dev/null was replaced"
+mkdir addresses && echo "no video" >"addresses/http:127.0.0.1:9?.mp4"
+try 1 "http:127.0.0.1:9?.mp4" detect addresses --weights best.onnx --nosave
+never "refused"
+
 # 5. A window needs a screen.
 try 2 "--show needs a display" env -u DISPLAY -u WAYLAND_DISPLAY "$python" -m runtime.detect red.png --view-img \
     --weights best.onnx
