@@ -167,14 +167,15 @@ inline std::vector<std::string> words_of(std::string_view text, std::size_t most
     return words;
 }
 
-// PBM, PGM, PPM, PFM or PAM: https://netpbm.sourceforge.net/doc/pnm.html
+// PBM, PGM, PPM, PFM or PAM: https://netpbm.sourceforge.net/doc/pnm.html. Of several WIDTH or HEIGHT of a PAM file,
+// also in the text of a TUPLTYPE, the largest counts.
 inline std::optional<ImageSize> netpbm_size(std::string_view data) {
     const std::vector<std::string> words = words_of(data.substr(0, 1 << 16), 32);
     if (words[0] != "P7") return words.size() < 3 ? std::nullopt : size_of(digits(words[1]), digits(words[2]));
     Number width, height;
     for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-        if (words[i] == "WIDTH") width = digits(words[i + 1]);
-        if (words[i] == "HEIGHT") height = digits(words[i + 1]);
+        if (words[i] == "WIDTH") width = std::max(width, digits(words[i + 1]));
+        if (words[i] == "HEIGHT") height = std::max(height, digits(words[i + 1]));
     }
     return size_of(width, height);
 }

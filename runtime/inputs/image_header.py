@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 MAX_CHUNKS = 10_000  # more parts than any camera or editor writes
@@ -155,11 +156,15 @@ def _read_webp(data: bytes) -> ImageHeader | None:
 def _read_netpbm(data: bytes) -> ImageHeader:
     """Take width and height out of the text that a PBM, PGM, PPM, PFM or PAM file begins with.
 
-    https://netpbm.sourceforge.net/doc/pnm.html
+    https://netpbm.sourceforge.net/doc/pnm.html. Of several WIDTH or HEIGHT of a PAM file, also in the text of
+    a TUPLTYPE, the largest counts.
     """
     words = b" ".join(line.partition(b"#")[0] for line in data.splitlines()).split()
     if words[0] == b"P7":
-        return ImageHeader(*(_digits(words[words.index(name) + 1]) for name in (b"WIDTH", b"HEIGHT")))
+        pairs = list(pairwise(words))
+        return ImageHeader(
+            *(max(_digits(word) for key, word in pairs if key == name) for name in (b"WIDTH", b"HEIGHT"))
+        )
     return ImageHeader(_digits(words[1]), _digits(words[2]))
 
 

@@ -202,6 +202,8 @@ def test_a_header_cut_anywhere_or_garbled_raises_nothing(suffix: str) -> None:
         + struct.pack(">HHQIIHHQQ", 0x100, 4, 1, 20000, 0, 0x101, 16, 1, 30000),
         b"P6 # a comment\n20000\n30000 255\n",
         b"P7\nWIDTH 20000\nHEIGHT 30000\nDEPTH 3\nENDHDR\n",
+        b"P7\nTUPLTYPE WIDTH 16 HEIGHT 16\nWIDTH 20000\nHEIGHT 30000\nDEPTH 3\nENDHDR\n",
+        b"P7\nWIDTH 20000\nHEIGHT 30000\nDEPTH 3\nTUPLTYPE WIDTH 16 HEIGHT 16\nENDHDR\n",
         b"\x59\xa6\x6a\x95" + struct.pack(">II", 20000, 30000),
         b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 30000 +X 20000\n",
         b"\xff\x4f\xff\x51" + struct.pack(">HHIIII", 47, 0, 20010, 30020, 10, 20),

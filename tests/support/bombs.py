@@ -67,6 +67,8 @@ BOMBS = {
     ),
     "a size with a sign": lambda: tiff([(256, 9, BIG), (257, 9, BIG)]),
     "a second line": lambda: b"#?RADIANCE\n-Y 16 +X 16\nFORMAT=32-bit_rle_rgbe\n\n-Y 12000 +X 12000\n",
+    "a size in text before": lambda: b"P7\nTUPLTYPE WIDTH 16 HEIGHT 9\nWIDTH 12000\nHEIGHT 12000\nENDHDR\n",
+    "a size in text after": lambda: b"P7\nWIDTH 12000\nHEIGHT 12000\nTUPLTYPE WIDTH 16 HEIGHT 9\nENDHDR\n",
     "a decoy box": jpeg2000,
 }  # fmt: skip
 
