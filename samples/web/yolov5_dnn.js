@@ -18,7 +18,7 @@
 
 export { DetectorError, InputError, ModelError } from "./yolov5_dnn/errors.js";
 export { read_info, read_model } from "./yolov5_dnn/model/file.js";
-export { letterbox, letterbox_shape, to_blob, unletterbox } from "./yolov5_dnn/stages/letterbox.js";
+export { letterbox, letterbox_shape, to_blob, to_channels, unletterbox } from "./yolov5_dnn/stages/letterbox.js";
 export { Candidates } from "./yolov5_dnn/stages/candidates.js";
 export { decode, decode_boxes, logit, sigmoid } from "./yolov5_dnn/stages/decode.js";
 export { decode_anchor_free } from "./yolov5_dnn/stages/anchor_free.js";

@@ -90,7 +90,7 @@ DIFFERENT = {
     ("stages/decode", "cpp"): ("sigmoid", "Head head_of"),
     ("stages/decode", "js"): ("Layout Picked", "as_candidates best_class"),
     ("stages/letterbox", "cpp"): ("Letterboxer round_up to_channels", ""),
-    ("stages/letterbox", "js"): ("Letterboxer Placement round_up to_bgr to_channels", "check_image resize"),
+    ("stages/letterbox", "js"): ("Letterboxer Placement round_up to_bgr", "check_image resize"),
     ("stages/masks", "cpp"): ("Masks make_bitmaps", "Bitmap Mask make_bitmap"),
     ("stages/masks", "js"): ("Masks", "to_image"),
     ("stages/nms", "cpp"): ("Boxes", "iou"),

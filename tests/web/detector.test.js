@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Detector, InputError, merge_windows, ModelError, STAGES, tile_windows } from "../../samples/web/yolov5_dnn.js";
+import {
+  Detector, InputError, letterbox, merge_windows, ModelError, STAGES, tile_windows, to_blob, to_channels,
+} from "../../samples/web/yolov5_dnn.js";
 import { load_opencv, picture, read_bytes } from "./helpers.js";
 
 const cv = await load_opencv();
@@ -126,4 +128,100 @@ test("a model that OpenCV cannot load is a ModelError with a cause", async () =>
     assert.ok(error.cause);
     return true;
   });
+});
+
+/**
+ * Make a model file: a network of `channels` whose only layer finds a box in every cell of 8 × 8 pixels that have 255
+ * in the channel `which`.
+ */
+function finder(channels, which, said = {}) {
+  const varint = (value) => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]);
+  const number = (field, value) => [...varint(field << 3), ...varint(value)];
+  const part = (field, content) => [...varint((field << 3) | 2), ...varint(content.length), ...content];
+  const text = (field, value) => part(field, new TextEncoder().encode(value));
+  const tensor = (name, shape, values) => part(5, [
+    ...shape.flatMap((side) => number(1, side)), ...number(2, 1), ...text(8, name),
+    ...part(9, new Uint8Array(Float32Array.from(values).buffer)),
+  ]);
+  const value = (field, name, shape) => {
+    const sides = shape.flatMap((side) => part(1, number(1, side)));
+    return part(field, [...text(1, name), ...part(2, part(1, [...number(1, 1), ...part(2, sides)]))]);
+  };
+  const integers = (name, values) => part(5, [...text(1, name), ...values.flatMap((each) => number(8, each)), ...number(20, 7)]);
+  const weights = new Float32Array(7 * channels * 64);
+  for (const row of [4, 5]) weights.fill(40 / 64, (row * channels + which) * 64, (row * channels + which + 1) * 64);
+  const conv = ["images", "w", "b"].flatMap((name) => text(1, name));
+  const node = [
+    ...conv, ...text(2, "out0"), ...text(4, "Conv"), ...integers("kernel_shape", [8, 8]), ...integers("strides", [8, 8]),
+  ];
+  const graph = [
+    ...part(1, node), ...text(2, "one"), ...tensor("w", [7, channels, 8, 8], weights),
+    ...tensor("b", [7], [0, 0, 0, 0, -20, -20, -20]), ...value(11, "images", [1, channels, 64, 64]),
+    ...value(12, "out0", [1, 7, 8, 8]),
+  ];
+  const metadata = { names: ["a", "b"], strides: [8], anchors: [[[10, 14]]], imgsz: [64, 64], ...said };
+  const props = Object.entries(metadata).flatMap(([key, each]) => part(14, [...text(1, key), ...text(2, JSON.stringify(each))]));
+  return Uint8Array.from([...number(1, 7), ...part(7, graph), ...part(8, number(2, 12)), ...props]);
+}
+
+/** An array of one value, another in the cell of row 3 and column 2, in the channel `which`. */
+function cell(channels, which, value, others = 0) {
+  const data = new Uint8Array(64 * 64 * channels).fill(others);
+  for (let y = 24; y < 32; y++) for (let x = 16; x < 24; x++) data[(y * 64 + x) * channels + which] = value;
+  return { data, width: 64, height: 64, channels };
+}
+
+test("each channel comes where it belongs", async () => {
+  for (const channels of [1, 2, 3, 4, 5, 16]) {
+    for (const which of [0, channels - 1]) {
+      const detector = await Detector.load(cv, finder(channels, which));
+      assert.equal(detector.info.channels, channels);
+      const image = cell(channels, which, 255);
+      const found = detector.detect(image);
+      assert.deepEqual(found.map(({ box }) => box), [[15, 21, 25, 35]]);
+      image.data = image.data.map((value, i) => (i % channels === which ? 0 : 255)); // all but the one
+      assert.deepEqual(detector.detect(image), []);
+      detector.choose_tiles(32);
+      assert.ok(detector.detect({ ...image, data: image.data.fill(255) }).length > 0);
+      detector.dispose();
+    }
+  }
+});
+
+test("a model of one channel gets pixels in grey, as OpenCV makes it", () => {
+  const pixels = picture({ height: 9, width: 14 });
+  const { data, channels } = to_channels(cv, pixels, 1);
+  assert.equal(channels, 1);
+  // What cv2.cvtColor computes: weights of 15 bits, rounded.
+  const grey = (r, g, b) => (9798 * r + 19235 * g + 3735 * b + 16384) >> 15;
+  const expected = Array.from({ length: 9 * 14 }, (_, i) => grey(...pixels.data.subarray(4 * i, 4 * i + 3)));
+  assert.deepEqual(Array.from(data), expected);
+});
+
+test("an array is scaled and padded channel by channel", () => {
+  const planes = Array.from({ length: 5 }, (_, c) => Uint8Array.from({ length: 30 * 20 }, (_, i) => (i * (c + 3)) % 256));
+  const data = Uint8Array.from({ length: 5 * 600 }, (_, i) => planes[i % 5][Math.floor(i / 5)]);
+  const size = { width: 30, height: 20 };
+  const { canvas } = letterbox(cv, { data, ...size, channels: 5 }, [16, 16], null);
+  const blob = to_blob(canvas);
+  planes.forEach((plane, c) => {
+    const alone = letterbox(cv, { data: plane, ...size, channels: 1 }, [16, 16], null).canvas;
+    assert.equal(alone.data[0], 114);
+    assert.deepEqual(blob.subarray(256 * c, 256 * (c + 1)), to_blob(alone));
+  });
+});
+
+test("another number of channels than the model's is refused, and both are said", async () => {
+  const pixels = picture({ height: 64, width: 64 });
+  for (const [channels, image, given] of [[4, pixels, 3], [5, cell(4, 0, 0), 4], [1, cell(3, 0, 0), 3], [3, cell(4, 0, 0), 4]]) {
+    const detector = await Detector.load(cv, finder(channels, 0));
+    const message = `the image has ${given} channels, and the model takes ${channels}`;
+    assert.throws(() => detector.detect(image), { constructor: InputError, message });
+    assert.throws(() => detector.detect({ ...image, channels: 0 }), InputError);
+    detector.dispose();
+  }
+  const refused = (model, message) => assert.rejects(Detector.load(cv, model), (error) => error.message.includes(message));
+  await refused(finder(4, 0, { channels: 5 }), "its metadata says 5 channels, and its network's input has 4");
+  await refused(finder(17, 0), "channels must be whole numbers from 1 to 16, not 17");
+  await refused(finder(8, 0, { channels: 2, fold: 2 }), "an input of 2 channels cannot be folded");
 });

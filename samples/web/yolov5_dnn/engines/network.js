@@ -40,16 +40,16 @@ export class Network {
   }
 
   /**
-   * Give the network's input to write to, for an image of H × W: float32, (1, 3f², H/f, W/f) with f the
-   * model's fold. Valid until the next call of anything in OpenCV.
+   * Give the network's input to write to, for an image of H × W: float32, (1, c · f², H/f, W/f) with f the
+   * model's fold and c its channels. Valid until the next call of anything in OpenCV.
    */
   blob(height, width) {
-    const { fold } = this.info;
+    const { fold, channels } = this.info;
     const shape = `${height} × ${width}`;
     if (this.#blob_shape !== shape) {
       this.#blob?.delete();
       this.#blob = this.#guard(`make room for an input of ${shape} for`, () =>
-        make_blob(this.#cv, fold, height / fold, width / fold),
+        make_blob(this.#cv, channels, fold, height / fold, width / fold),
       );
       this.#blob_shape = shape;
     }
@@ -123,14 +123,16 @@ function read_net(cv, buffer) {
   }
 }
 
-/** Make a cv.Mat, float32 (1, 3f², height, width). */
-function make_blob(cv, fold, height, width) {
-  const picture = new cv.Mat(height, width, cv.CV_8UC3);
+/** Make a cv.Mat, float32 (1, channels · fold², height, width). */
+function make_blob(cv, channels, fold, height, width) {
+  const three = channels === 3;
+  const count = three ? fold * fold : channels;
+  const picture = new cv.Mat(height, width, three ? cv.CV_8UC3 : cv.CV_8UC1);
   const colours = cv.blobFromImage(picture); // nothing else in OpenCV.js makes four dimensions
   picture.delete();
-  if (fold === 1) return colours;
-  const net = read_net(cv, concat_model(fold * fold));
-  for (let i = 0; i < fold * fold; i++) net.setInput(colours, `x${i}`);
+  if (count === 1) return colours;
+  const net = read_net(cv, concat_model(count));
+  for (let i = 0; i < count; i++) net.setInput(colours, `x${i}`);
   const blob = net.forward();
   net.delete();
   colours.delete();

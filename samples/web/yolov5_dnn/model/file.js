@@ -17,6 +17,7 @@ import { escape } from "../escape.js";
 
 export const MAX_BYTES = 2 ** 31 - 1; // protobuf's own limit
 const MAX_METADATA = 100;
+const MAX_CHANNELS = 16; // of the input
 const MAX_TEXT = 2 ** 20; // bytes of one text of metadata
 
 const MODEL = kinds({
@@ -101,9 +102,29 @@ function walk_model(buffer) {
   }
   const free = graph.input_dims.slice(2).includes(null);
   const told = own_metadata(metadata, input_size_of(graph, metadata), free, graph.output_dims, input_scale(graph));
-  // A network of other channels than 3 would run on the red channel alone, or not at all: `read_info` refuses it.
-  if (channels && channels !== 3 && !told.has("fold")) told.set("channels", String(channels));
+  const unsaid = unsaid_channels(channels, told);
+  if (unsaid !== null) told.set("channels", String(unsaid));
   return told;
+}
+
+/**
+ * Give the image's channels for a file that does not say them, if they are not the usual 3; or null.
+ *
+ * `stated`: those of the graph's input. Throws GraphError if the metadata says another number.
+ */
+function unsaid_channels(stated, metadata) {
+  let fold, told;
+  try {
+    [fold, told] = [["fold", 1], ["channels", 3]].map(([key, usual]) => JSON.parse(metadata.get(key) ?? usual));
+  } catch {
+    return null; // `read_info` says what is wrong
+  }
+  if (![fold, told].every((value) => Number.isInteger(value) && value > 0)) return null;
+  if (!stated || stated === told * fold ** 2) return null;
+  if (metadata.has("channels")) {
+    throw new GraphError(`its metadata says ${told} channels, and its network's input has ${stated}`);
+  }
+  return fold === 1 ? stated : null;
 }
 
 /** Height and width of the input: those that the graph states, or the metadata, if they are usable; or 640. */
@@ -133,6 +154,7 @@ function input_size_of(graph, metadata) {
  *   imgsz: [height, width] the network was converted for; dynamic: whether it takes other sizes;
  *   size_multiple: what they must be divisible by;
  *   fold: 1 if the network takes the three colours, 2 if squares of 2 × 2 pixels as `to_blob` folds them;
+ *   channels: how many the input has: 3, R G B; 1, grey; others are taken as they are given;
  *   source: file name and SHA-256 of the checkpoint, if known; producer: the program that wrote the file.
  *
  * Throws ModelError, which names the value that is missing or wrong.
@@ -189,17 +211,18 @@ function check_info(Task, values, producer) {
   }
   if (typeof dynamic !== "boolean") throw new RangeError("dynamic must be true or false");
   const fold = whole(values.fold, "fold");
-  if (whole(values.channels, "channels") !== 3) {
-    throw new RangeError(`the network takes ${values.channels} channels, and here an image has 3; the Python package runs it`);
-  }
   const finest = head.strides.length ? Math.min(...head.strides) : size_multiple;
   if (finest % fold) throw new RangeError(`fold ${fold} does not divide the stride ${finest}`);
+  const channels = whole(values.channels, "channels", MAX_CHANNELS);
+  if (channels !== 3 && fold !== 1) throw new RangeError(`an input of ${channels} channels cannot be folded`);
+  if (channels !== 3 && !Task.any_channels) throw new RangeError(`the task ${Task.task} takes 3 channels, not ${channels}`);
   if (source !== null && (typeof source !== "object" || Array.isArray(source))) {
     throw new RangeError("source must be an object");
   }
   const { names, strides, anchors } = head;
   return {
-    head, task: Task.task, names, strides, anchors, imgsz: [height, width], size_multiple, dynamic, fold, source, producer,
+    head, task: Task.task, names, strides, anchors, imgsz: [height, width], size_multiple, dynamic, fold, channels, source,
+    producer,
   };
 }
 

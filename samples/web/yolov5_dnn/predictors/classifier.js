@@ -2,7 +2,7 @@
 
 import { top } from "../results/classification.js";
 import { InputError, ModelError } from "../errors.js";
-import { check_image } from "../stages/letterbox.js";
+import { to_channels } from "../stages/letterbox.js";
 import { input_size, read_info, read_model } from "../model/file.js";
 import { Network } from "../engines/network.js";
 
@@ -51,8 +51,8 @@ export class Classifier {
    * Throws InputError for what is not an image, ModelError if the network doesn't fit its metadata.
    */
   classify(image, k = 5) {
-    check_image(image);
-    const { head, names } = this.info;
+    const { head, names, channels } = this.info;
+    image = to_channels(this.#cv, image, channels);
     head.prepare(this.#cv, image, this.imgsz, () => this.#network.blob(this.imgsz, this.imgsz));
     return top(head.probabilities(this.#network.forward()), names, k);
   }

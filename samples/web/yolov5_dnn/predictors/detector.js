@@ -1,7 +1,7 @@
 // The detector: letterbox → network → decode → NMS, on one image after the other.
 
 import { InputError, ModelError } from "../errors.js";
-import { check_image, letterbox, to_blob, unletterbox } from "../stages/letterbox.js";
+import { letterbox, to_channels, to_blob, unletterbox } from "../stages/letterbox.js";
 import { input_size, read_info, read_model } from "../model/file.js";
 import { Network } from "../engines/network.js";
 import { nms } from "../stages/nms.js";
@@ -123,7 +123,9 @@ export class Detector {
    * Detect in one image.
    *
    * @param {{data: Uint8ClampedArray, width: number, height: number}} image as ImageData is: R G B A; alpha is
-   *   left out of account
+   *   left out of account. A model of one channel gets it in grey. A model of another number than 1 and 3,
+   *   `detector.info.channels`, takes an array alone: {data, width, height, channels}, its bytes row by row, pixel by
+   *   pixel, channel by channel, as they are.
    * @param {object} timings is given the milliseconds spent in each of STAGES, with tiles in all of them together
    * @returns {{class_id: number, name: string, score: number, box: [number, number, number, number]}[]} best
    *   first; box is x1, y1, x2, y2 in the image's pixels, within the image. Where the model gives them, each has also
@@ -134,7 +136,7 @@ export class Detector {
    * ModelError that has a `cause`, OpenCV.js itself has ended and must be loaded anew.
    */
   detect(image, timings = {}) {
-    check_image(image);
+    image = to_channels(this.#cv, image, this.info.channels);
     const image_hw = [image.height, image.width];
     const windows = this.tiles === null ? [] : tile_windows(image_hw, this.tiles);
     if (windows.length <= 1) return this.#detect_whole(image, timings);
@@ -195,13 +197,14 @@ export class Detector {
 }
 
 /** Copy a window out of an image. */
-function cut_out({ data, width }, [left, top, right, bottom]) {
-  const part = { data: new Uint8ClampedArray(4 * (right - left) * (bottom - top)), width: right - left, height: bottom - top };
+function cut_out({ data, width: across, channels }, [left, top, right, bottom]) {
+  const width = right - left, height = bottom - top, step = channels ?? 4;
+  const part = new Uint8ClampedArray(step * width * height);
   for (let y = top; y < bottom; y++) {
-    const row = 4 * (y * width + left);
-    part.data.set(data.subarray(row, row + 4 * part.width), 4 * (y - top) * part.width);
+    const row = step * (y * across + left);
+    part.set(data.subarray(row, row + step * width), step * (y - top) * width);
   }
-  return part;
+  return { data: part, width, height, channels };
 }
 
 function share(value, name) {

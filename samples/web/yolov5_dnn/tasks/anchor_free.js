@@ -9,6 +9,7 @@ export class AnchorFree {
   static task = "detect";
   static needs = ["names", "strides", "reg_max"];
   static optional = [];
+  static any_channels = true;
   static user = Detect.user;
 
   conf_thres = 0.25;

@@ -15,6 +15,7 @@ export class Decoded {
   static task = "detect";
   static needs = ["names", "decoded"];
   static optional = ["input_scale"];
+  static any_channels = true;
   static user = Detect.user;
 
   conf_thres = 0.25;

@@ -8,6 +8,7 @@ export class Detect {
   static task = "detect";
   static needs = ["names", "anchors", "strides"];
   static optional = [];
+  static any_channels = true;
   static user = "Detector";
 
   conf_thres = 0.25;

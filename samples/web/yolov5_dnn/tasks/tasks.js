@@ -4,6 +4,7 @@
 //   task: the metadata's word for it
 //   needs: the metadata, beside what every file has, without which this is not the task
 //   optional: further metadata that it reads if it is there
+//   any_channels: whether the input may have another number of channels than 3; without it, it may not
 //   user: what runs such a model, for messages
 // and the object, made of the metadata's values, knows what the model file says:
 //   names, strides, anchors; outputs: the names of the network's outputs, in the order of all that follows
