@@ -47,10 +47,11 @@ def make_app(service: Service) -> FastAPI:
     app.openapi_version = "3.0.3"  # the newest that the documentation page reads
     app.add_exception_handler(RequestError, _refused)
     app.add_exception_handler(HTTPException, _http_exception)
-    _add_v2(app, service)  # first, as routes are tried one after the other
+    budget = Budget(service.limits)  # one for every address that takes a body
+    _add_v2(app, service, budget)  # first, as routes are tried one after the other
     _add_server(app, service)
-    _add_repository(app, service)
-    _add_v1(app, service)
+    _add_repository(app, service, budget)
+    _add_v1(app, service, budget)
     app.mount("/page", StaticFiles(directory=PAGE))
     if has_web():
         app.mount("/web", _Isolated(directory=WEB, html=True))
@@ -128,9 +129,9 @@ def _add_server(app: FastAPI, service: Service) -> None:
         return {"name": "yolov5-dnn", "version": __version__, "extensions": EXTENSIONS}
 
 
-def _add_v2(app: FastAPI, service: Service) -> None:
+def _add_v2(app: FastAPI, service: Service, budget: Budget) -> None:
     """Add the Open Inference Protocol's models."""
-    budget, repository = Budget(service.limits), service.repository
+    repository = service.repository
 
     @app.get("/v2/models/stats", tags=["V2"], summary="Statistics of all models")
     async def all_statistics() -> dict[str, Any]:
@@ -221,9 +222,9 @@ def _statistics(service: Service, models: list[ServedModel]) -> dict[str, Any]:
     }
 
 
-def _add_repository(app: FastAPI, service: Service) -> None:
+def _add_repository(app: FastAPI, service: Service, budget: Budget) -> None:
     """Add the extension that loads and unloads models."""
-    budget, repository = Budget(service.limits), service.repository
+    repository = service.repository
 
     async def parameters(request: Request) -> dict[str, Any]:
         with budget.body() as take:
@@ -250,9 +251,9 @@ def _add_repository(app: FastAPI, service: Service) -> None:
         return Response()
 
 
-def _add_v1(app: FastAPI, service: Service) -> None:
+def _add_v1(app: FastAPI, service: Service, budget: Budget) -> None:
     """Add TensorFlow Serving's addresses."""
-    budget, repository = Budget(service.limits), service.repository
+    repository = service.repository
 
     async def predict(request: Request, name: str, number: str = "") -> Response:
         kept: list[Any] = []

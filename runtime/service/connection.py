@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -15,7 +16,7 @@ CONNECTIONS = 1000  # at once; a request on a further one is told 503
 REFUSED = 100  # so many further ones, to be told so; those beyond are closed
 HANDSHAKE_SECONDS = 10.0  # for TLS, from the connection on
 LAST_REQUEST_SECONDS = 0.5  # after the port is closed, for the requests on the connections that it still took
-HEAD_BYTES = 32 << 10  # of the request line and the headers join_batch
+HEAD_BYTES = 32 << 10  # of the request line and the headers
 HEAD_SECONDS = 10.0  # from the connection, or a request's first byte, to the last byte of the headers
 PART_SECONDS = 0.5  # between looks whether a connection can be closed, when the server ends
 STALL_SECONDS = 30.0  # in which a client must take the next part of its answer
@@ -66,7 +67,20 @@ class Connection(HttpToolsProtocol):
         if self._head:
             self._head.cancel()
             self._head = None
+        self._take_host()
         super().on_headers_complete()
+
+    def _take_host(self) -> None:
+        """Let the host of a URL in absolute form replace the header Host, as RFC 9112, 3.2.2 has it."""
+        if self.url.startswith(b"/") or self.url == b"*":
+            return
+        url = httptools.parse_url(self.url)
+        if url.host is None:
+            return
+        host = b"[" + url.host + b"]" if b":" in url.host else url.host
+        if url.port:
+            host += b":%d" % url.port
+        self.headers[:] = [each for each in self.headers if each[0] != b"host"] + [(b"host", host)]
 
     def pause_writing(self) -> None:
         """Note that the client takes its answer more slowly than it is given."""
@@ -110,8 +124,9 @@ class HttpServer(uvicorn.Server):
     taken, too, and their requests answered.
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, handshake_seconds: float = HANDSHAKE_SECONDS) -> None:
         super().__init__(config)
+        self._handshake_seconds = handshake_seconds
         self._handshakes: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Task[None] | None = None
 
@@ -169,5 +184,5 @@ class HttpServer(uvicorn.Server):
                 lambda: Connection(self.config, self.server_state, self.lifespan.state),
                 connection,
                 ssl=tls,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
+                ssl_handshake_timeout=self._handshake_seconds if tls else None,
             )
