@@ -127,8 +127,9 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     if not shutil.which("openssl"):
         pytest.skip("needs openssl to make a certificate")
     paths = folder / "certificate.pem", folder / "key.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost".split()
-    subprocess.run([*command, "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    files = ["-subj", "/CN=localhost", "-out", str(paths[0]), "-keyout", str(paths[1])]
+    subprocess.run([*command, *files], check=True, capture_output=True)
     return paths
 
 
