@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from ..errors import DeviceError, ModelError, first_line
+from ..escape import escape_value
 from ..model.buffer import for_onnxruntime, opset_of
 from ..tasks.model_info import ModelInfo
 from .devices import Device, find_device
@@ -61,6 +62,12 @@ class Network:
             raise ModelError(
                 f"OpenCV cannot run {self.path} at {height} × {width}: {first_line(error)}"
             ) from error
+        for name, output in zip(self._outputs, outputs, strict=True):
+            if output is None:  # as the sigmoid of x · sigmoid(x), which OpenCV 5 makes one layer
+                raise ModelError(
+                    f"{self.path} has the output {escape_value(name)}, which OpenCV {cv2.__version__} fuses "
+                    "with the operators after it; export the network without those, or convert its checkpoint"
+                )
         return of_the_image(outputs, self.info, self.path, (height, width))
 
     def _forward(self, blob: np.ndarray) -> Sequence[np.ndarray]:

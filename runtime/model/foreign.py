@@ -84,7 +84,7 @@ def own_metadata(
         )
     names = None if "names" not in metadata else read_names(metadata["names"])
     layout, classes = _layout(outputs, None if names is None else len(names), size)
-    if names is None:
+    if names is None and not (layout == "yolov5" and _could_be_oriented(classes)):
         names = [f"class{number}" for number in range(classes)]  # none where the shape doesn't tell
     stride = metadata.get("stride", "32")
     if not re.fullmatch(r"[1-9]\d{0,3}", stride):
@@ -140,14 +140,8 @@ def _times(rows: int, cells: set[int]) -> bool:
 
 
 def _classes(columns: int, names: int | None, layout: str) -> int:
-    """Check that there are as many columns of classes as names; or few enough, where there are no names."""
+    """Check that there are as many columns of classes as names, if there are names."""
     if names is None:
-        # DOTA's 15 to 18 classes and the like, and 180 columns for the angle; real lists of classes differ
-        if layout == "yolov5" and 180 < columns <= 200:
-            raise ExportError(
-                f"has {columns} columns for classes and no names: {_ORIENTED} has {columns - 180} classes "
-                "and 180 columns for the angle. If these are classes, add the metadata names to the file"
-            )
         return columns
     if columns != names:
         more = columns - names
@@ -157,6 +151,14 @@ def _classes(columns: int, names: int | None, layout: str) -> int:
         seems = f": it seems to be {known}" if known else ""
         raise ExportError(f"has {columns} columns for classes, and {names} names{seems}")
     return columns
+
+
+def _could_be_oriented(columns: int) -> bool:
+    """Whether so many columns could be DOTA's 15 to 18 classes, or the like, and 180 for the angle.
+
+    Their names are then not made up: only who knows them knows that all the columns are classes.
+    """
+    return 180 < columns <= 200
 
 
 def _kind(outputs: Sequence[Sides]) -> str:

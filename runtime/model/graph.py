@@ -37,7 +37,6 @@ from .tensors import MAX_VALUES, GraphError, Tensor, read_tensor, show, stated_v
 
 MAX_NODES = 10_000  # the largest YOLOv5 has about 900
 MAX_TENSORS = 10_000
-FLOAT16 = 10  # a data_type
 MAX_ALIKE = 100  # bytes of an attribute that is remembered
 DOMAIN = b"yolov5_dnn"  # of Swish
 HIDDEN = 15  # a field number that no node of ONNX has: `read_model` puts that domain under it
@@ -161,21 +160,19 @@ def read_graph(reader: Reader, span: Span) -> Graph:
             raise GraphError(f"it has two tensors called {show(name)}" if name else "a tensor has no name")
         graph.tensors[name] = tensor
     inputs = [stated_value(reader, place) for place in parts["input"]]
-    free = {name: (elem_type, dims) for name, elem_type, dims in inputs if name not in graph.tensors}
-    if len(free) != 1 or len(next(iter(free.values()))[1]) != 4:
+    free = {name: dims for name, dims in inputs if name not in graph.tensors}
+    if len(free) != 1 or len(next(iter(free.values()))) != 4:
         raise GraphError("it does not have exactly one input of the shape (N, C, H, W)")
-    ((graph.input, (elem_type, graph.input_dims)),) = free.items()
+    ((graph.input, graph.input_dims),) = free.items()
     written = {*graph.tensors, graph.input}
     for place in parts["node"]:
         node = _node(reader, place, graph)
         for name in node.inputs:
             if name and name not in written:
-                half = (
-                    "; conversions to float16 leave such files: take the float32 one that it was made of"
-                    if elem_type == FLOAT16
-                    else ""
+                raise GraphError(
+                    f"{node.title} reads {show(name)}, which nothing before it writes; conversions to "
+                    "float16 leave such files: take the float32 one that it was made of"
                 )
-                raise GraphError(f"{node.title} reads {show(name)}, which nothing before it writes{half}")
         for name in filter(None, node.outputs):
             if name in written:
                 raise GraphError(f"{node.title} writes {show(name)}, which is there already")

@@ -73,10 +73,8 @@ class Tensor:
     values: np.ndarray
 
 
-def stated_value(reader: Reader, span: Span) -> tuple[bytes, int, tuple[int | None, ...]]:
-    """Give name, type and shape of one of the graph's inputs or outputs, a ValueInfoProto.
-
-    The type is a data_type of ONNX's; None is a free side.
+def stated_value(reader: Reader, span: Span) -> tuple[bytes, tuple[int | None, ...]]:
+    """Give name and shape of one of the graph's inputs or outputs, a ValueInfoProto; None is a free side.
 
     Raises GraphError or WireError.
     """
@@ -86,7 +84,7 @@ def stated_value(reader: Reader, span: Span) -> tuple[bytes, int, tuple[int | No
     shape = tuple(reader.message(dim, _DIM)["dim_value"] for dim in dims)
     if any(side is not None and not 0 <= side < 1 << 31 for side in shape):
         raise GraphError(f"its value {show(name)} has a dimension below 0 or too large")
-    return name, elem_type, tuple(side or None for side in shape)
+    return name, tuple(side or None for side in shape)
 
 
 def side_places(reader: Reader, span: Span) -> list[Span]:

@@ -13,6 +13,9 @@ from . import Task, find_task
 from .metadata import items, whole
 from .model_info import ModelInfo
 
+# Where `foreign` makes no names up.
+_ORIENTED = "with 181 to 200 columns for classes it could be a network for oriented boxes (yolov5_obb); "
+
 MAX_CHANNELS = 16  # of the input
 
 # What every file may say, and what counts where it does not.
@@ -49,7 +52,9 @@ def read_info(
         if missing:
             also = set(missing) <= set(given)
             raise ModelError(
-                f"{path} lacks the metadata {', '.join(missing)}; {how_to_convert()}"
+                f"{path} lacks the metadata {', '.join(missing)}; "
+                + (_ORIENTED if metadata.get("decoded") == '"yolov5"' else "")
+                + how_to_convert()
                 + (", or give Detector the arguments names, anchors and strides" if also else "")
             )
         for key in (*kind.needs, *kind.optional, *_COMMON):

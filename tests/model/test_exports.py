@@ -17,6 +17,7 @@ from runtime import Detector, ModelError
 pytest.importorskip("onnx")
 import exported
 import onnx
+import onnx_models
 from onnx import TensorProto, helper, numpy_helper
 
 OPENCV_5 = hasattr(cv2.dnn, "ENGINE_CLASSIC")
@@ -169,11 +170,27 @@ def test_channels_last(tmp_path: Path) -> None:
 
 def test_out_of_order_as_half_precision_is(tmp_path: Path) -> None:
     def change(model: onnx.ModelProto) -> None:
-        model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
         model.graph.node.append(model.graph.node.pop(0))
 
     with pytest.raises(ModelError, match="nothing before it writes; conversions to float16 leave such files"):
         Detector(changed(tmp_path / "half.onnx", change))
+
+
+@pytest.mark.skipif(not OPENCV_5, reason="older versions keep such outputs")
+def test_an_output_that_opencv_fuses_away(tmp_path: Path) -> None:
+    """The sigmoid of x · sigmoid(x), which becomes one Swish."""
+
+    model = onnx_models.red_network()
+    for node in model.graph.node:
+        node.output[:] = ["x" if name == "out0" else name for name in node.output]
+    model.graph.node.append(helper.make_node("Sigmoid", ["x"], ["out0"], "gate"))
+    model.graph.node.append(helper.make_node("Mul", ["x", "out0"], ["nobody's"], "swish"))
+    onnx.save(model, str(tmp_path / "best.onnx"))
+    given = {"names": ["a", "b"], "strides": onnx_models.STRIDES, "anchors": onnx_models.ANCHORS}
+    with pytest.raises(
+        ModelError, match=r"has the output 'out0', which OpenCV 5.* fuses with the operators after it"
+    ):
+        Detector(tmp_path / "best.onnx", **given)(red_picture())
 
 
 def attention(model: onnx.ModelProto) -> None:

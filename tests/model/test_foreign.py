@@ -38,11 +38,6 @@ OTHERS = [  # shape, metadata, how the message begins
         exported.YOLOV5,
         "has 182 columns for classes, and 2 names: it seems to be a network for oriented",
     ),
-    (
-        (1, 252, 187),
-        {},
-        "has 182 columns for classes and no names: a network for oriented boxes (yolov5_obb) has 2",
-    ),
     ((1, 252, 17), exported.YOLOV5, "has 12 columns for classes, and 2 names: it seems to be yolov5-face"),
     ((1, 252, 9), exported.YOLOV5, "has 4 columns for classes, and 2 names;"),
     (
@@ -159,6 +154,18 @@ def test_end_to_end_needs_names(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"lacks the metadata names.* give Detector the argument"):
         Detector(path)
     assert Detector(path, names=["a"])(red_picture()).names == ("a",)
+
+
+@pytest.mark.parametrize("classes", [181, 200])
+def test_as_many_classes_as_oriented_boxes_have_columns(tmp_path: Path, classes: int) -> None:
+    names = [f"n{number}" for number in range(classes)]
+    path = exported.yolov5(tmp_path / "best.onnx", {}, classes)
+    with pytest.raises(ModelError, match=r"lacks the metadata names; with 181 to 200 columns .*yolov5_obb"):
+        Detector(path)
+    assert Detector(path, names=names)(red_picture()).names == tuple(names)
+    in_the_file = exported.yolov5(tmp_path / "named.onnx", {"names": str(names)}, classes)
+    assert len(Detector(in_the_file)(red_picture())) == 1
+    assert Detector(exported.yolov5(tmp_path / "more.onnx", {}, 201)).names[200] == "class200"
 
 
 @needs_opencv_5

@@ -74,8 +74,8 @@ def grid(cells: int) -> np.ndarray:
     return np.stack((x, y), axis=-1).astype(np.float32)[None, None]
 
 
-def yolov5(path: Path, metadata: dict[str, str] | None = None) -> Path:
-    """Write what `export.py` of YOLOv5 writes: (1, 3 · cells, 7)."""
+def yolov5(path: Path, metadata: dict[str, str] | None = None, classes: int = 2) -> Path:
+    """Write what `export.py` of YOLOv5 writes: (1, 3 · cells, 5 + classes); those above 2 are never there."""
     graph, parts = Graph(anchors=3), []
     for i, (stride, cells, pairs) in enumerate(zip(onnx_models.STRIDES, CELLS, graph.pairs, strict=True)):
         side = SIZE // stride
@@ -93,7 +93,11 @@ def yolov5(path: Path, metadata: dict[str, str] | None = None) -> Path:
         joined = graph.add("Concat", [centre, graph.add("Mul", [power, anchors]), rest], axis=4)
         parts.append(graph.add("Reshape", [joined, np.array([1, 3 * cells, 7])]))
     output = graph.add("Concat", parts, axis=1)
-    return graph.write(path, output, (1, 3 * sum(CELLS), 7), YOLOV5 if metadata is None else metadata)
+    if classes > 2:
+        output = graph.add("Concat", [output, np.zeros((1, 3 * sum(CELLS), classes - 2), np.float32)], axis=2)
+    return graph.write(
+        path, output, (1, 3 * sum(CELLS), 5 + classes), YOLOV5 if metadata is None else metadata
+    )
 
 
 def _columns(graph: Graph) -> str:

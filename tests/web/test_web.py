@@ -235,6 +235,8 @@ def test_what_python_says_of_files_of_other_exporters(node, tmp_path, monkeypatc
     odd += [
         (exported.yolov5(Path("plain.onnx"), {}), {}),
         (exported.yolov5(Path("named.onnx"), {}), {"names": ["a", "b"]}),
+        (exported.yolov5(Path("many.onnx"), {}, 182), {}),
+        (exported.yolov5(Path("many_named.onnx"), {}, 182), {"names": [f"n{i}" for i in range(182)]}),
     ]
     for i, (shape, metadata, _) in enumerate(test_foreign.OTHERS):
         odd.append((exported.other(Path(f"other{i}.onnx"), shape, metadata), {}))

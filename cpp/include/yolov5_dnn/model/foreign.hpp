@@ -196,22 +196,18 @@ inline std::string what_it_is(const std::vector<Sides>& outputs) {
     return "is " + kind + ": its outputs are " + shapes;
 }
 
-// Checks that there are as many columns of classes as names; or few enough, where there are no names. Throws ExportError.
+// Whether so many columns could be DOTA's 15 to 18 classes, or the like, and 180 for the angle. Their names are then not
+// made up: only who knows them knows that all the columns are classes.
+inline bool could_be_oriented(std::int64_t columns) { return columns > 180 && columns <= 200; }
+
+// Checks that there are as many columns of classes as names, if there are names. Throws ExportError.
 inline std::int64_t check_classes(std::int64_t columns, std::int64_t names, bool rows) {
-    const std::string oriented = "a network for oriented boxes (yolov5_obb)";
     const std::string start = "has " + std::to_string(columns) + " columns for classes";
-    if (names == 0) {
-        if (rows && columns > 180 && columns <= 200)  // DOTA's 15 to 18 classes and the like; real lists differ
-            throw ExportError(start + " and no names: " + oriented + " has " + std::to_string(columns - 180) +
-                              " classes and 180 columns for the angle. If these are classes, add the metadata names to "
-                              "the file");
-        return columns;
-    }
-    if (columns == names) return columns;
+    if (names == 0 || columns == names) return columns;
     const std::int64_t more = columns - names;
     std::string known;
     if (more == 32) known = "an export for segmentation, with 32 mask coefficients";
-    if (rows && more == 180) known = oriented;
+    if (rows && more == 180) known = "a network for oriented boxes (yolov5_obb)";
     if (rows && more == 10) known = "yolov5-face, with 5 points";
     if (!rows && more == 1) known = "an export for oriented boxes, with their angle";
     if (!rows && more > 0 && more % 3 == 0)
@@ -276,7 +272,7 @@ inline std::map<std::string, std::string> own_metadata(const std::map<std::strin
     std::vector<std::string> names;
     if (metadata.count("names")) names = NamesReader::read(metadata.at("names"));
     const auto [layout, classes] = layout_of(outputs, static_cast<std::int64_t>(names.size()), input[2], input[3]);
-    if (names.empty())
+    if (names.empty() && !(layout == "yolov5" && could_be_oriented(classes)))
         for (std::int64_t number = 0; number < classes; ++number) names.push_back("class" + std::to_string(number));
     const std::string stride = text("stride", "32");
     if (stride.empty() || stride.size() > 4 || stride[0] == '0' ||

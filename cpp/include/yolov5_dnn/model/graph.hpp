@@ -204,7 +204,9 @@ inline Graph read_graph(ProtoReader& reader, const Span& span) {
         const Node node = read_node(reader, place, graph);
         for (const std::string& name : node.inputs)
             if (!name.empty() && !written.count(name))
-                throw GraphError(node.title + " reads " + show(name) + ", which nothing before it writes");
+                throw GraphError(node.title + " reads " + show(name) +
+                                 ", which nothing before it writes; conversions to float16 leave such files: take the "
+                                 "float32 one that it was made of");
         for (const std::string& name : node.outputs)
             if (!name.empty() && !written.insert(name).second)
                 throw GraphError(node.title + " writes " + show(name) + ", which is there already");

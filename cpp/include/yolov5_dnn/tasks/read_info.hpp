@@ -199,8 +199,13 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
             missing += (missing.empty() ? "" : ", ") + key;
             could_be_given = could_be_given && (key == "names" || key == "anchors" || key == "strides");
         }
+        const bool oriented = metadata.count("decoded") && metadata.at("decoded") == "\"yolov5\"";
         if (!missing.empty())
-            throw ModelError(name + " lacks the metadata " + missing + "; " + detail::how_to_convert +
+            throw ModelError(name + " lacks the metadata " + missing + "; " +
+                             (oriented ? "with 181 to 200 columns for classes it could be a network for oriented boxes "
+                                         "(yolov5_obb); "
+                                       : "") +
+                             detail::how_to_convert +
                              (could_be_given ? ", or give Detector the options names, anchors and strides" : ""));
         std::vector<std::string> keys = task.required;
         if (has("decoded")) keys.push_back("input_scale");

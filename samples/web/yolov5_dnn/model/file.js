@@ -170,7 +170,8 @@ export function read_info(metadata, path = "the model", { names, anchors, stride
     if (missing.length) {
       const also = missing.every((key) => ["names", "anchors", "strides"].includes(key));
       throw new ModelError(
-        `${path} lacks the metadata ${missing.join(", ")}; ${CONVERT}` +
+        `${path} lacks the metadata ${missing.join(", ")}; ` +
+          (metadata.get("decoded") === '"yolov5"' ? ORIENTED : "") + CONVERT +
           (also ? ", or give Detector the arguments names, anchors and strides" : ""),
       );
     }
@@ -183,6 +184,9 @@ export function read_info(metadata, path = "the model", { names, anchors, stride
     throw new ModelError(`${path} has unusable metadata: ${error.message}`);
   }
 }
+
+// Where `foreign` makes no names up.
+const ORIENTED = "with 181 to 200 columns for classes it could be a network for oriented boxes (yolov5_obb); ";
 
 // What every file may say, and what counts where it does not. Without size_multiple it is the largest stride.
 const COMMON = { imgsz: [640, 640], size_multiple: null, dynamic: false, fold: 1, source: null, channels: 3 };

@@ -30,9 +30,8 @@ const MAX_CLASSES = 10_000;
 const OWN = ["strides", "anchors", "reg_max", "masks", "keypoints", "crop", "decoded"];
 const STRIDES = [4, 8, 16, 32, 64];
 const MAX_ANCHORS = 9; // of each cell
-const ORIENTED = "a network for oriented boxes (yolov5_obb)";
 const COLUMNS = { // what networks have that have so many columns more than classes
-  "yolov5 180": ORIENTED,
+  "yolov5 180": "a network for oriented boxes (yolov5_obb)",
   "yolov5 10": "yolov5-face, with 5 points",
   "yolov5 32": "an export for segmentation, with 32 mask coefficients",
   "yolov8 1": "an export for oriented boxes, with their angle",
@@ -65,7 +64,8 @@ export function own_metadata(metadata, size, dynamic, outputs, input_scale = 1) 
   }
   const given = metadata.has("names") ? read_names(metadata.get("names")) : null;
   const { layout, classes } = layout_of(outputs, given?.length, size);
-  const names = given ?? Array.from({ length: classes }, (_, i) => `class${i}`); // none where the shape doesn't tell
+  const unknown = layout === "yolov5" && could_be_oriented(classes) ? 0 : classes; // 0, too, where the shape doesn't tell
+  const names = given ?? Array.from({ length: unknown }, (_, i) => `class${i}`);
   const stride = metadata.get("stride") ?? "32";
   if (!/^[1-9]\d{0,3}$/.test(stride)) throw new ExportError(`has a stride '${escape(stride, 40)}' in its metadata`);
   const values = { task: "detect", decoded: layout, imgsz: size, size_multiple: Number(stride), dynamic };
@@ -114,18 +114,15 @@ function is_multiple(rows, cells) {
   return rows > 1000 && cells.some((count) => rows % count === 0 && rows / count >= 2 && rows / count <= MAX_ANCHORS);
 }
 
-/** Check that there are as many columns of classes as names; or few enough, where there are no names. */
+/**
+ * Whether so many columns could be DOTA's 15 to 18 classes, or the like, and 180 for the angle. Their names are then not
+ * made up: only who knows them knows that all the columns are classes.
+ */
+const could_be_oriented = (columns) => columns > 180 && columns <= 200;
+
+/** Check that there are as many columns of classes as names, if there are names. */
 function check_classes(columns, names, layout) {
-  if (names === undefined) {
-    if (layout === "yolov5" && columns > 180 && columns <= 200) { // DOTA's 15 to 18 classes and the like
-      throw new ExportError(
-        `has ${columns} columns for classes and no names: ${ORIENTED} has ${columns - 180} classes and 180 columns for ` +
-          "the angle. If these are classes, add the metadata names to the file",
-      );
-    }
-    return columns;
-  }
-  if (columns === names) return columns;
+  if (names === undefined || columns === names) return columns;
   const more = columns - names;
   let known = COLUMNS[`${layout} ${more}`];
   if (!known && layout === "yolov8" && more > 0 && more % 3 === 0) known = `an export for poses, with ${more / 3} keypoints`;

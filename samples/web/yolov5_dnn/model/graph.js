@@ -118,7 +118,10 @@ export function read_graph(reader, span) {
     const node = read_node(reader, place, graph);
     for (const name of node.inputs) {
       if (name && !written.has(name)) {
-        throw new GraphError(`${node.title} reads ${show(name)}, which nothing before it writes`);
+        throw new GraphError(
+          `${node.title} reads ${show(name)}, which nothing before it writes; conversions to float16 leave such files: ` +
+            "take the float32 one that it was made of",
+        );
       }
     }
     for (const name of node.outputs.filter(Boolean)) {
