@@ -2302,8 +2302,13 @@ inline ModelInfo read_info(const std::map<std::string, std::string>& metadata, c
             missing += (missing.empty() ? "" : ", ") + key;
             could_be_given = could_be_given && (key == "names" || key == "anchors" || key == "strides");
         }
+        const bool oriented = metadata.count("decoded") && metadata.at("decoded") == "\"yolov5\"";
         if (!missing.empty())
-            throw ModelError(name + " lacks the metadata " + missing + "; " + detail::how_to_convert +
+            throw ModelError(name + " lacks the metadata " + missing + "; " +
+                             (oriented ? "with 181 to 200 columns for classes it could be a network for oriented boxes "
+                                         "(yolov5_obb); "
+                                       : "") +
+                             detail::how_to_convert +
                              (could_be_given ? ", or give Detector the options names, anchors and strides" : ""));
         std::vector<std::string> keys = task.required;
         if (has("decoded")) keys.push_back("input_scale");
@@ -2943,22 +2948,18 @@ inline std::string what_it_is(const std::vector<Sides>& outputs) {
     return "is " + kind + ": its outputs are " + shapes;
 }
 
-// Checks that there are as many columns of classes as names; or few enough, where there are no names. Throws ExportError.
+// Whether so many columns could be DOTA's 15 to 18 classes, or the like, and 180 for the angle. Their names are then not
+// made up: only who knows them knows that all the columns are classes.
+inline bool could_be_oriented(std::int64_t columns) { return columns > 180 && columns <= 200; }
+
+// Checks that there are as many columns of classes as names, if there are names. Throws ExportError.
 inline std::int64_t check_classes(std::int64_t columns, std::int64_t names, bool rows) {
-    const std::string oriented = "a network for oriented boxes (yolov5_obb)";
     const std::string start = "has " + std::to_string(columns) + " columns for classes";
-    if (names == 0) {
-        if (rows && columns > 180 && columns <= 200)  // DOTA's 15 to 18 classes and the like; real lists differ
-            throw ExportError(start + " and no names: " + oriented + " has " + std::to_string(columns - 180) +
-                              " classes and 180 columns for the angle. If these are classes, add the metadata names to "
-                              "the file");
-        return columns;
-    }
-    if (columns == names) return columns;
+    if (names == 0 || columns == names) return columns;
     const std::int64_t more = columns - names;
     std::string known;
     if (more == 32) known = "an export for segmentation, with 32 mask coefficients";
-    if (rows && more == 180) known = oriented;
+    if (rows && more == 180) known = "a network for oriented boxes (yolov5_obb)";
     if (rows && more == 10) known = "yolov5-face, with 5 points";
     if (!rows && more == 1) known = "an export for oriented boxes, with their angle";
     if (!rows && more > 0 && more % 3 == 0)
@@ -3023,7 +3024,7 @@ inline std::map<std::string, std::string> own_metadata(const std::map<std::strin
     std::vector<std::string> names;
     if (metadata.count("names")) names = NamesReader::read(metadata.at("names"));
     const auto [layout, classes] = layout_of(outputs, static_cast<std::int64_t>(names.size()), input[2], input[3]);
-    if (names.empty())
+    if (names.empty() && !(layout == "yolov5" && could_be_oriented(classes)))
         for (std::int64_t number = 0; number < classes; ++number) names.push_back("class" + std::to_string(number));
     const std::string stride = text("stride", "32");
     if (stride.empty() || stride.size() > 4 || stride[0] == '0' ||
@@ -3232,7 +3233,9 @@ inline Graph read_graph(ProtoReader& reader, const Span& span) {
         const Node node = read_node(reader, place, graph);
         for (const std::string& name : node.inputs)
             if (!name.empty() && !written.count(name))
-                throw GraphError(node.title + " reads " + show(name) + ", which nothing before it writes");
+                throw GraphError(node.title + " reads " + show(name) +
+                                 ", which nothing before it writes; conversions to float16 leave such files: take the "
+                                 "float32 one that it was made of");
         for (const std::string& name : node.outputs)
             if (!name.empty() && !written.insert(name).second)
                 throw GraphError(node.title + " writes " + show(name) + ", which is there already");
