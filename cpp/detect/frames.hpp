@@ -33,7 +33,7 @@ constexpr int timeout_ms = 10'000;  // for opening a stream, and for its next fr
 // One picture to look at.
 struct Frame {
     const Source* source = nullptr;
-    cv::Mat image;                                     // 8 bits, BGR
+    cv::Mat image;                                     // BGR, or as the file has it, see `read_picture`
     int index = -1;                                    // in its video or stream, from 0; -1 for a picture file
     double fps = 0;                                    // of its video or stream
     std::chrono::system_clock::time_point taken = {};  // of a live source
@@ -77,8 +77,9 @@ inline void check_size(const Source& source, const cv::Mat& image, int max_pixel
     check_size(source, static_cast<std::uint64_t>(image.cols), static_cast<std::uint64_t>(image.rows), max_pixels);
 }
 
-// A picture of a file or of standard input; empty where Ctrl-C ended the waiting for it. Throws InputError.
-inline cv::Mat read_picture(const Source& source, int max_pixels) {
+// A picture of a file or of standard input; empty where Ctrl-C ended the waiting for it. For a model of 1 or 3 channels
+// it comes as BGR, 8 bits; for one of any other number with all channels and bits that it has. Throws InputError.
+inline cv::Mat read_picture(const Source& source, int max_pixels, int channels) {
     const std::string data = read_bytes(source);
     if (interrupted) return {};
     if (data.empty()) throw InputError(source.name + ": it is empty");
@@ -89,7 +90,7 @@ inline cv::Mat read_picture(const Source& source, int max_pixels) {
                         const_cast<char*>(data.data()));
     cv::Mat image;
     try {
-        cv::imdecode(bytes, cv::IMREAD_COLOR, &image);
+        cv::imdecode(bytes, channels == 1 || channels == 3 ? cv::IMREAD_COLOR : cv::IMREAD_UNCHANGED, &image);
     } catch (const cv::Exception& error) {  // OpenCV's own limits, and damaged files
         throw InputError(source.name + ": OpenCV does not decode it: " + yolov5_dnn::detail::reason(error));
     }
@@ -122,8 +123,8 @@ inline void open(cv::VideoCapture& capture, const Source& source, int max_pixels
 class Reader {
 public:
     // The sources must outlive the reader, and what it gives.
-    Reader(std::vector<const Source*> sources, int max_pixels, int vid_stride)
-        : sources_(std::move(sources)), max_pixels_(max_pixels), vid_stride_(vid_stride) {}
+    Reader(std::vector<const Source*> sources, int max_pixels, int vid_stride, int channels)
+        : sources_(std::move(sources)), max_pixels_(max_pixels), vid_stride_(vid_stride), channels_(channels) {}
 
     // The next frame, or a Problem; after those of a source its End. Nothing after the last source, and, from the end of
     // the current one on, after Ctrl-C.
@@ -155,7 +156,7 @@ private:
     Frame read(const Source& source) {
         if (source.kind == Kind::image) {
             over_ = true;
-            return {&source, read_picture(source, max_pixels_), -1, 0, {}};
+            return {&source, read_picture(source, max_pixels_, channels_), -1, 0, {}};
         }
         if (!capture_.isOpened()) {
             open(capture_, source, max_pixels_);
@@ -178,7 +179,7 @@ private:
     }
 
     std::vector<const Source*> sources_;
-    int max_pixels_, vid_stride_;
+    int max_pixels_, vid_stride_, channels_;
     std::size_t at_ = 0;                 // which one is read,
     bool begun_ = false, over_ = false;  // whether something of it has been given, and whether that was all
     cv::VideoCapture capture_;

@@ -44,7 +44,7 @@ inline Outcome look_at(yolov5_dnn::Detector& detector, Event event) {
     try {
         result.detections = detector.detect(result.frame.image, &result.timings);
     } catch (const InputError& error) {
-        return Problem{result.frame.source, error.what()};
+        return Problem{result.frame.source, result.frame.source->name + ": " + error.what()};
     }
     return result;
 }
@@ -96,14 +96,14 @@ inline void look_at_all(const std::vector<Source>& sources, const Arguments& arg
         std::vector<std::function<Outcome(Event)>> workers;
         for (yolov5_dnn::Detector* const detector : team.members())
             workers.emplace_back([detector](Event event) { return look_at(*detector, std::move(event)); });
-        Reader reader(files, arguments.max_pixels, arguments.vid_stride);
+        Reader reader(files, arguments.max_pixels, arguments.vid_stride, first.info().channels);
         Sieve sieve(reader, use);
         in_order<Event, Outcome>(
             workers, [&] { return reader.next(); }, [&](const Outcome& outcome) { return go_on = sieve(outcome); });
     }
     for (const Source* const source : live) {
         if (!go_on || interrupted) return;
-        Reader reader({source}, arguments.max_pixels, arguments.vid_stride);
+        Reader reader({source}, arguments.max_pixels, arguments.vid_stride, first.info().channels);
         Sieve sieve(reader, use);
         Newest<Event> newest([&] { return reader.next(); },
                              [](const Event& event) { return std::holds_alternative<Frame>(event); });

@@ -83,8 +83,9 @@ public:
     // Runs once on a grey image: the first forward pass prepares the network, which can take long.
     void warmup();
 
-    // Finds what is in an image: BGR, 8 bits; also grey or BGRA, and 16 bits. Best first. `timings`, if given, is
-    // told where the time of this call went.
+    // Finds what is in an image: BGR, 8 bits; also grey or BGRA, and 16 bits; for a model of one channel, too, which gets
+    // it in grey. For a model of another number of channels, `info().channels`, an image of so many, as they are. Best
+    // first. `timings`, if given, is told where the time of this call went.
     // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata, or what
     // it says is not a number.
     std::vector<Detection> detect(const cv::Mat& image, Timings* timings = nullptr);
@@ -330,6 +331,7 @@ struct ModelInfo {
     bool dynamic = false;            // may the input have another size, divisible by `size_multiple`?
     int size_multiple = 0;           // what height and width of the input must be divisible by
     int fold = 1;                    // side of the squares of pixels that the input holds as channels, see `to_blob`
+    int channels = 3;                // of the input: 3, R G B; 1, grey; others are taken as they are given
     std::string producer;            // the program that wrote the file, and its version
 
     // The shape (N, C, H, W) of the network's input for an image of this size in pixels.
@@ -379,7 +381,7 @@ ModelFile read_model(const std::filesystem::path& path);
 
 // ----------------------------------------------------------------------------------------------------------- letterbox
 
-constexpr unsigned char grey = 114;  // of the padding, in all three channels
+constexpr unsigned char grey = 114;  // of the padding, in every channel
 
 // Where an image lies on its canvas: canvas = image · scale + pad, for x and y alike. The pads are not rounded
 // to whole pixels, although the picture itself is: that is how YOLOv5 maps boxes back.
@@ -395,12 +397,17 @@ struct Placement {
 // Throws InputError for anything else.
 cv::Mat to_bgr(const cv::Mat& image, std::array<cv::Mat, 2>& buffers);
 
+// Brings an image into the form for a network that takes so many channels: 8 bits, `channels`. For 3 it is `to_bgr`, and
+// for 1 its result as grey, by OpenCV's COLOR_BGR2GRAY. For any other number the image must have as many channels, of 8
+// or 16 bits, which are taken in their order. `buffers` are as for `to_bgr`. Throws InputError for anything else.
+cv::Mat to_channels(const cv::Mat& image, int channels, std::array<cv::Mat, 2>& buffers);
+
 // Size of the canvas for an image. With `multiple` 0 it is `imgsz`. Else each side is the smallest multiple of it (a
 // network's size_multiple) that holds the image once it has been scaled to fit into `imgsz`.
 cv::Size letterbox_shape(cv::Size image, cv::Size imgsz, int multiple = 0);
 
-// Scales a BGR image into `imgsz`, keeping its aspect ratio, and centres it on the grey `canvas`, which gets
-// the size that `letterbox_shape` says.
+// Scales an image of 8 bits into `imgsz`, keeping its aspect ratio, and centres it on the grey `canvas`, which gets its
+// channels and the size that `letterbox_shape` says.
 Placement letterbox(const cv::Mat& image, cv::Size imgsz, int multiple, cv::Mat& canvas);
 
 // Moves a box, x1 y1 x2 y2, from canvas pixels to image pixels and clips it to the image.
@@ -409,6 +416,7 @@ cv::Vec4f unletterbox(const cv::Vec4f& xyxy, const Placement& placement, cv::Siz
 // Turns a BGR canvas, 8 bits (H, W), into the network's input: float (1, 3, H, W), RGB, 0 to 1. With fold f it is
 // (1, 3f², H/f, W/f): each square of f × f pixels becomes one, the pixel in its column dx and row dy the channels
 // 3(f · dx + dy) to 3(f · dx + dy) + 2. That is the order of YOLOv5's Focus layer. f must divide H and W.
+// A canvas of another number of channels c becomes (1, c, H, W) in the order of its channels; it is never folded.
 void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob);
 
 // ---------------------------------------------------------------------------------------------------------------- crop
@@ -1038,7 +1046,7 @@ inline void decode(const std::vector<Head>& heads, const std::vector<Anchors>& a
 // https://github.com/ultralytics/yolov5/blob/v7.0/utils/augmentations.py (letterbox) and
 // https://github.com/ultralytics/yolov5/blob/v7.0/utils/general.py (scale_boxes).
 
-constexpr unsigned char grey = 114;  // of the padding, in all three channels
+constexpr unsigned char grey = 114;  // of the padding, in every channel
 
 // Where an image lies on its canvas: canvas = image · scale + pad, for x and y alike. The pads are not rounded
 // to whole pixels, although the picture itself is: that is how YOLOv5 maps boxes back.
@@ -1047,6 +1055,24 @@ struct Placement {
     double pad_x = 0;
     double pad_y = 0;
 };
+
+namespace detail {
+
+// Makes 16 bits 8 by leaving out the low byte; gives an image of 8 bits back itself. Throws InputError for other ones.
+inline cv::Mat to_bytes(const cv::Mat& image, cv::Mat& buffer) {
+    if (image.depth() == CV_8U) return image;
+    if (image.depth() != CV_16U)
+        throw InputError("an image must hold 8 or 16 bits without sign, not " + cv::typeToString(image.depth()));
+    buffer.create(image.rows, image.cols, CV_8UC(image.channels()));
+    for (int y = 0; y < image.rows; ++y) {
+        const auto* from = image.ptr<std::uint16_t>(y);
+        std::transform(from, from + image.cols * image.channels(), buffer.ptr<unsigned char>(y),
+                       [](std::uint16_t value) { return static_cast<unsigned char>(value >> 8); });
+    }
+    return buffer;
+}
+
+}  // namespace detail
 
 // Brings an image into the one form that everything here works on: 8 bits, three channels, BGR.
 // Takes 8 or 16 bits, grey, BGR or BGRA. Alpha is dropped and 16 bits become 8 by leaving out the low byte,
@@ -1058,21 +1084,30 @@ inline cv::Mat to_bgr(const cv::Mat& image, std::array<cv::Mat, 2>& buffers) {
     if (image.dims != 2 || (channels != 1 && channels != 3 && channels != 4))
         throw InputError("an image must have two dimensions and 1, 3 or 4 channels, not " + std::to_string(image.dims) +
                          " and " + std::to_string(channels));
-    if (image.depth() != CV_8U && image.depth() != CV_16U)
-        throw InputError("an image must hold 8 or 16 bits without sign, not " + cv::typeToString(image.depth()));
-    cv::Mat bytes = image;
-    if (image.depth() == CV_16U) {
-        buffers[0].create(image.rows, image.cols, CV_8UC(channels));
-        for (int y = 0; y < image.rows; ++y) {
-            const auto* from = image.ptr<std::uint16_t>(y);
-            std::transform(from, from + image.cols * channels, buffers[0].ptr<unsigned char>(y),
-                           [](std::uint16_t value) { return static_cast<unsigned char>(value >> 8); });
-        }
-        bytes = buffers[0];
-    }
+    const cv::Mat bytes = detail::to_bytes(image, buffers[0]);
     if (channels == 3) return bytes;
     cv::cvtColor(bytes, buffers[1], channels == 1 ? cv::COLOR_GRAY2BGR : cv::COLOR_BGRA2BGR);
     return buffers[1];
+}
+
+// Brings an image into the form for a network that takes so many channels: 8 bits, `channels`. For 3 it is `to_bgr`, and
+// for 1 its result as grey, by OpenCV's COLOR_BGR2GRAY. For any other number the image must have as many channels, of 8
+// or 16 bits, which are taken in their order. `buffers` are as for `to_bgr`. Throws InputError for anything else.
+inline cv::Mat to_channels(const cv::Mat& image, int channels, std::array<cv::Mat, 2>& buffers) {
+    if (channels == 3) return to_bgr(image, buffers);
+    if (channels == 1) {
+        if (image.channels() == 1 && image.depth() == CV_8U && image.dims == 2 && !image.empty()) return image;
+        const cv::Mat bgr = to_bgr(image, buffers);
+        cv::Mat& out = buffers[bgr.data == buffers[0].data ? 1 : 0];  // the one that `bgr` does not lie in
+        cv::cvtColor(bgr, out, cv::COLOR_BGR2GRAY);
+        return out;
+    }
+    if (image.empty()) throw InputError("the image is empty");
+    if (image.dims != 2) throw InputError("an image must have two dimensions, not " + std::to_string(image.dims));
+    if (image.channels() != channels)
+        throw InputError("the image has " + std::to_string(image.channels()) + " channels, and the model takes " +
+                         std::to_string(channels));
+    return detail::to_bytes(image, buffers[0]);
 }
 
 namespace detail {
@@ -1103,20 +1138,21 @@ inline cv::Size letterbox_shape(cv::Size image, cv::Size imgsz, int multiple = 0
     return {detail::round_up(resized.width, multiple), detail::round_up(resized.height, multiple)};
 }
 
-// Scales a BGR image into `imgsz`, keeping its aspect ratio, and centres it on the grey `canvas`, which gets
-// the size that `letterbox_shape` says.
+// Scales an image of 8 bits into `imgsz`, keeping its aspect ratio, and centres it on the grey `canvas`, which gets its
+// channels and the size that `letterbox_shape` says.
 inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int multiple, cv::Mat& canvas) {
     const cv::Size size = letterbox_shape(image.size(), imgsz, multiple);
     const cv::Size inner = detail::resized_shape(image.size(), imgsz);
-    canvas.create(size, CV_8UC3);
+    const int channels = image.channels();
+    canvas.create(size, CV_8UC(channels));
 
     const int top = detail::round((size.height - inner.height) / 2.0 - 0.1);
     const int left = detail::round((size.width - inner.width) / 2.0 - 0.1);
     const int bottom = top + inner.height, right = left + inner.width;
-    const auto pad = [&canvas](cv::Range rows, cv::Range columns) {
+    const auto pad = [&canvas, channels](cv::Range rows, cv::Range columns) {
         for (int y = rows.start; y < rows.end; ++y) {
             unsigned char* const row = canvas.ptr<unsigned char>(y);
-            std::fill(row + 3 * columns.start, row + 3 * columns.end, grey);
+            std::fill(row + channels * columns.start, row + channels * columns.end, grey);
         }
     };
     pad({0, top}, {0, size.width});
@@ -1125,11 +1161,18 @@ inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int multiple, c
     pad({top, bottom}, {right, size.width});
     cv::Mat inside = canvas(cv::Range(top, bottom), cv::Range(left, right));
     if (image.total() == 1) {  // OpenCV 4.5.4 fails to resize a single pixel
-        inside.setTo(cv::Scalar(image.at<cv::Vec3b>(0, 0)));
+        cv::repeat(image, inner.height, inner.width, inside);
     } else if (inner == image.size()) {
         image.copyTo(inside);
-    } else {
+    } else if (channels == 3) {
         cv::resize(image, inside, inner, 0, 0, cv::INTER_LINEAR);
+    } else {  // plane by plane, as Python does it
+        cv::Mat plane, resized;
+        for (int c = 0; c < channels; ++c) {
+            cv::extractChannel(image, plane, c);
+            cv::resize(plane, resized, inner, 0, 0, cv::INTER_LINEAR);
+            cv::insertChannel(resized, inside, c);
+        }
     }
 
     // YOLOv5 takes the scale for the way back from the canvas, not from the resize. They differ when rounding
@@ -1152,6 +1195,7 @@ inline cv::Vec4f unletterbox(const cv::Vec4f& xyxy, const Placement& placement, 
 // Turns a BGR canvas, 8 bits (H, W), into the network's input: float (1, 3, H, W), RGB, 0 to 1. With fold f it is
 // (1, 3f², H/f, W/f): each square of f × f pixels becomes one, the pixel in its column dx and row dy the channels
 // 3(f · dx + dy) to 3(f · dx + dy) + 2. That is the order of YOLOv5's Focus layer. f must divide H and W.
+// A canvas of another number of channels c becomes (1, c, H, W) in the order of its channels; it is never folded.
 inline void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob) {
     // What /255 makes of each byte. Looking it up is exact and costs one pass over the pixels.
     static const std::array<float, 256> unit = [] {
@@ -1159,9 +1203,20 @@ inline void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob) {
         for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i) / 255.0F;
         return table;
     }();
-    const std::array<int, 4> shape = {1, 3 * fold * fold, canvas.rows / fold, canvas.cols / fold};
+    const int channels = canvas.channels();
+    const std::array<int, 4> shape = {1, channels * fold * fold, canvas.rows / fold, canvas.cols / fold};
     blob.create(4, shape.data(), CV_32F);
     const auto plane = static_cast<std::ptrdiff_t>(shape[2]) * shape[3];
+    if (channels != 3) {
+        for (int c = 0; c < channels; ++c) {
+            for (int y = 0; y < canvas.rows; ++y) {
+                const unsigned char* pixel = canvas.ptr<unsigned char>(y) + c;
+                float* const row = blob.ptr<float>(0, c, y);
+                for (int x = 0; x < canvas.cols; ++x, pixel += channels) row[x] = unit[*pixel];
+            }
+        }
+        return;
+    }
     for (int y = 0; y < canvas.rows; ++y) {
         for (int dx = 0; dx < fold; ++dx) {
             const unsigned char* bgr = canvas.ptr<unsigned char>(y, dx);
@@ -1606,7 +1661,8 @@ private:
 
 namespace detail {
 
-constexpr int max_side = 8192;  // of the network's input, in pixels: a wrong size should not fill the memory
+constexpr int max_channels = 16;  // of an image
+constexpr int max_side = 8192;    // of the network's input, in pixels: a wrong size should not fill the memory
 
 }  // namespace detail
 
@@ -1622,11 +1678,12 @@ struct ModelInfo {
     bool dynamic = false;            // may the input have another size, divisible by `size_multiple`?
     int size_multiple = 0;           // what height and width of the input must be divisible by
     int fold = 1;                    // side of the squares of pixels that the input holds as channels, see `to_blob`
+    int channels = 3;                // of the input: 3, R G B; 1, grey; others are taken as they are given
     std::string producer;            // the program that wrote the file, and its version
 
     // The shape (N, C, H, W) of the network's input for an image of this size in pixels.
     std::vector<std::int64_t> input_shape(cv::Size size) const {
-        return {1, std::int64_t{3} * fold * fold, size.height / fold, size.width / fold};
+        return {1, std::int64_t{channels} * fold * fold, size.height / fold, size.width / fold};
     }
 
     // The overlap at which models of this kind are cut off, if nobody says other.
@@ -2213,6 +2270,10 @@ inline void check_info(const ModelInfo& info) {
         if (stride % info.fold)
             throw Invalid("fold " + std::to_string(info.fold) + " does not divide the stride " +
                           std::to_string(stride));
+    const std::string channels = std::to_string(info.channels);
+    if (info.channels != 3 && info.fold != 1) throw Invalid("an input of " + channels + " channels cannot be folded");
+    if (info.channels != 3 && !info.head->decode)
+        throw Invalid("the task " + info.task + " takes 3 channels, not " + channels);
 }
 
 // Parses the values of those of the keys that there are. Throws ModelError, which calls the file `name`.
@@ -2272,9 +2333,7 @@ inline void read_common(const std::map<std::string, Json>& values, ModelInfo& in
         if (key == "fold") info.fold = to_whole(value, key);
         if (key == "source" && value.type != Json::Type::object && value.type != Json::Type::null)
             throw Invalid("source must be an object");
-        if (key == "channels" && to_whole(value, key) != 3)
-            throw Invalid("the network takes " + std::to_string(to_whole(value, key)) +
-                          " channels, and here an image has 3; the Python package runs it");
+        if (key == "channels") info.channels = to_whole(value, key, max_channels);
         if (key == "size_multiple") info.size_multiple = to_whole(value, key);
     }
 }
@@ -4398,6 +4457,31 @@ inline std::set<Sides> input_shapes(const Graph& graph, const std::map<std::stri
     return shapes;
 }
 
+// Adds the image's channels to the metadata of a file that does not say them, if they are not the usual 3. `stated` are
+// those of the graph's input, 0 if it says none. Throws GraphError if the metadata says another number.
+inline void add_channels(std::int64_t stated, std::map<std::string, std::string>& metadata) {
+    double fold = 1, told = 3;
+    try {
+        const auto number = [&](const char* key, double& value) {
+            const auto entry = metadata.find(key);
+            if (entry == metadata.end()) return;
+            const Json json = JsonReader::read(entry->second);
+            if (json.type != Json::Type::number) throw Invalid("not a number");
+            value = json.number;
+        };
+        number("fold", fold);
+        number("channels", told);
+    } catch (const Invalid&) {
+        return;  // read_info says what is wrong
+    }
+    if (!(told >= 1 && told <= max_side)) return;  // nor that
+    if (!stated || fold < 1 || static_cast<double>(stated) == told * fold * fold) return;
+    if (metadata.count("channels"))
+        throw GraphError("its metadata says " + std::to_string(static_cast<int>(told)) +
+                         " channels, and its network's input has " + std::to_string(stated));
+    if (fold == 1) metadata["channels"] = std::to_string(stated);
+}
+
 // Collects the metadata of a ModelFile's bytes, checks its graph, and frees its Swish nodes from their domain: SiLU is written as a
 // function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`, finds none, and would
 // refuse the file, although it has a layer `Swish`, faster than a Sigmoid and a Mul. Under another field number of the
@@ -4434,9 +4518,7 @@ inline void walk_model(ModelFile& file) {
     const auto& [largest, outputs] = *file.outputs.rbegin();
     file.metadata =
         own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs, input_scale(graph));
-    // A network of other channels than 3 would run on the red channel alone, or not at all: `read_info` refuses it.
-    const std::int64_t channels = graph.input_dims[1];
-    if (channels && channels != 3 && !file.metadata.count("fold")) file.metadata["channels"] = std::to_string(channels);
+    add_channels(graph.input_dims[1], file.metadata);
 }
 
 }  // namespace detail
@@ -5069,10 +5151,14 @@ public:
     cv::Size imgsz() const { return imgsz_; }
 
     // Runs once on a grey image: the first forward pass prepares the network, which can take long.
-    void warmup() { detect(cv::Mat(imgsz_, CV_8UC3, cv::Scalar::all(grey))); }
+    void warmup() {
+        const cv::Mat values(imgsz_.height, imgsz_.width * info_.channels, CV_8U, cv::Scalar(grey));
+        detect(values.reshape(info_.channels));
+    }
 
-    // Finds what is in an image: BGR, 8 bits; also grey or BGRA, and 16 bits. Best first. `timings`, if given, is
-    // told where the time of this call went.
+    // Finds what is in an image: BGR, 8 bits; also grey or BGRA, and 16 bits; for a model of one channel, too, which gets
+    // it in grey. For a model of another number of channels, `info().channels`, an image of so many, as they are. Best
+    // first. `timings`, if given, is told where the time of this call went.
     // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata, or what
     // it says is not a number.
     std::vector<Detection> detect(const cv::Mat& image, Timings* timings = nullptr) {
@@ -5106,7 +5192,7 @@ private:
     // Runs the four stages on the whole of an image and on its tiles.
     std::vector<Detection> run_tiles(const cv::Mat& picture, Timings& timings) {
         const Clock::time_point start = Clock::now();
-        const cv::Mat image = to_bgr(picture, conversions_);
+        const cv::Mat image = to_channels(picture, info_.channels, conversions_);
         timings.letterbox += ms(Clock::now() - start);
         const std::vector<Window> windows = tile_windows(image.size(), *options_.tiles);
         std::vector<std::vector<Detection>> parts;
@@ -5123,7 +5209,7 @@ private:
     // Runs the four stages and adds to each one's milliseconds.
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {
         const Clock::time_point start = Clock::now();
-        const cv::Mat image = to_bgr(picture, conversions_);
+        const cv::Mat image = to_channels(picture, info_.channels, conversions_);
         prepare_buffers(letterbox_shape(image.size(), imgsz_, multiple_));
         const Placement placement = letterbox(image, imgsz_, multiple_, canvas_);
         to_blob(canvas_, info_.fold, blob_);
@@ -5172,14 +5258,15 @@ private:
     // Lays canvas and blob of this size over memory that only grows.
     void prepare_buffers(cv::Size size) {
         if (canvas_.size() == size) return;
-        const std::size_t pixels = static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height);
-        if (blob_memory_.size() < 3 * pixels) {
-            canvas_memory_.resize(3 * pixels);
-            blob_memory_.resize(3 * pixels);
+        const std::size_t values = static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height) *
+                                   static_cast<std::size_t>(info_.channels);
+        if (blob_memory_.size() < values) {
+            canvas_memory_.resize(values);
+            blob_memory_.resize(values);
         }
         const int fold = info_.fold;
-        const std::array<int, 4> shape = {1, 3 * fold * fold, size.height / fold, size.width / fold};
-        canvas_ = cv::Mat(size, CV_8UC3, canvas_memory_.data());
+        const std::array<int, 4> shape = {1, info_.channels * fold * fold, size.height / fold, size.width / fold};
+        canvas_ = cv::Mat(size, CV_8UC(info_.channels), canvas_memory_.data());
         blob_ = cv::Mat(4, shape.data(), CV_32F, blob_memory_.data());
     }
 
@@ -5798,6 +5885,17 @@ inline std::string label_text(const std::string& name, float share) {
     return text.str();
 }
 
+// Shows the first three channels, or the first, of an image that has not 1, 3 or 4.
+inline cv::Mat as_picture(const cv::Mat& image, std::array<cv::Mat, 2>& buffers) {
+    const int channels = image.channels();
+    if (image.empty() || image.dims != 2 || channels == 1 || channels == 3 || channels == 4)
+        return to_bgr(image, buffers);
+    cv::Mat shown(image.size(), CV_MAKETYPE(image.depth(), channels > 4 ? 3 : 1));
+    const std::array<int, 6> pairs = {0, 0, 1, 1, 2, 2};
+    cv::mixChannels(&image, 1, &shown, 1, pairs.data(), static_cast<std::size_t>(shown.channels()));
+    return to_bgr(shown, buffers);
+}
+
 }  // namespace detail
 
 // Draws masks, boxes, keypoints and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The
@@ -5809,7 +5907,7 @@ inline std::string label_text(const std::string& name, float share) {
 inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
                     const std::vector<std::string>& names, const DrawOptions& options = {}) {
     std::array<cv::Mat, 2> buffers;
-    cv::Mat canvas = to_bgr(image, buffers);
+    cv::Mat canvas = detail::as_picture(image, buffers);
     if (canvas.data == image.data) canvas = canvas.clone();
     const int line = options.line_thickness > 0 ? options.line_thickness : line_width(canvas.size());
 
@@ -5843,7 +5941,7 @@ inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detectio
 inline cv::Mat draw_classes(const cv::Mat& image, const std::vector<Guess>& guesses,
                             const std::vector<std::string>& names) {
     std::array<cv::Mat, 2> buffers;
-    cv::Mat canvas = to_bgr(image, buffers);
+    cv::Mat canvas = detail::as_picture(image, buffers);
     if (canvas.data == image.data) canvas = canvas.clone();
     int top = 0;
     for (const Guess& guess : guesses) {

@@ -92,13 +92,14 @@ void run_decode(Input& input) {
     }
 }
 
-// height, width, multiple, fold: int32; rows, columns, channels, bits: int32; the image.
+// height, width, multiple, fold, channels that the model takes: int32; rows, columns, channels, bits: int32; the image.
 // Writes rows and columns of the canvas: int32; scale, pad_x, pad_y: float64; the canvas; the blob.
 void run_letterbox(Input& input) {
     const int height = input.integer(), width = input.integer(), multiple = input.integer(), fold = input.integer();
+    const int channels = input.integer();
     std::array<cv::Mat, 2> buffers;
     cv::Mat canvas, blob;
-    const cv::Mat image = yolov5_dnn::to_bgr(input.image(), buffers);
+    const cv::Mat image = yolov5_dnn::to_channels(input.image(), channels, buffers);
     const yolov5_dnn::Placement placement = yolov5_dnn::letterbox(image, {width, height}, multiple, canvas);
     yolov5_dnn::to_blob(canvas, fold, blob);
     write(cv::Mat_<std::int32_t>({canvas.rows, canvas.cols}));

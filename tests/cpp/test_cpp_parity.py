@@ -259,7 +259,7 @@ def test_letterbox_gives_the_same_bytes(
     imgsz = (448, 640)
     canvas, placement = letterbox(image, imgsz, multiple)
     blob = to_blob(canvas, fold)
-    header = struct.pack("<4i", *imgsz, multiple or 0, fold) + struct.pack("<4i", *size, 3, 8)
+    header = struct.pack("<5i", *imgsz, multiple or 0, fold, 3) + struct.pack("<4i", *size, 3, 8)
     output = cpp("letterbox", header, image.tobytes())
     shape = struct.unpack_from("<2i", output)
     assert shape == canvas.shape[:2]
@@ -275,7 +275,7 @@ def test_letterbox_gives_the_same_bytes(
 def test_other_images_become_the_same_bytes(cpp: Stage, channels: int, dtype: type) -> None:
     shape = (96, 160, channels)
     image = np.random.default_rng(2).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
-    header = struct.pack("<8i", 96, 160, 0, 1, *shape, np.dtype(dtype).itemsize * 8)
+    header = struct.pack("<9i", 96, 160, 0, 1, 3, *shape, np.dtype(dtype).itemsize * 8)
     output = cpp("letterbox", header, image.tobytes())
     expected = to_bgr(image)
     pixels = np.frombuffer(output, np.uint8, expected.size, 32).reshape(expected.shape)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 pytest.importorskip("onnx")
 
-import onnx
 import onnx_models
 
 from runtime import Detector, InputError, ModelError
@@ -21,30 +20,10 @@ from runtime.detect import main
 from runtime.stages.letterbox import letterbox, to_blob, to_channels
 
 
-def write(path: Path, planes: int, which: int, **values: object) -> Path:
-    """Make a network that finds a box in every cell whose pixels have 255 in one of the channels."""
-    weights = np.zeros((7, planes, 8, 8), np.float32)
-    weights[4:6, which] = 40 / 64  # objectness and the first class
-    bias = np.array([0, 0, 0, 0, -20, -20, -20], np.float32)
-    tensors = [onnx.numpy_helper.from_array(weights, "w"), onnx.numpy_helper.from_array(bias, "b")]
-    nodes = [
-        onnx.helper.make_node("Conv", ["images", "w", "b"], ["out0"], kernel_shape=[8, 8], strides=[8, 8])
-    ]
-    given = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, [1, planes, 64, 64])
-    gives = onnx.helper.make_tensor_value_info("out0", onnx.TensorProto.FLOAT, [1, 7, 8, 8])
-    graph = onnx.helper.make_graph(nodes, "one", [given], [gives], tensors)
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 12)])
-    model.ir_version = 7
-    props = onnx_models.metadata(
-        strides=[8], anchors=[[[10, 14]]], size_multiple=None, dynamic=False, **values
-    )
-    return onnx_models.write(path, model, props)
-
-
 def test_each_channel_comes_where_it_belongs(tmp_path: Path) -> None:
     for channels in (2, 4, 5, 16):
         for which in (0, channels - 1):
-            detector = Detector(write(tmp_path / "n.onnx", channels, which))
+            detector = Detector(onnx_models.write_channels(tmp_path / "n.onnx", channels, which))
             assert detector.info.channels == channels
             image = np.zeros((64, 64, channels), np.uint8)
             image[24:32, 16:24, which] = 255
@@ -58,7 +37,7 @@ def test_each_channel_comes_where_it_belongs(tmp_path: Path) -> None:
 
 
 def test_grey_is_made_by_opencv(tmp_path: Path) -> None:
-    detector = Detector(write(tmp_path / "grey.onnx", 1, 0))
+    detector = Detector(onnx_models.write_channels(tmp_path / "grey.onnx", 1, 0))
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     for each in (image, grey, grey[..., None], np.dstack((image, grey))):
@@ -68,7 +47,7 @@ def test_grey_is_made_by_opencv(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("given", "text"), [(3, "has 3 channels, and the model takes 4"), (1, "has 1 ")])
 def test_another_number_says_both(tmp_path: Path, given: int, text: str) -> None:
-    detector = Detector(write(tmp_path / "four.onnx", 4, 0))
+    detector = Detector(onnx_models.write_channels(tmp_path / "four.onnx", 4, 0))
     with pytest.raises(InputError, match=text):
         detector(np.zeros((64, 64, given), np.uint8))
 
@@ -76,19 +55,19 @@ def test_another_number_says_both(tmp_path: Path, given: int, text: str) -> None
 @pytest.mark.parametrize("channels", [0, 17, "x"])
 def test_metadata_that_cannot_be(tmp_path: Path, channels: object) -> None:
     with pytest.raises(ModelError, match="channels"):
-        Detector(write(tmp_path / "n.onnx", 3, 0, channels=channels))
+        Detector(onnx_models.write_channels(tmp_path / "n.onnx", 3, 0, channels=channels))
 
 
 def test_metadata_that_contradicts_the_network(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="says 4 channels, and its network's input has 5"):
-        Detector(write(tmp_path / "n.onnx", 5, 0, channels=4))
+        Detector(onnx_models.write_channels(tmp_path / "n.onnx", 5, 0, channels=4))
 
 
 def test_the_command_takes_a_picture_of_four_channels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / "four.onnx", 4, 3)
+    onnx_models.write_channels(tmp_path / "four.onnx", 4, 3)
     image = np.zeros((64, 64, 4), np.uint8)
     image[24:32, 16:24, 3] = 255
     cv2.imwrite("four.png", image)

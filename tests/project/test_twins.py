@@ -89,7 +89,7 @@ DIFFERENT = {
     ("stages/anchor_free", "js"): ("decode_distances", ""),
     ("stages/decode", "cpp"): ("sigmoid", "Head head_of"),
     ("stages/decode", "js"): ("Layout Picked", "as_candidates best_class"),
-    ("stages/letterbox", "cpp"): ("Letterboxer round_up to_channels", ""),
+    ("stages/letterbox", "cpp"): ("Letterboxer round_up", ""),
     ("stages/letterbox", "js"): ("Letterboxer Placement round_up to_bgr", "check_image resize"),
     ("stages/masks", "cpp"): ("Masks make_bitmaps", "Bitmap Mask make_bitmap"),
     ("stages/masks", "js"): ("Masks", "to_image"),

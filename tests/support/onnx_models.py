@@ -113,3 +113,19 @@ def write(path: Path, model: onnx.ModelProto | None = None, props: dict[str, str
     helper.set_model_props(model, metadata() if props is None else props)
     onnx.save(model, str(path))
     return path
+
+
+def write_channels(path: Path, planes: int, which: int, **changes: Any) -> Path:
+    """Write a network of so many input planes that finds a box in every cell with 255 in plane `which`."""
+    weights = np.zeros((7, planes, 8, 8), np.float32)
+    weights[4:6, which] = 40 / 64  # objectness and the first class
+    bias = np.array([0, 0, 0, 0, -20, -20, -20], np.float32)
+    tensors = [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(bias, "b")]
+    nodes = [helper.make_node("Conv", ["images", "w", "b"], ["out0"], kernel_shape=[8, 8], strides=[8, 8])]
+    given = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, planes, 64, 64])
+    gives = helper.make_tensor_value_info("out0", TensorProto.FLOAT, [1, 7, 8, 8])
+    graph = helper.make_graph(nodes, "one", [given], [gives], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)])
+    model.ir_version = 7
+    fixed = {"strides": [8], "anchors": [[[10, 14]]], "size_multiple": None, "dynamic": False}
+    return write(path, model, metadata(**fixed, **changes))

@@ -173,6 +173,17 @@ inline std::string label_text(const std::string& name, float share) {
     return text.str();
 }
 
+// Shows the first three channels, or the first, of an image that has not 1, 3 or 4.
+inline cv::Mat as_picture(const cv::Mat& image, std::array<cv::Mat, 2>& buffers) {
+    const int channels = image.channels();
+    if (image.empty() || image.dims != 2 || channels == 1 || channels == 3 || channels == 4)
+        return to_bgr(image, buffers);
+    cv::Mat shown(image.size(), CV_MAKETYPE(image.depth(), channels > 4 ? 3 : 1));
+    const std::array<int, 6> pairs = {0, 0, 1, 1, 2, 2};
+    cv::mixChannels(&image, 1, &shown, 1, pairs.data(), static_cast<std::size_t>(shown.channels()));
+    return to_bgr(shown, buffers);
+}
+
 }  // namespace detail
 
 // Draws masks, boxes, keypoints and labels (name and score) on a copy of an image: 8 or 16 bits, grey, BGR or BGRA. The
@@ -184,7 +195,7 @@ inline std::string label_text(const std::string& name, float share) {
 inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detections,
                     const std::vector<std::string>& names, const DrawOptions& options = {}) {
     std::array<cv::Mat, 2> buffers;
-    cv::Mat canvas = to_bgr(image, buffers);
+    cv::Mat canvas = detail::as_picture(image, buffers);
     if (canvas.data == image.data) canvas = canvas.clone();
     const int line = options.line_thickness > 0 ? options.line_thickness : line_width(canvas.size());
 
@@ -218,7 +229,7 @@ inline cv::Mat draw(const cv::Mat& image, const std::vector<Detection>& detectio
 inline cv::Mat draw_classes(const cv::Mat& image, const std::vector<Guess>& guesses,
                             const std::vector<std::string>& names) {
     std::array<cv::Mat, 2> buffers;
-    cv::Mat canvas = to_bgr(image, buffers);
+    cv::Mat canvas = detail::as_picture(image, buffers);
     if (canvas.data == image.data) canvas = canvas.clone();
     int top = 0;
     for (const Guess& guess : guesses) {

@@ -108,6 +108,31 @@ inline std::set<Sides> input_shapes(const Graph& graph, const std::map<std::stri
     return shapes;
 }
 
+// Adds the image's channels to the metadata of a file that does not say them, if they are not the usual 3. `stated` are
+// those of the graph's input, 0 if it says none. Throws GraphError if the metadata says another number.
+inline void add_channels(std::int64_t stated, std::map<std::string, std::string>& metadata) {
+    double fold = 1, told = 3;
+    try {
+        const auto number = [&](const char* key, double& value) {
+            const auto entry = metadata.find(key);
+            if (entry == metadata.end()) return;
+            const Json json = JsonReader::read(entry->second);
+            if (json.type != Json::Type::number) throw Invalid("not a number");
+            value = json.number;
+        };
+        number("fold", fold);
+        number("channels", told);
+    } catch (const Invalid&) {
+        return;  // read_info says what is wrong
+    }
+    if (!(told >= 1 && told <= max_side)) return;  // nor that
+    if (!stated || fold < 1 || static_cast<double>(stated) == told * fold * fold) return;
+    if (metadata.count("channels"))
+        throw GraphError("its metadata says " + std::to_string(static_cast<int>(told)) +
+                         " channels, and its network's input has " + std::to_string(stated));
+    if (fold == 1) metadata["channels"] = std::to_string(stated);
+}
+
 // Collects the metadata of a ModelFile's bytes, checks its graph, and frees its Swish nodes from their domain: SiLU is written as a
 // function `Swish` of the model's own domain. OpenCV looks for a layer called `domain.Swish`, finds none, and would
 // refuse the file, although it has a layer `Swish`, faster than a Sigmoid and a Mul. Under another field number of the
@@ -144,9 +169,7 @@ inline void walk_model(ModelFile& file) {
     const auto& [largest, outputs] = *file.outputs.rbegin();
     file.metadata =
         own_metadata(metadata, largest, !graph.input_dims[2] || !graph.input_dims[3], outputs, input_scale(graph));
-    // A network of other channels than 3 would run on the red channel alone, or not at all: `read_info` refuses it.
-    const std::int64_t channels = graph.input_dims[1];
-    if (channels && channels != 3 && !file.metadata.count("fold")) file.metadata["channels"] = std::to_string(channels);
+    add_channels(graph.input_dims[1], file.metadata);
 }
 
 }  // namespace detail

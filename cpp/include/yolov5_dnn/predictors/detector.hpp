@@ -162,10 +162,14 @@ public:
     cv::Size imgsz() const { return imgsz_; }
 
     // Runs once on a grey image: the first forward pass prepares the network, which can take long.
-    void warmup() { detect(cv::Mat(imgsz_, CV_8UC3, cv::Scalar::all(grey))); }
+    void warmup() {
+        const cv::Mat values(imgsz_.height, imgsz_.width * info_.channels, CV_8U, cv::Scalar(grey));
+        detect(values.reshape(info_.channels));
+    }
 
-    // Finds what is in an image: BGR, 8 bits; also grey or BGRA, and 16 bits. Best first. `timings`, if given, is
-    // told where the time of this call went.
+    // Finds what is in an image: BGR, 8 bits; also grey or BGRA, and 16 bits; for a model of one channel, too, which gets
+    // it in grey. For a model of another number of channels, `info().channels`, an image of so many, as they are. Best
+    // first. `timings`, if given, is told where the time of this call went.
     // Throws InputError for anything that is not an image, ModelError if the network doesn't fit its metadata, or what
     // it says is not a number.
     std::vector<Detection> detect(const cv::Mat& image, Timings* timings = nullptr) {
@@ -199,7 +203,7 @@ private:
     // Runs the four stages on the whole of an image and on its tiles.
     std::vector<Detection> run_tiles(const cv::Mat& picture, Timings& timings) {
         const Clock::time_point start = Clock::now();
-        const cv::Mat image = to_bgr(picture, conversions_);
+        const cv::Mat image = to_channels(picture, info_.channels, conversions_);
         timings.letterbox += ms(Clock::now() - start);
         const std::vector<Window> windows = tile_windows(image.size(), *options_.tiles);
         std::vector<std::vector<Detection>> parts;
@@ -216,7 +220,7 @@ private:
     // Runs the four stages and adds to each one's milliseconds.
     std::vector<Detection> run(const cv::Mat& picture, Timings& timings) {
         const Clock::time_point start = Clock::now();
-        const cv::Mat image = to_bgr(picture, conversions_);
+        const cv::Mat image = to_channels(picture, info_.channels, conversions_);
         prepare_buffers(letterbox_shape(image.size(), imgsz_, multiple_));
         const Placement placement = letterbox(image, imgsz_, multiple_, canvas_);
         to_blob(canvas_, info_.fold, blob_);
@@ -265,14 +269,15 @@ private:
     // Lays canvas and blob of this size over memory that only grows.
     void prepare_buffers(cv::Size size) {
         if (canvas_.size() == size) return;
-        const std::size_t pixels = static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height);
-        if (blob_memory_.size() < 3 * pixels) {
-            canvas_memory_.resize(3 * pixels);
-            blob_memory_.resize(3 * pixels);
+        const std::size_t values = static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height) *
+                                   static_cast<std::size_t>(info_.channels);
+        if (blob_memory_.size() < values) {
+            canvas_memory_.resize(values);
+            blob_memory_.resize(values);
         }
         const int fold = info_.fold;
-        const std::array<int, 4> shape = {1, 3 * fold * fold, size.height / fold, size.width / fold};
-        canvas_ = cv::Mat(size, CV_8UC3, canvas_memory_.data());
+        const std::array<int, 4> shape = {1, info_.channels * fold * fold, size.height / fold, size.width / fold};
+        canvas_ = cv::Mat(size, CV_8UC(info_.channels), canvas_memory_.data());
         blob_ = cv::Mat(4, shape.data(), CV_32F, blob_memory_.data());
     }
 

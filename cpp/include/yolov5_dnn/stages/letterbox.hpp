@@ -20,7 +20,7 @@
 
 namespace yolov5_dnn {
 
-constexpr unsigned char grey = 114;  // of the padding, in all three channels
+constexpr unsigned char grey = 114;  // of the padding, in every channel
 
 // Where an image lies on its canvas: canvas = image · scale + pad, for x and y alike. The pads are not rounded
 // to whole pixels, although the picture itself is: that is how YOLOv5 maps boxes back.
@@ -29,6 +29,24 @@ struct Placement {
     double pad_x = 0;
     double pad_y = 0;
 };
+
+namespace detail {
+
+// Makes 16 bits 8 by leaving out the low byte; gives an image of 8 bits back itself. Throws InputError for other ones.
+inline cv::Mat to_bytes(const cv::Mat& image, cv::Mat& buffer) {
+    if (image.depth() == CV_8U) return image;
+    if (image.depth() != CV_16U)
+        throw InputError("an image must hold 8 or 16 bits without sign, not " + cv::typeToString(image.depth()));
+    buffer.create(image.rows, image.cols, CV_8UC(image.channels()));
+    for (int y = 0; y < image.rows; ++y) {
+        const auto* from = image.ptr<std::uint16_t>(y);
+        std::transform(from, from + image.cols * image.channels(), buffer.ptr<unsigned char>(y),
+                       [](std::uint16_t value) { return static_cast<unsigned char>(value >> 8); });
+    }
+    return buffer;
+}
+
+}  // namespace detail
 
 // Brings an image into the one form that everything here works on: 8 bits, three channels, BGR.
 // Takes 8 or 16 bits, grey, BGR or BGRA. Alpha is dropped and 16 bits become 8 by leaving out the low byte,
@@ -40,21 +58,30 @@ inline cv::Mat to_bgr(const cv::Mat& image, std::array<cv::Mat, 2>& buffers) {
     if (image.dims != 2 || (channels != 1 && channels != 3 && channels != 4))
         throw InputError("an image must have two dimensions and 1, 3 or 4 channels, not " + std::to_string(image.dims) +
                          " and " + std::to_string(channels));
-    if (image.depth() != CV_8U && image.depth() != CV_16U)
-        throw InputError("an image must hold 8 or 16 bits without sign, not " + cv::typeToString(image.depth()));
-    cv::Mat bytes = image;
-    if (image.depth() == CV_16U) {
-        buffers[0].create(image.rows, image.cols, CV_8UC(channels));
-        for (int y = 0; y < image.rows; ++y) {
-            const auto* from = image.ptr<std::uint16_t>(y);
-            std::transform(from, from + image.cols * channels, buffers[0].ptr<unsigned char>(y),
-                           [](std::uint16_t value) { return static_cast<unsigned char>(value >> 8); });
-        }
-        bytes = buffers[0];
-    }
+    const cv::Mat bytes = detail::to_bytes(image, buffers[0]);
     if (channels == 3) return bytes;
     cv::cvtColor(bytes, buffers[1], channels == 1 ? cv::COLOR_GRAY2BGR : cv::COLOR_BGRA2BGR);
     return buffers[1];
+}
+
+// Brings an image into the form for a network that takes so many channels: 8 bits, `channels`. For 3 it is `to_bgr`, and
+// for 1 its result as grey, by OpenCV's COLOR_BGR2GRAY. For any other number the image must have as many channels, of 8
+// or 16 bits, which are taken in their order. `buffers` are as for `to_bgr`. Throws InputError for anything else.
+inline cv::Mat to_channels(const cv::Mat& image, int channels, std::array<cv::Mat, 2>& buffers) {
+    if (channels == 3) return to_bgr(image, buffers);
+    if (channels == 1) {
+        if (image.channels() == 1 && image.depth() == CV_8U && image.dims == 2 && !image.empty()) return image;
+        const cv::Mat bgr = to_bgr(image, buffers);
+        cv::Mat& out = buffers[bgr.data == buffers[0].data ? 1 : 0];  // the one that `bgr` does not lie in
+        cv::cvtColor(bgr, out, cv::COLOR_BGR2GRAY);
+        return out;
+    }
+    if (image.empty()) throw InputError("the image is empty");
+    if (image.dims != 2) throw InputError("an image must have two dimensions, not " + std::to_string(image.dims));
+    if (image.channels() != channels)
+        throw InputError("the image has " + std::to_string(image.channels()) + " channels, and the model takes " +
+                         std::to_string(channels));
+    return detail::to_bytes(image, buffers[0]);
 }
 
 namespace detail {
@@ -85,20 +112,21 @@ inline cv::Size letterbox_shape(cv::Size image, cv::Size imgsz, int multiple = 0
     return {detail::round_up(resized.width, multiple), detail::round_up(resized.height, multiple)};
 }
 
-// Scales a BGR image into `imgsz`, keeping its aspect ratio, and centres it on the grey `canvas`, which gets
-// the size that `letterbox_shape` says.
+// Scales an image of 8 bits into `imgsz`, keeping its aspect ratio, and centres it on the grey `canvas`, which gets its
+// channels and the size that `letterbox_shape` says.
 inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int multiple, cv::Mat& canvas) {
     const cv::Size size = letterbox_shape(image.size(), imgsz, multiple);
     const cv::Size inner = detail::resized_shape(image.size(), imgsz);
-    canvas.create(size, CV_8UC3);
+    const int channels = image.channels();
+    canvas.create(size, CV_8UC(channels));
 
     const int top = detail::round((size.height - inner.height) / 2.0 - 0.1);
     const int left = detail::round((size.width - inner.width) / 2.0 - 0.1);
     const int bottom = top + inner.height, right = left + inner.width;
-    const auto pad = [&canvas](cv::Range rows, cv::Range columns) {
+    const auto pad = [&canvas, channels](cv::Range rows, cv::Range columns) {
         for (int y = rows.start; y < rows.end; ++y) {
             unsigned char* const row = canvas.ptr<unsigned char>(y);
-            std::fill(row + 3 * columns.start, row + 3 * columns.end, grey);
+            std::fill(row + channels * columns.start, row + channels * columns.end, grey);
         }
     };
     pad({0, top}, {0, size.width});
@@ -107,11 +135,18 @@ inline Placement letterbox(const cv::Mat& image, cv::Size imgsz, int multiple, c
     pad({top, bottom}, {right, size.width});
     cv::Mat inside = canvas(cv::Range(top, bottom), cv::Range(left, right));
     if (image.total() == 1) {  // OpenCV 4.5.4 fails to resize a single pixel
-        inside.setTo(cv::Scalar(image.at<cv::Vec3b>(0, 0)));
+        cv::repeat(image, inner.height, inner.width, inside);
     } else if (inner == image.size()) {
         image.copyTo(inside);
-    } else {
+    } else if (channels == 3) {
         cv::resize(image, inside, inner, 0, 0, cv::INTER_LINEAR);
+    } else {  // plane by plane, as Python does it
+        cv::Mat plane, resized;
+        for (int c = 0; c < channels; ++c) {
+            cv::extractChannel(image, plane, c);
+            cv::resize(plane, resized, inner, 0, 0, cv::INTER_LINEAR);
+            cv::insertChannel(resized, inside, c);
+        }
     }
 
     // YOLOv5 takes the scale for the way back from the canvas, not from the resize. They differ when rounding
@@ -134,6 +169,7 @@ inline cv::Vec4f unletterbox(const cv::Vec4f& xyxy, const Placement& placement, 
 // Turns a BGR canvas, 8 bits (H, W), into the network's input: float (1, 3, H, W), RGB, 0 to 1. With fold f it is
 // (1, 3f², H/f, W/f): each square of f × f pixels becomes one, the pixel in its column dx and row dy the channels
 // 3(f · dx + dy) to 3(f · dx + dy) + 2. That is the order of YOLOv5's Focus layer. f must divide H and W.
+// A canvas of another number of channels c becomes (1, c, H, W) in the order of its channels; it is never folded.
 inline void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob) {
     // What /255 makes of each byte. Looking it up is exact and costs one pass over the pixels.
     static const std::array<float, 256> unit = [] {
@@ -141,9 +177,20 @@ inline void to_blob(const cv::Mat& canvas, int fold, cv::Mat& blob) {
         for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i) / 255.0F;
         return table;
     }();
-    const std::array<int, 4> shape = {1, 3 * fold * fold, canvas.rows / fold, canvas.cols / fold};
+    const int channels = canvas.channels();
+    const std::array<int, 4> shape = {1, channels * fold * fold, canvas.rows / fold, canvas.cols / fold};
     blob.create(4, shape.data(), CV_32F);
     const auto plane = static_cast<std::ptrdiff_t>(shape[2]) * shape[3];
+    if (channels != 3) {
+        for (int c = 0; c < channels; ++c) {
+            for (int y = 0; y < canvas.rows; ++y) {
+                const unsigned char* pixel = canvas.ptr<unsigned char>(y) + c;
+                float* const row = blob.ptr<float>(0, c, y);
+                for (int x = 0; x < canvas.cols; ++x, pixel += channels) row[x] = unit[*pixel];
+            }
+        }
+        return;
+    }
     for (int y = 0; y < canvas.rows; ++y) {
         for (int dx = 0; dx < fold; ++dx) {
             const unsigned char* bgr = canvas.ptr<unsigned char>(y, dx);

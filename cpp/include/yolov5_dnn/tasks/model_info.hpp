@@ -17,7 +17,8 @@ namespace yolov5_dnn {
 
 namespace detail {
 
-constexpr int max_side = 8192;  // of the network's input, in pixels: a wrong size should not fill the memory
+constexpr int max_channels = 16;  // of an image
+constexpr int max_side = 8192;    // of the network's input, in pixels: a wrong size should not fill the memory
 
 }  // namespace detail
 
@@ -33,11 +34,12 @@ struct ModelInfo {
     bool dynamic = false;            // may the input have another size, divisible by `size_multiple`?
     int size_multiple = 0;           // what height and width of the input must be divisible by
     int fold = 1;                    // side of the squares of pixels that the input holds as channels, see `to_blob`
+    int channels = 3;                // of the input: 3, R G B; 1, grey; others are taken as they are given
     std::string producer;            // the program that wrote the file, and its version
 
     // The shape (N, C, H, W) of the network's input for an image of this size in pixels.
     std::vector<std::int64_t> input_shape(cv::Size size) const {
-        return {1, std::int64_t{3} * fold * fold, size.height / fold, size.width / fold};
+        return {1, std::int64_t{channels} * fold * fold, size.height / fold, size.width / fold};
     }
 
     // The overlap at which models of this kind are cut off, if nobody says other.

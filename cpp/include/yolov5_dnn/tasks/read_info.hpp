@@ -110,6 +110,10 @@ inline void check_info(const ModelInfo& info) {
         if (stride % info.fold)
             throw Invalid("fold " + std::to_string(info.fold) + " does not divide the stride " +
                           std::to_string(stride));
+    const std::string channels = std::to_string(info.channels);
+    if (info.channels != 3 && info.fold != 1) throw Invalid("an input of " + channels + " channels cannot be folded");
+    if (info.channels != 3 && !info.head->decode)
+        throw Invalid("the task " + info.task + " takes 3 channels, not " + channels);
 }
 
 // Parses the values of those of the keys that there are. Throws ModelError, which calls the file `name`.
@@ -169,9 +173,7 @@ inline void read_common(const std::map<std::string, Json>& values, ModelInfo& in
         if (key == "fold") info.fold = to_whole(value, key);
         if (key == "source" && value.type != Json::Type::object && value.type != Json::Type::null)
             throw Invalid("source must be an object");
-        if (key == "channels" && to_whole(value, key) != 3)
-            throw Invalid("the network takes " + std::to_string(to_whole(value, key)) +
-                          " channels, and here an image has 3; the Python package runs it");
+        if (key == "channels") info.channels = to_whole(value, key, max_channels);
         if (key == "size_multiple") info.size_multiple = to_whole(value, key);
     }
 }
