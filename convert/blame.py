@@ -43,7 +43,7 @@ def _own_layers(
             handles.append(module.register_forward_pre_hook(note))
     try:
         with torch.no_grad():
-            checkpoint.model(torch.rand(1, 3, *size))
+            checkpoint.model(torch.rand(1, checkpoint.model.channels(), *size))
     except Exception:  # what it has reached by then is what there is
         pass
     finally:

@@ -24,7 +24,7 @@ from .errors import CheckError, ConvertError, first_line
 from .export import check_onnx, export_network, free_batch, write_metadata
 from .opening import open_network
 from .rewrite import fold_batchnorm, replace_layers
-from .sizes import check_budget, choose_size, trial_size
+from .sizes import check_budget, choose_size, second_size
 from .stem import Stem, rewrite_stem
 from .swish import use_swish
 
@@ -114,14 +114,22 @@ def _convert(
         raise ConvertError(f"{output}: the output would overwrite the checkpoint")
     try:
         with new_file(output) as temporary:
-            model, dynamic = _make_model(checkpoint, size, multiple, one_size, stem, target, crop, progress)
-            written = temporary.write_bytes(model.SerializeToString())
-            progress("comparing OpenCV with PyTorch")
-            sizes = [size, trial_size(multiple)] if dynamic else [size]
-            try:
-                difference = check_model(temporary, checkpoint.model, sizes)
-            except CheckError as error:
-                raise CheckError(f"{error}{blame(checkpoint, size)}") from error
+            while True:
+                model, dynamic = _make_model(
+                    checkpoint, size, multiple, one_size, stem, target, crop, progress
+                )
+                written = temporary.write_bytes(model.SerializeToString())
+                progress("comparing OpenCV with PyTorch")
+                sizes = [size, second_size(multiple, size)] if dynamic else [size]
+                try:
+                    difference = check_model(temporary, checkpoint.model, sizes)
+                    break
+                except CheckError as error:
+                    if not (dynamic and checkpoint.own):
+                        raise CheckError(f"{error}{blame(checkpoint, size)}") from error
+                one_size = (
+                    True  # code of the owner's may compute with the size, which the export made constant
+                )
     except InputError as error:
         raise ConvertError(str(error)) from error
     except OSError as error:

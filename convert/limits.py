@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -87,14 +88,16 @@ def _end_with_parent(argv: Sequence[str]) -> None:
 
 def _remove_left(argv: Sequence[str], pid: int) -> None:
     """Remove the file that a child has begun to write."""
+    from runtime.outputs.atomic import is_stream
+
     from .cli import parse
 
     if list(argv[:1]) == ["anchors"]:
         return
-    options = parse(argv)
-    folder = Path("weights") if options.output is None else options.output.parent
+    output = parse(argv).output or Path("weights", "any.onnx")
+    folder = Path(tempfile.gettempdir()) if is_stream(output) else Path(os.path.realpath(output)).parent
     with suppress(OSError):
-        for left in folder.glob(f".{pid:x}-*.part.onnx"):
+        for left in folder.glob(f".{pid:x}-*.part*"):
             left.unlink()
 
 

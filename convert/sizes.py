@@ -52,6 +52,14 @@ def trial_size(multiple: int) -> tuple[int, int]:
     return factor * multiple, (factor + 1) * multiple
 
 
+def second_size(multiple: int, size: tuple[int, int]) -> tuple[int, int]:
+    """Give a small size of another area than this one: numbers that depend on the size show there."""
+    height, width = trial_size(multiple)
+    if height * width == size[0] * size[1]:
+        return height + multiple, width + multiple
+    return height, width
+
+
 def _misfit(checkpoint: Checkpoint, size: tuple[int, int]) -> str | None:
     """Tell what is wrong with the network at this size, if anything is."""
     try:
@@ -80,8 +88,9 @@ def run_once(checkpoint: Checkpoint, size: tuple[int, int]) -> list[tuple[int, .
     except Exception:
         if not checkpoint.own:
             raise
+    image = torch.zeros(1, checkpoint.model.channels(), *size)
     with torch.no_grad():
-        return [tuple(output.shape) for output in checkpoint.model(torch.zeros(1, 3, *size))]
+        return [tuple(output.shape) for output in checkpoint.model(image)]
 
 
 def network_shapes(network: BaseModel, size: tuple[int, int]) -> list[tuple[int, ...]]:

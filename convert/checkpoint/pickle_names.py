@@ -141,6 +141,8 @@ def is_program(path: str) -> bool:
     return module in _PROGRAMS or path.startswith(("torchvision.", "timm.", "ultralytics."))
 
 
+_COMPILERS = ("torch._dynamo.", "torch._inductor.", "torch._functorch.", "torch._guards.")
+
 PATHS = {
     f"{module}.{kind}Path"
     for module in ("pathlib", "pathlib._local")
@@ -160,6 +162,11 @@ def refusal(path: str) -> str:
         return (
             f"it is a classifier with another backbone than YOLOv5's ({shown}); only YOLOv5's own can be "
             "converted"
+        )
+    if path.startswith(_COMPILERS):
+        return (
+            f"it holds a network compiled by torch.compile, and its pickle asks for {shown}; "
+            "save the network that was compiled: torch.save({'model': model._orig_mod}, 'best.pt')"
         )
     _, own_path = split_prefix(path) or ("", path)
     if own_path.split(".")[0] in ("models", "utils"):

@@ -61,14 +61,18 @@ class Foreign(Ignored):
     """Stands for an object of a class that is unknown: no layer, or the file would have been refused."""
 
 
-# Two requests for getattr are understood, and left unfulfilled; any other use of it is refused.
+# Three requests for getattr are understood, and left unfulfilled; any other use of it is refused.
 #
 # YOLOv5's fuse() gives each convolution an attribute `forward`, one of the methods FUSED_FORWARDS of its; a
 # pickle asks for it as getattr(layer, name). The stand-ins see by themselves whether they are fused. And
 # v7.0's Segment keeps the function Detect.forward, which its stand-in has no use for.
+# torch.compile keeps a method of what it compiles with, around the network.
 GETATTR = "builtins.getattr"
 FUSED_FORWARDS = ("forward_fuse", "fuseforward")
 DETECT_FORWARD = (Name("models.yolo.Detect"), "forward")
+
+COMPILED = "torch._dynamo.eval_frame.OptimizedModule"
+COMPILER = ("torch._TorchCompileInductorWrapper", "get_compiler_config")
 
 KNOWN = CALLS.keys() | STORAGE_DTYPES.keys() | IGNORED
 
@@ -155,7 +159,10 @@ class Objects:
         if isinstance(function, Name):
             if function.path == GETATTR:
                 fused = len(args) == 2 and isinstance(args[0], nn.Module) and args[1] in FUSED_FORWARDS
-                if fused or args == DETECT_FORWARD:
+                compiler = (
+                    len(args) == 2 and isinstance(args[0], Ignored) and (args[0].path, args[1]) == COMPILER
+                )
+                if fused or compiler or args == DETECT_FORWARD:
                     return Ignored()
                 raise CheckpointError(refusal(GETATTR))
             if function.path in CALLS:
@@ -168,6 +175,8 @@ class Objects:
                 self._modules += 1
                 if self._modules > MAX_MODULES:
                     raise ValueError(f"it has more than {MAX_MODULES} layers")
+                if function.path == COMPILED and args and isinstance(args[0], nn.Module):
+                    return args[0]  # its constructor's arguments are the network and the compiler
                 return _empty_module(cls)
             if function.path in self._foreign:
                 raise CheckpointError(refusal(function.path))

@@ -39,10 +39,10 @@ def own() -> Any:
     return module
 
 
-def network(layer: nn.Module, joins: bool = False, c: int = 8) -> DetectionModel:
+def network(layer: nn.Module, joins: bool = False, c: int = 8, channels: int = 3) -> DetectionModel:
     """Two convolutions, the layer, and a head at stride 8, with norms that are not one."""
     torch.manual_seed(1)
-    rows: list[tuple[int | list[int], nn.Module]] = [(-1, Conv(3, c, 8, 8, 0)), (-1, Conv(c, c, 3))]
+    rows: list[tuple[int | list[int], nn.Module]] = [(-1, Conv(channels, c, 8, 8, 0)), (-1, Conv(c, c, 3))]
     rows.append(([0, 1] if joins else -1, layer))
     up = type(layer).__name__ == "CARAFE"
     head = Detect(2, [networks.ANCHORS[8]], [2 * c if joins else c], [4 if up else 8])
@@ -70,7 +70,7 @@ MODULES = [
 
 @pytest.mark.parametrize(
     ("name", "under"),
-    [*((name, "models.common") for name in MODULES), *((name, "nets.attention") for name in MODULES[::4])],
+    [*((name, "models.common") for name in MODULES), *((name, "nets.attention") for name in ("SE", "SimAM"))],
 )
 def test_modules(name: str, under: str, own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = network(getattr(own, name)(8, 8), joins=name == "BiFPNConcat")
@@ -87,6 +87,53 @@ def test_modules(name: str, under: str, own: Any, tmp_path: Path, monkeypatch: p
     assert np.abs(net.forward() - expected).max() < 1e-4 * max(1, np.abs(expected).max())
     with pytest.raises(ConvertError, match=r"--layers PATH.*export\.py"):
         convert(tmp_path / "a.pt", tmp_path / "b.onnx", SIZE)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_channels(channels: int, own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another number of channels, in a layer that shapes alone cannot be run through, too."""
+
+    class Numbers(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * torch.from_numpy(np.linspace(0.5, 1, 8, dtype=np.float32))[:, None, None]
+
+    monkeypatch.setitem(class_paths.PATH_OF, Numbers, "models.common.Numbers")
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np, torch\nclass Numbers(torch.nn.Module):\n    def forward(self, x):\n"
+        "        return x * torch.from_numpy(np.linspace(0.5, 1, 8, dtype=np.float32))[:, None, None]\n"
+    )
+    model = network(Numbers(), channels=channels)
+    save_pickle(tmp_path / "a.pt", {"model": model})
+    report = convert(tmp_path / "a.pt", tmp_path / "a.onnx", SIZE, layers=tmp_path / "mine.py")
+    assert report.difference.relative < 1e-4
+    image = np.random.default_rng(3).random((1, channels, SIZE, SIZE), np.float32)
+    net = cv2.dnn.readNetFromONNX(str(tmp_path / "a.onnx"))
+    net.setInput(image)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(image))[0].numpy()
+    assert np.abs(net.forward() - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_what_depends_on_the_size_fixes_it(own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SimAM divides by height · width - 1, a constant once exported: such a file is of one size."""
+    for name, dynamic in (("RepConv", True), ("SimAM", False)):
+        save(tmp_path / "a.pt", network(getattr(own, name)(8, 8)), own, "models.common", monkeypatch)
+        report = convert(tmp_path / "a.pt", tmp_path / "a.onnx", (64, 72), layers=CODE)
+        assert (report.dynamic, report.difference.relative < 1e-4) == (dynamic, True)
+
+
+def test_a_compiled_model(tmp_path: Path) -> None:
+    """torch.compile's wrapper is taken off; what is not known of it is told as what it is."""
+    model = network(Bottleneck(8, 8))
+    save_pickle(tmp_path / "a.pt", {"model": torch.compile(model)})
+    assert load_checkpoint(tmp_path / "a.pt").names == ["a", "b"]
+    wrapper = type("Unknown", (nn.Module,), {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(class_paths.PATH_OF, wrapper, "torch._dynamo.of_tomorrow.Unknown")
+        model.model[2].x = wrapper()
+        save_pickle(tmp_path / "b.pt", {"model": model})
+    with pytest.raises(CheckpointError, match=r"compiled by torch\.compile.*model\._orig_mod"):
+        load_checkpoint(tmp_path / "b.pt")
 
 
 def test_a_tree(own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
