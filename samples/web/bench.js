@@ -43,7 +43,7 @@ if (ort) {
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], intraOpNumThreads: 1 });
   backends["onnxruntime-web, SIMD"] = async () => {
     const outputs = await session.run({ images: new ort.Tensor("float32", input, [1, 3, ...shape]) });
-    return info.head.outputs.map((name) => outputs[name].data);
+    return info.task.outputs.map((name) => outputs[name].data);
   };
 }
 

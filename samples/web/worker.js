@@ -3,7 +3,7 @@
 
 import { read_codes } from "./page/codes.js";
 import { load_opencv } from "./page/opencv.js";
-import { Classifier, Detector, DetectorError, read_info, read_model } from "./yolov5_dnn.js";
+import { DetectorError, load_model } from "./yolov5_dnn.js";
 
 let cv = null;
 let model = null; // a Detector or a Classifier
@@ -18,13 +18,12 @@ const actions = {
 
   /** Load a model file in place of the one before. */
   async load({ bytes, path }) {
-    const { head } = read_info(read_model(bytes, path).metadata, path);
-    const next = await (head.decode ? Detector : Classifier).load(cv, bytes, { path });
+    const next = await load_model(cv, bytes, { path });
     model?.dispose();
     model = next;
     const { names, imgsz, size_multiple, source, producer, task } = model.info;
-    const { conf_thres, iou_thres, free_size = false } = model;
-    return { info: { names, imgsz, size_multiple, source, producer, task, free_size, conf_thres, iou_thres } };
+    const { settings: { conf_thres, iou_thres } = {}, free_size = false } = model;
+    return { info: { names, imgsz, size_multiple, source, producer, task: task.name, free_size, conf_thres, iou_thres } };
   },
 
   /** Look at a bitmap or, without one, at the last one again. Found are detections or, by a classifier, classes. */
@@ -34,7 +33,7 @@ const actions = {
       bitmap.close();
     }
     const timings = {};
-    const answer = model instanceof Classifier ? classify(timings) : await detect(settings, timings);
+    const answer = model.detect ? await detect(settings, timings) : classify(timings);
     const { width, height } = picture;
     const probe = new cv.Mat();
     const memory = probe.data.buffer.byteLength; // of OpenCV, in bytes
@@ -44,12 +43,10 @@ const actions = {
 };
 
 async function detect(settings, timings) {
-  model.conf_thres = settings.conf_thres;
-  model.iou_thres = settings.iou_thres;
-  model.choose_classes(settings.classes);
+  const { conf_thres, iou_thres, classes } = settings;
   model.choose_size(settings.imgsz);
   model.choose_tiles(settings.tiles);
-  const found = model.detect(picture, timings);
+  const found = model.detect(picture, { conf_thres, iou_thres, classes }, timings);
   if (settings.read) {
     const start = performance.now();
     await read_codes(cv, picture, found);

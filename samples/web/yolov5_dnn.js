@@ -14,7 +14,7 @@
 // The modules, in the order the data flows:
 //
 //     errors, escape · stages/: letterbox, candidates, decode, anchor_free, nms, masks · results/ · drawing/ ·
-//     model/: the file · tasks/ · engines/: network · predictors/: tiles, detector, classifier
+//     model/: the file · tasks/ · engines/: network · predictors/: tiles, settings, detector, classifier, load
 
 export { DetectorError, InputError, ModelError } from "./yolov5_dnn/errors.js";
 export { read_info, read_model } from "./yolov5_dnn/model/file.js";
@@ -27,5 +27,6 @@ export { class_colour, css, draw, draw_classes, line_width, text_colour, text_si
 export { Network } from "./yolov5_dnn/engines/network.js";
 export { Classifier } from "./yolov5_dnn/predictors/classifier.js";
 export { Detector, STAGES, to_dict } from "./yolov5_dnn/predictors/detector.js";
+export { load_model } from "./yolov5_dnn/predictors/load.js";
 export { merge_windows, MIN_TILE, tile_windows } from "./yolov5_dnn/predictors/tiles.js";
 export { escape } from "./yolov5_dnn/escape.js";

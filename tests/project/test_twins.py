@@ -35,8 +35,6 @@ ONLY_PYTHON = {
         "engines/outputs": "in network.js",
         "model/buffer": "in file.js",
         "model/checkpoint": "only Python's `info` looks into a checkpoint",
-        "predictors/load": "in the page's worker",
-        "predictors/settings": "options of Detector.load",
         "program": "there is no command line",
         "results/columns": "a detection is an object; its columns are properties",
         "results/detections": "a list of objects, as detector.js gives it",
@@ -77,6 +75,7 @@ DIFFERENT = {
     ("predictors/classifier", "cpp"): ("", "ClassifierOptions read_classifier"),
     ("predictors/detector", "cpp"): ("Place", "Options Timings"),
     ("predictors/detector", "js"): ("Place", "to_dict"),
+    ("predictors/settings", "js"): ("Settings positive", ""),
     ("predictors/tiles", "js"): ("Window", ""),
     ("program", "cpp"): (
         "child_code child_command how_to_convert prepare_process program take_interrupts",

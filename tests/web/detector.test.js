@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  Detector, InputError, letterbox, merge_windows, ModelError, STAGES, tile_windows, to_blob, to_channels,
+  Classifier, Detector, InputError, letterbox, load_model, merge_windows, ModelError, STAGES, tile_windows, to_blob, to_channels,
 } from "../../samples/web/yolov5_dnn.js";
 import { load_opencv, picture, read_bytes } from "./helpers.js";
 
@@ -15,14 +15,14 @@ test("a detector says what its model is", async () => {
   const detector = await Detector.load(cv, bytes);
   assert.deepEqual(detector.info.names, ["qr_code", "data_matrix", "aztec", "pdf417", "barcode", "aruco"]);
   assert.deepEqual(detector.imgsz, [288, 288]);
-  assert.equal(detector.conf_thres, 0.25);
+  assert.equal(detector.settings.conf_thres, 0.25);
   detector.dispose();
 });
 
 test("timings name the stages", async () => {
   const detector = await Detector.load(cv, bytes);
   const timings = {};
-  detector.detect(picture({ height: 200, width: 300 }), timings);
+  detector.detect(picture({ height: 200, width: 300 }), {}, timings);
   assert.deepEqual(Object.keys(timings), STAGES);
   assert.ok(Object.values(timings).every((ms) => ms >= 0 && ms < 60_000));
   detector.dispose();
@@ -43,7 +43,7 @@ test("tiles are detected in one by one, and what is found there is merged", asyn
   const whole = detector.detect(image);
   detector.choose_tiles(100);
   const timings = {};
-  assert.deepEqual(detector.detect(image, timings), merge_windows(parts, windows, [150, 200], detector.iou_thres, 30));
+  assert.deepEqual(detector.detect(image, {}, timings), merge_windows(parts, windows, [150, 200], 0.45, 30));
   assert.deepEqual(Object.keys(timings), STAGES);
   detector.choose_tiles(200); // no larger than a tile
   assert.deepEqual(detector.detect(image), whole);
@@ -106,15 +106,32 @@ test("classes and thresholds choose", async () => {
   assert.ok(all.length > 3);
   assert.ok(all.every((each, i) => i === 0 || each.score <= all[i - 1].score));
   const class_id = all[0].class_id;
-  detector.choose_classes([class_id]);
-  const some = detector.detect(image);
+  const classes = [class_id];
+  const some = detector.detect(image, { classes });
   assert.deepEqual(some, all.filter((each) => each.class_id === class_id));
-  detector.max_det = 1;
-  assert.deepEqual(detector.detect(image), some.slice(0, 1));
-  detector.choose_classes(null);
-  detector.conf_thres = 1;
-  assert.deepEqual(detector.detect(image), []);
+  assert.deepEqual(detector.detect(image, { classes, max_det: 1 }), some.slice(0, 1));
+  assert.deepEqual(detector.detect(image, { conf_thres: 1 }), []);
+  assert.deepEqual(detector.detect(image), all); // as it was made
+  assert.throws(() => detector.detect(image, { conf: 1 }), { constructor: InputError, message: /^there is no setting "conf"/ });
+  assert.throws(() => detector.detect(image, { multi_label: 1 }), InputError);
+  const { blob, place } = detector.prepare(image);
+  const own = { shape: blob.shape, data: blob.data.slice() };
+  assert.deepEqual(detector.decode(detector.forward(blob), place, { classes }), some);
+  detector.prepare(picture({ height: 40, width: 64 }));
+  assert.deepEqual(detector.decode(detector.forward(own), place), all);
+  assert.throws(() => detector.forward({ shape: own.shape, data: own.data.slice(1) }), InputError);
   detector.dispose();
+});
+
+test("load_model gives the class that the file is for", async () => {
+  const detector = await load_model(cv, bytes, { imgsz: 64, conf_thres: 0.5 });
+  assert.ok(detector instanceof Detector);
+  assert.equal(detector.settings.conf_thres, 0.5);
+  assert.equal(detector.info.task.name, "detect");
+  detector.dispose();
+  await assert.rejects(Classifier.load(cv, bytes, { path: "x.onnx" }), {
+    name: "ModelError", message: "x.onnx is no classifier; it is for Detector",
+  });
 });
 
 test("a model that OpenCV cannot load is a ModelError with a cause", async () => {

@@ -1,7 +1,7 @@
 // The network as OpenCV.js runs it. What its binding lacks is dealt with here: it takes a model only as a
 // file, makes no array of four dimensions, and an exception of C++ ends the whole program ("Aborted").
 
-import { ModelError } from "../errors.js";
+import { InputError, ModelError } from "../errors.js";
 
 let files = 0;
 
@@ -29,7 +29,7 @@ export class Network {
     this.info = info;
     this.#net = this.#guard("load", () => read_net(cv, buffer));
     const found = this.#output_names();
-    const expected = info.head.outputs;
+    const expected = info.task.outputs;
     if (found.length !== expected.length) {
       this.dispose();
       throw new ModelError(`${path} has ${found.length} outputs where its metadata makes ${expected.length}`);
@@ -57,16 +57,20 @@ export class Network {
   }
 
   /**
-   * Run the network on what was written to `blob`.
+   * Run the network on an input, {shape: [1, c · f², H/f, W/f], data}: one of `blob`, or a copy of one.
    *
    * @returns {{shape: number[], data: Float32Array}[]} its outputs, without the batch's axis, in the order that
    *   the task asks for; the data are valid until the next call of anything in OpenCV
    *
    * Throws ModelError if OpenCV fails or an output has not the shape that the ModelInfo asks for.
    */
-  forward() {
+  forward({ shape: [, , rows, columns], data }) {
     const cv = this.#cv;
-    const [height, width] = this.#blob.matSize.slice(2).map((side) => side * this.info.fold);
+    const { fold } = this.info;
+    const own = this.blob(rows * fold, columns * fold);
+    if (data.length !== own.length) throw new InputError(`a blob of ${own.length} numbers is needed, not ${data.length}`);
+    if (data.buffer !== own.buffer || data.byteOffset !== own.byteOffset) own.set(data);
+    const [height, width] = [rows * fold, columns * fold];
     for (const output of this.#outputs.splice(0)) output.delete();
     const outputs = new cv.MatVector();
     this.#guard(`run at ${height} × ${width}`, () => {
@@ -75,7 +79,7 @@ export class Network {
       for (let i = 0; i < outputs.size(); i++) this.#outputs.push(outputs.get(i));
     });
     outputs.delete();
-    const shapes = this.info.head.output_shapes(height, width);
+    const shapes = this.info.task.output_shapes(height, width);
     return this.#outputs.map((output, i) => {
       const [batch, ...shape] = Array.isArray(output.matSize) ? output.matSize : [];
       const fits = shape.length === shapes[i].length && shape.every((side, k) => side === (shapes[i][k] ?? side));

@@ -148,8 +148,8 @@ function input_size_of(graph, metadata) {
  * needs no metadata: its network then counts as one of fixed size, 640 × 640 unless the file says other.
  *
  * @returns {object} frozen (ModelInfo):
- *   head: the task, an object of a class in tasks/, which knows what the outputs mean, and the rest of the metadata;
- *   task: its name; names: of the classes, by class id;
+ *   task: an object of a class in tasks/, which knows what the outputs mean, and the rest of the metadata;
+ *   names: of the classes, by class id;
  *   strides, anchors: of each head map, in pixels, [width, height] pairs; empty where a task has none;
  *   imgsz: [height, width] the network was converted for; dynamic: whether it takes other sizes;
  *   size_multiple: what they must be divisible by;
@@ -201,9 +201,9 @@ function from_json(metadata, key, path) {
 
 /** Check what every file has. Throws RangeError for what is not right. */
 function check_info(Task, values, producer) {
-  const head = new Task(values);
+  const task = new Task(values);
   const { dynamic, source } = values;
-  const coarsest = Math.max(1, ...head.strides);
+  const coarsest = Math.max(1, ...task.strides);
   const size_multiple = values.size_multiple === null ? coarsest : whole(values.size_multiple, "size_multiple");
   if (size_multiple % coarsest) {
     throw new RangeError(`size_multiple ${size_multiple} is not divisible by the stride ${coarsest}`);
@@ -215,7 +215,7 @@ function check_info(Task, values, producer) {
   }
   if (typeof dynamic !== "boolean") throw new RangeError("dynamic must be true or false");
   const fold = whole(values.fold, "fold");
-  const finest = head.strides.length ? Math.min(...head.strides) : size_multiple;
+  const finest = task.strides.length ? Math.min(...task.strides) : size_multiple;
   if (finest % fold) throw new RangeError(`fold ${fold} does not divide the stride ${finest}`);
   const channels = whole(values.channels, "channels", MAX_CHANNELS);
   if (channels !== 3 && fold !== 1) throw new RangeError(`an input of ${channels} channels cannot be folded`);
@@ -223,9 +223,9 @@ function check_info(Task, values, producer) {
   if (source !== null && (typeof source !== "object" || Array.isArray(source))) {
     throw new RangeError("source must be an object");
   }
-  const { names, strides, anchors } = head;
+  const { names, strides, anchors } = task;
   return {
-    head, task: Task.task, names, strides, anchors, imgsz: [height, width], size_multiple, dynamic, fold, channels, source,
+    task, names, strides, anchors, imgsz: [height, width], size_multiple, dynamic, fold, channels, source,
     producer,
   };
 }

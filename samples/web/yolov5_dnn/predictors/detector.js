@@ -1,12 +1,14 @@
 // The detector: letterbox → network → decode → NMS, on one image after the other.
 
-import { InputError, ModelError } from "../errors.js";
-import { letterbox, to_channels, to_blob, unletterbox } from "../stages/letterbox.js";
+import { InputError } from "../errors.js";
+import { check_image, letterbox, to_channels, to_blob, unletterbox } from "../stages/letterbox.js";
 import { input_size, read_info, read_model } from "../model/file.js";
 import { Network } from "../engines/network.js";
 import { nms } from "../stages/nms.js";
 import { encode } from "../results/rle.js";
 import { shown } from "../values.js";
+import { require_task } from "../tasks/tasks.js";
+import { check_settings } from "./settings.js";
 import { merge_windows, MIN_TILE, tile_windows } from "./tiles.js";
 
 /** The stages of a call, in order: letterbox (with the conversion to float), forward, decode and nms. */
@@ -18,21 +20,27 @@ export const STAGES = ["letterbox", "forward", "decode", "nms"];
  *     const detector = await Detector.load(cv, bytes);
  *     for (const { name, score, box } of detector.detect(image_data)) …
  *
- * Its fields conf_thres, iou_thres, max_det, agnostic_nms and multi_label may be changed between calls, the
- * others with `choose_classes`, `choose_size` and `choose_tiles`.
+ * `settings` holds what a call may replace: conf_thres, iou_thres, max_det, classes, agnostic_nms and multi_label:
+ *
+ *     detector.detect(image_data, { conf_thres: 0.5, classes: ["person"] }); // for this call alone
+ *
+ * Size and tiles are changed with `choose_size` and `choose_tiles`. The stages of a call, for those who want to do
+ * something in between:
+ *
+ *     const { blob, place } = detector.prepare(image_data);
+ *     const outputs = detector.forward(blob); // raw, in the order of `detector.info.task.outputs`
+ *     const detections = detector.decode(outputs, place, { conf_thres: 0.5 });
  */
 export class Detector {
   #cv;
   #network;
   #multiple;
-  #path;
-  #class_ids = null;
 
   /**
    * Load a model file.
    *
    * @param {object} cv OpenCV.js 5, as `await (await import("…/opencv_js.js")).default()` gives it
-   * @param {Uint8Array} bytes of the .onnx file, made by `python -m convert`
+   * @param {Uint8Array} bytes of the .onnx file, made by `python -m convert`, or what `read_model` gave
    * @param {object} options
    *   conf_thres: boxes must score above it, 0 to 1; by default what is usual for the task: 0.25, or 0.6 for faces
    *   iou_thres: boxes of one class that overlap more lose the worse one, 0 to 1; by default 0.45, 0.5 for faces,
@@ -61,46 +69,24 @@ export class Detector {
       conf_thres, iou_thres, max_det = 1000, classes = null, agnostic_nms = false,
       multi_label = false, imgsz = null, rect = true, tiles = null, names, anchors, strides, path = "the model",
     } = options;
-    const { buffer, metadata } = read_model(bytes, path);
-    this.#path = path;
+    const { buffer, metadata } = bytes instanceof Uint8Array ? read_model(bytes, path) : bytes;
     this.info = read_info(metadata, path, { names, anchors, strides });
-    const { head } = this.info;
-    if (!head.decode) throw new ModelError(`${path} does not detect; it is for ${head.constructor.user}`);
-    this.conf_thres = share(conf_thres ?? head.conf_thres, "conf_thres");
-    this.iou_thres = share(iou_thres ?? head.iou_thres, "iou_thres");
-    if (!Number.isInteger(max_det) || max_det < 1) {
-      throw new InputError(`max_det must be a whole number of at least 1, not ${shown(max_det)}`);
-    }
-    this.max_det = max_det;
-    this.agnostic_nms = agnostic_nms;
-    this.multi_label = multi_label;
+    const { task } = this.info;
+    require_task(task, "Detector", "model to detect with", path);
+    this.settings = check_settings(
+      {
+        conf_thres: conf_thres ?? task.conf_thres, iou_thres: iou_thres ?? task.iou_thres, max_det, classes, agnostic_nms,
+        multi_label,
+      },
+      this.info.names,
+    );
     /** Whether the network takes other sizes than its own. */
     this.free_size = this.info.dynamic || !metadata.has("imgsz");
-    this.choose_classes(classes);
     this.choose_size(imgsz);
     this.choose_tiles(tiles);
     this.#multiple = rect && this.info.dynamic ? this.info.size_multiple : null;
     this.#cv = cv;
     this.#network = new Network(cv, buffer, this.info, path);
-  }
-
-  /** Look only for these classes, given by name or number; null looks for all. Throws InputError. */
-  choose_classes(classes) {
-    const { names } = this.info;
-    if (classes === null) return void (this.#class_ids = null);
-    this.#class_ids = new Set();
-    for (const each of Array.isArray(classes) ? classes : [classes]) {
-      const named = names.flatMap((name, i) => (name === each ? [i] : []));
-      const number = /^\d+$/.test(String(each)) && Number(each) < names.length ? [Number(each)] : [];
-      const ids = named.length ? named : number;
-      if (!ids.length) {
-        throw new InputError(
-          `there is no class ${shown(each)}; the model has 0 to ${names.length - 1}: ` +
-            shown(names.slice(0, 100).join(", ")),
-        );
-      }
-      ids.forEach((id) => this.#class_ids.add(id));
-    }
   }
 
   /**
@@ -126,64 +112,97 @@ export class Detector {
    *   left out of account. A model of one channel gets it in grey. A model of another number than 1 and 3,
    *   `detector.info.channels`, takes an array alone: {data, width, height, channels}, its bytes row by row, pixel by
    *   pixel, channel by channel, as they are.
+   * @param {object} settings for this call alone; what is not given is as the Detector was made
    * @param {object} timings is given the milliseconds spent in each of STAGES, with tiles in all of them together
    * @returns {{class_id: number, name: string, score: number, box: [number, number, number, number]}[]} best
    *   first; box is x1, y1, x2, y2 in the image's pixels, within the image. Where the model gives them, each has also
    *   a `mask`, {left, top, width, height, data, size}: bytes of 0 and 1 for a part of the image, whose [h, w] is
    *   `size`; and `keypoints`, [x, y] pairs in the image's pixels.
    *
-   * Throws InputError for what is not an image, ModelError if the network doesn't fit its metadata. After a
+   * Throws InputError for what is not an image or a wrong setting, ModelError if the network doesn't fit its metadata. After a
    * ModelError that has a `cause`, OpenCV.js itself has ended and must be loaded anew.
    */
-  detect(image, timings = {}) {
-    image = to_channels(this.#cv, image, this.info.channels);
+  detect(image, settings = {}, timings = {}) {
+    const used = check_settings({ ...this.settings, ...settings }, this.info.names);
+    check_image(image);
     const image_hw = [image.height, image.width];
     const windows = this.tiles === null ? [] : tile_windows(image_hw, this.tiles);
-    if (windows.length <= 1) return this.#detect_whole(image, timings);
+    if (windows.length <= 1) return this.#detect_whole(image, used, timings);
     for (const stage of STAGES) timings[stage] = 0;
     const parts = windows.map((window) => {
       const spent = {};
-      const found = this.#detect_whole(cut_out(image, window), spent);
+      const found = this.#detect_whole(cut_out(image, window), used, spent);
       for (const stage of STAGES) timings[stage] += spent[stage];
       return found;
     });
     const start = performance.now();
-    const merged = merge_windows(parts, windows, image_hw, this.iou_thres, this.max_det, this.agnostic_nms);
+    const merged = merge_windows(parts, windows, image_hw, used.iou_thres, used.max_det, used.agnostic_nms);
     timings.nms += performance.now() - start;
     return merged;
   }
 
-  #detect_whole(image, timings) {
-    const { info } = this;
-    const image_hw = [image.height, image.width];
-    const clock = [performance.now()];
+  #detect_whole(image, settings, timings) {
+    const start = performance.now();
+    const { blob, place } = this.prepare(image);
+    const prepared = performance.now();
+    const outputs = this.forward(blob);
+    Object.assign(timings, { letterbox: prepared - start, forward: performance.now() - prepared });
+    return this.#decode(outputs, place, settings, timings);
+  }
 
-    const { canvas, placement } = letterbox(this.#cv, image, this.imgsz, this.#multiple);
-    const blob = this.#network.blob(canvas.height, canvas.width);
-    to_blob(canvas, info.fold, blob);
-    const scale = info.head.input_scale ?? 1;
-    if (scale !== 1) for (let i = 0; i < blob.length; i++) blob[i] *= scale;
-    clock.push(performance.now());
+  /**
+   * Letterbox an image, as for `detect`, into the network's input.
+   *
+   * @returns {{blob: {shape: number[], data: Float32Array}, place: object}} the blob, (1, c · f², H/f, W/f), whose data
+   *   are valid until the next call of anything in OpenCV, and where the image lies on it
+   *
+   * Throws InputError for what is not an image.
+   */
+  prepare(image) {
+    const { task, fold, channels } = this.info;
+    const pixels = to_channels(this.#cv, image, channels);
+    const { canvas, placement } = letterbox(this.#cv, pixels, this.imgsz, this.#multiple);
+    const data = this.#network.blob(canvas.height, canvas.width);
+    to_blob(canvas, fold, data);
+    const scale = task.input_scale ?? 1;
+    if (scale !== 1) for (let i = 0; i < data.length; i++) data[i] *= scale;
+    const shape = [1, channels * fold ** 2, canvas.height / fold, canvas.width / fold];
+    return { blob: { shape, data }, place: { placement, image_hw: [image.height, image.width] } };
+  }
 
-    const outputs = this.#network.forward();
-    clock.push(performance.now());
+  /**
+   * Run the network on a blob. Gives its outputs, {shape, data}, each without its first axis; their data are valid until
+   * the next call of anything in OpenCV. Throws ModelError.
+   */
+  forward(blob) {
+    return this.#network.forward(blob);
+  }
 
-    let candidates = info.head.decode(outputs, this.conf_thres, this.multi_label);
-    if (this.#class_ids) {
-      const wanted = Array.from(candidates.class_ids.keys()).filter((i) => this.#class_ids.has(candidates.class_ids[i]));
-      candidates = candidates.select(wanted);
+  /**
+   * Find the boxes in the network's outputs and choose among them: decode, NMS, back to the image. `place` is what
+   * `prepare` gave for the image; settings and result are those of `detect`.
+   */
+  decode(outputs, place, settings = {}, timings = {}) {
+    return this.#decode(outputs, place, check_settings({ ...this.settings, ...settings }, this.info.names), timings);
+  }
+
+  #decode(outputs, { placement, image_hw }, settings, timings) {
+    const { task, names } = this.info;
+    const start = performance.now();
+    let candidates = task.decode(outputs, settings.conf_thres, settings.multi_label);
+    if (settings.classes) {
+      const { class_ids } = candidates;
+      candidates = candidates.select(Array.from(class_ids.keys()).filter((i) => settings.classes.has(class_ids[i])));
     }
-    clock.push(performance.now());
+    const decoded = performance.now();
 
-    const chosen = candidates.select(nms(candidates, this.iou_thres, this.max_det, this.agnostic_nms));
+    const chosen = candidates.select(nms(candidates, settings.iou_thres, settings.max_det, settings.agnostic_nms));
     const boxes = unletterbox(chosen.xyxy, placement, image_hw);
-    const more = info.head.more(this.#cv, chosen, outputs, placement, image_hw);
-    clock.push(performance.now());
-
-    STAGES.forEach((stage, i) => (timings[stage] = clock[i + 1] - clock[i]));
+    const more = task.more(this.#cv, chosen, outputs, placement, image_hw);
+    Object.assign(timings, { decode: decoded - start, nms: performance.now() - decoded });
     return Array.from(chosen.scores, (score, i) => ({
       class_id: chosen.class_ids[i],
-      name: info.names[chosen.class_ids[i]],
+      name: names[chosen.class_ids[i]],
       score,
       box: Array.from(boxes.subarray(4 * i, 4 * i + 4)),
       ...more[i],
@@ -205,13 +224,6 @@ function cut_out({ data, width: across, channels }, [left, top, right, bottom]) 
     part.set(data.subarray(row, row + step * width), step * (y - top) * width);
   }
   return { data: part, width, height, channels };
-}
-
-function share(value, name) {
-  if (typeof value !== "number" || !(value >= 0 && value <= 1)) {
-    throw new InputError(`${name} must be a number from 0 to 1, not ${shown(value)}`);
-  }
-  return value;
 }
 
 /**

@@ -10,8 +10,9 @@ export class AnchorFree {
   static needs = ["names", "strides", "reg_max"];
   static optional = [];
   static any_channels = true;
-  static user = Detect.user;
+  static predictor = Detect.predictor;
 
+  name = this.constructor.task;
   conf_thres = 0.25;
   iou_thres = 0.7;
   anchors = [];

@@ -11,8 +11,9 @@ export class Classify {
   static task = "classify";
   static needs = ["names", "crop", "mean", "std"];
   static optional = [];
-  static user = "Classifier";
+  static predictor = "Classifier";
 
+  name = this.constructor.task;
   strides = [];
   anchors = [];
   outputs = ["out0"];

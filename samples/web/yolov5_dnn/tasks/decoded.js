@@ -16,8 +16,9 @@ export class Decoded {
   static needs = ["names", "decoded"];
   static optional = ["input_scale"];
   static any_channels = true;
-  static user = Detect.user;
+  static predictor = Detect.predictor;
 
+  name = this.constructor.task;
   conf_thres = 0.25;
   strides = [];
   anchors = [];

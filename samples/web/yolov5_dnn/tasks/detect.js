@@ -9,8 +9,9 @@ export class Detect {
   static needs = ["names", "anchors", "strides"];
   static optional = [];
   static any_channels = true;
-  static user = "Detector";
+  static predictor = "Detector";
 
+  name = this.constructor.task;
   conf_thres = 0.25;
   iou_thres = 0.45;
 
