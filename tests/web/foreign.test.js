@@ -24,7 +24,7 @@ for (const { file, refused, options, info } of files) {
       return true;
     }));
     const detector = await load();
-    const { iou_thres, free_size, info: { names, imgsz, dynamic, size_multiple, producer } } = detector;
+    const { settings: { iou_thres }, free_size, info: { names, imgsz, dynamic, size_multiple, producer } } = detector;
     assert.deepEqual({ iou_thres, free_size, names, imgsz, dynamic, size_multiple, producer }, info);
     detector.dispose();
   });
