@@ -34,6 +34,7 @@ NOT_HERE = {
     "ctest": ".ci/run cpp does it",
     "tests/fuzz/run": ".ci/run fuzz does it",
     "soak": "runs for an hour",
+    "--layers": "needs its owner's source tree; tests/convert/test_own_layers.py does it",
     ".ci/run engines": "downloads a gigabyte; runs when it is asked for",
     "/v2/models/codes/predict": "needs a server; tests/service/test_serve_predict.py does it",
     "dnn serve": "serves until it is stopped; tests/service/test_serve.py talks to it",
@@ -79,7 +80,8 @@ def shorter(text: str) -> str:
         return f"{text} --rounds 3"
     build = "cmake --build cpp/build"
     if build in text:  # what the pages go on to use, and not the tests: .ci/run cpp builds those
-        return text.replace(build, f"{build} -t yolov5-detect yolov5_dnn_bench")
+        bench = " yolov5_dnn_bench" if "BUILD_TESTING=ON" in text else ""
+        return text.replace(build, f"{build} -t yolov5-detect{bench}")
     if "yolov5-dnn bench " in text:
         text = text.replace("coco80/images/*.jpg", "coco80/images/0000000[0-2]*.jpg")
         return text if "--rounds" in text else f"{text} --rounds 2"
