@@ -268,8 +268,8 @@ def test_ctrl_c_ends_divided_work_in_order(tmp_path: Path) -> None:
             ["--weights", "class.onnx"],
             "class.onnx is a classifier of another exporter: its outputs are (1, 1000)",
         ),
-        (["--weights", "end.onnx"], "export it again without NMS"),
-        (["--weights", "final.onnx"], "only Python with OpenCV 5 runs"),
+        (["--weights", "end.onnx"], "run it with OpenCV 5 on the cpu, or export it without NMS"),
+        (["--weights", "final.onnx"], "run it with OpenCV 5 on the cpu, or export it without NMS"),
         (["--weights", "names.onnx"], "has names in its metadata that break at"),
     ],
 )

@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -186,7 +187,11 @@ def test_an_output_that_opencv_fuses_away(tmp_path: Path) -> None:
     model.graph.node.append(helper.make_node("Sigmoid", ["x"], ["out0"], "gate"))
     model.graph.node.append(helper.make_node("Mul", ["x", "out0"], ["nobody's"], "swish"))
     onnx.save(model, str(tmp_path / "best.onnx"))
-    given = {"names": ["a", "b"], "strides": onnx_models.STRIDES, "anchors": onnx_models.ANCHORS}
+    given: dict[str, Any] = {
+        "names": ["a", "b"],
+        "strides": onnx_models.STRIDES,
+        "anchors": onnx_models.ANCHORS,
+    }
     with pytest.raises(
         ModelError, match=r"has the output 'out0', which OpenCV 5.* fuses with the operators after it"
     ):
