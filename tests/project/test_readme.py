@@ -65,7 +65,7 @@ EXTRAS = {  # what a command needs beside the runtime's own packages
     r"dnn evaluate": ("pycocotools", "matplotlib"),
     r"dnn bench|runtime\.benchmark": ("onnxruntime", "psutil"),
     r"read_codes": ("zxingcpp",),
-    r"track\.py": ("supervision",),
+    r"track\.py|count_line\.py": ("supervision", "trackers"),
 }
 COMMANDS = [command for page in readmes.pages() for command in readmes.commands(page)]
 
